@@ -1,0 +1,353 @@
+//! Operators' work on merchant accounts: adding them, changing what they may do, rotating phrases,
+//! activating the trusted channel.
+
+use crate::directory::{credentials_label, credentials_to_json};
+use std::sync::Arc;
+use tollgate_core::ident::MerchantId;
+use tollgate_core::merchant::{Attestation, Credential, Merchant, ShaType, Terms};
+use tollgate_core::secret::Secret;
+use tollgate_core::time::{Clock, Timestamp};
+use tollgate_store::{MerchantRecord, MerchantSave, Store, StoreError};
+use tollgate_vault::{Vault, VaultError};
+
+use crate::directory::{Account, Directory};
+
+/// How many request phrases may be live at once: the new and the old one of a rotation.
+pub const REQUEST_PHRASES_MAX: usize = 2;
+/// The fewest characters of a phrase.
+pub const PHRASE_CHARS_MIN: usize = 8;
+/// The most characters of a phrase.
+pub const PHRASE_CHARS_MAX: usize = 128;
+
+/// The accounts of a store, for operators.
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    vault: Arc<Vault>,
+    clock: Arc<dyn Clock>,
+    directory: Directory,
+}
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewMerchant {
+    /// Its handle: 1 to 40 of `a-z 0-9 -`.
+    pub name: String,
+    /// FORT's `merchant_identifier`; `None` makes a random one.
+    pub merchant_identifier: Option<String>,
+    /// FORT's `access_code`; `None` makes a random one.
+    pub access_code: Option<String>,
+    /// The request phrase; `None` makes a random one.
+    pub request_phrase: Option<Secret>,
+    /// The response phrase; `None` makes a random one.
+    pub response_phrase: Option<Secret>,
+    /// The digest of both.
+    pub sha_type: ShaType,
+    /// What it may do.
+    pub terms: Terms,
+}
+
+/// A step of a phrase rotation.
+#[derive(Clone, Debug)]
+pub enum PhraseRotation {
+    /// Adds a request phrase; the one before stays valid until [`PhraseRotation::Finish`].
+    BeginRequest(Secret),
+    /// Forgets all request phrases but the newest.
+    Finish,
+    /// Replaces all request phrases at once.
+    SetRequest(Secret),
+    /// Replaces the response phrase at once.
+    SetResponse(Secret),
+    /// Changes the digest of both directions.
+    SetShaType(ShaType),
+}
+
+/// A change of what a merchant may do.
+#[derive(Clone, Debug)]
+pub enum TermsChange {
+    /// The whole account on or off.
+    Active(Activity),
+    /// All terms.
+    Terms(Box<Terms>),
+    /// The trusted channel, on the strength of this attestation; `None` switches it off.
+    TrustedChannel(Option<Attestation>),
+}
+
+/// Whether an account may do anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Yes.
+    Active,
+    /// No.
+    Inactive,
+}
+
+/// Why an account could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// No account has this handle.
+    #[error("there is no merchant {0}; `tollgate merchant list` shows them all")]
+    NotFound(String),
+    /// Something of the account belongs to another one.
+    #[error("{0}")]
+    Taken(String),
+    /// A value does not fit.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Accounts {
+    /// The accounts of `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Accounts {
+        let directory = Directory::new(Arc::clone(&store), Arc::clone(&vault));
+        Accounts { store, vault, clock, directory }
+    }
+
+    /// The account with this handle.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn by_name(&self, name: &str) -> Result<Arc<Account>, AccountError> {
+        let all = self.directory.all().await?;
+        all.into_iter()
+            .find(|account| account.merchant.name == name)
+            .ok_or_else(|| AccountError::NotFound(name.to_owned()))
+    }
+
+    /// All accounts, by id.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn all(&self) -> Result<Vec<Arc<Account>>, AccountError> {
+        Ok(self.directory.all().await?)
+    }
+
+    /// Makes an account; what is not given is drawn at random.
+    ///
+    /// # Errors
+    /// When a value does not fit or is taken, or the store or the vault fails.
+    pub async fn add(&self, new: NewMerchant) -> Result<Arc<Account>, AccountError> {
+        check_name(&new.name)?;
+        check_terms(&new.terms)?;
+        let merchant_identifier = new.merchant_identifier.map_or_else(|| random_text(8), Ok)?;
+        let access_code = new.access_code.map_or_else(|| random_text(20), Ok)?;
+        check_fort_name("merchant_identifier", &merchant_identifier)?;
+        check_fort_name("access_code", &access_code)?;
+        let credential = Credential {
+            access_code,
+            sha_type: new.sha_type,
+            request_phrases: vec![new.request_phrase.map_or_else(random_phrase, Ok)?],
+            response_phrase: new.response_phrase.map_or_else(random_phrase, Ok)?,
+        };
+        credential.request_phrases.iter().chain([&credential.response_phrase]).try_for_each(check_phrase)?;
+        let merchant = Merchant {
+            id: MerchantId(0),
+            name: new.name,
+            merchant_identifier,
+            active: true,
+            credentials: vec![credential],
+            terms: new.terms,
+        };
+        let record = self.record(&merchant, 0).await?;
+        saved(&merchant, self.store.add_merchant(record).await?)?;
+        self.by_name(&merchant.name).await
+    }
+
+    /// Changes what a merchant may do.
+    ///
+    /// # Errors
+    /// When there is no such merchant, a value does not fit, or the store or the vault fails.
+    pub async fn change(&self, name: &str, change: TermsChange) -> Result<Arc<Account>, AccountError> {
+        let account = self.by_name(name).await?;
+        let mut merchant = account.merchant.clone();
+        match change {
+            TermsChange::Active(activity) => merchant.active = activity == Activity::Active,
+            TermsChange::Terms(terms) => merchant.terms = *terms,
+            TermsChange::TrustedChannel(attestation) => {
+                if let Some(attestation) = &attestation {
+                    check_attestation(attestation, self.clock.now())?;
+                }
+                merchant.terms.trusted_channel = attestation;
+            }
+        }
+        check_terms(&merchant.terms)?;
+        self.save(&merchant, account.version).await
+    }
+
+    /// Rotates phrases of an access code; `None` is the merchant's first.
+    ///
+    /// # Errors
+    /// When there is no such merchant or access code, the phrase does not fit, a rotation is under way
+    /// already, or the store or the vault fails.
+    pub async fn rotate(
+        &self,
+        name: &str,
+        access_code: Option<&str>,
+        rotation: PhraseRotation,
+    ) -> Result<Arc<Account>, AccountError> {
+        let account = self.by_name(name).await?;
+        let mut merchant = account.merchant.clone();
+        let mut credentials = merchant.credentials.iter_mut();
+        let credential = match access_code {
+            None => credentials.next(),
+            Some(code) => credentials.find(|credential| credential.access_code == code),
+        };
+        let credential = credential.ok_or_else(|| {
+            AccountError::Invalid(format!("merchant {name} has no access code {}", access_code.unwrap_or("at all")))
+        })?;
+        match rotation {
+            PhraseRotation::BeginRequest(phrase) => {
+                check_phrase(&phrase)?;
+                if credential.request_phrases.len() >= REQUEST_PHRASES_MAX {
+                    return Err(AccountError::Invalid(
+                        "a rotation is under way: two request phrases are live; finish it first (--finish-rotation)"
+                            .into(),
+                    ));
+                }
+                credential.request_phrases.insert(0, phrase);
+            }
+            PhraseRotation::Finish => credential.request_phrases.truncate(1),
+            PhraseRotation::SetRequest(phrase) => {
+                check_phrase(&phrase)?;
+                credential.request_phrases = vec![phrase];
+            }
+            PhraseRotation::SetResponse(phrase) => {
+                check_phrase(&phrase)?;
+                credential.response_phrase = phrase;
+            }
+            PhraseRotation::SetShaType(sha_type) => credential.sha_type = sha_type,
+        }
+        self.save(&merchant, account.version).await
+    }
+
+    async fn save(&self, merchant: &Merchant, version: u32) -> Result<Arc<Account>, AccountError> {
+        let record = self.record(merchant, version).await?;
+        saved(merchant, self.store.save_merchant(record).await?)?;
+        self.by_name(&merchant.name).await
+    }
+
+    async fn record(&self, merchant: &Merchant, version: u32) -> Result<MerchantRecord, AccountError> {
+        let label = credentials_label(&merchant.merchant_identifier);
+        let plain = credentials_to_json(&merchant.credentials);
+        let sealed_credentials = self.vault.seal_secret(&label, &plain, self.clock.now()).await?;
+        Ok(MerchantRecord {
+            id: merchant.id,
+            name: merchant.name.clone(),
+            merchant_identifier: merchant.merchant_identifier.clone(),
+            active: merchant.active,
+            access_codes: merchant.credentials.iter().map(|credential| credential.access_code.clone()).collect(),
+            sealed_credentials,
+            terms: merchant.terms.clone(),
+            version,
+        })
+    }
+}
+
+fn saved(merchant: &Merchant, save: MerchantSave) -> Result<(), AccountError> {
+    match save {
+        MerchantSave::Saved(_) => Ok(()),
+        MerchantSave::NameTaken => Err(AccountError::Taken(format!("there is a merchant {} already", merchant.name))),
+        MerchantSave::IdentifierTaken => Err(AccountError::Taken(format!(
+            "merchant_identifier {} is another merchant's",
+            merchant.merchant_identifier
+        ))),
+        MerchantSave::AccessCodeTaken(code) => {
+            Err(AccountError::Taken(format!("access_code {code} is another merchant's")))
+        }
+        MerchantSave::Changed => Err(AccountError::Taken(format!(
+            "merchant {} was changed by somebody else just now: try again",
+            merchant.name
+        ))),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), AccountError> {
+    let fits = (1..=40).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits {
+        Ok(())
+    } else {
+        Err(AccountError::Invalid(format!("a merchant's name is 1 to 40 of a-z, 0-9 and '-', not {name:?}")))
+    }
+}
+
+fn check_fort_name(what: &str, value: &str) -> Result<(), AccountError> {
+    let fits = (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_alphanumeric());
+    if fits {
+        Ok(())
+    } else {
+        Err(AccountError::Invalid(format!("{what} is 1 to 20 letters and digits, not {value:?}")))
+    }
+}
+
+fn check_phrase(phrase: &Secret) -> Result<(), AccountError> {
+    let length = phrase.reveal().chars().count();
+    if (PHRASE_CHARS_MIN..=PHRASE_CHARS_MAX).contains(&length) && !phrase.reveal().contains(char::is_control) {
+        return Ok(());
+    }
+    // Phrases that APS accounts already have may be shorter, so a short one is taken when it is not blank.
+    if length > 0 && length < PHRASE_CHARS_MIN && !phrase.reveal().contains(char::is_control) {
+        tracing::warn!("a signature phrase is shorter than {PHRASE_CHARS_MIN} characters");
+        return Ok(());
+    }
+    Err(AccountError::Invalid(format!(
+        "a signature phrase has 1 to {PHRASE_CHARS_MAX} characters without control characters"
+    )))
+}
+
+fn check_terms(terms: &Terms) -> Result<(), AccountError> {
+    let acquirer = &terms.acquirer;
+    let printable = |what: &str, value: &str, length: usize| {
+        let fits = (1..=length).contains(&value.len()) && value.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if fits {
+            Ok(())
+        } else {
+            Err(AccountError::Invalid(format!("{what} is 1 to {length} printable ASCII characters, not {value:?}")))
+        }
+    };
+    printable("card_acceptor_id", &acquirer.card_acceptor_id, 15)?;
+    printable("terminal_id", &acquirer.terminal_id, 8)?;
+    if acquirer.category_code.len() != 4 || !acquirer.category_code.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(AccountError::Invalid("category_code is the four digits of ISO 18245".into()));
+    }
+    if acquirer.country.len() != 2 || !acquirer.country.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(AccountError::Invalid("country is two capitals (ISO 3166), for example AE".into()));
+    }
+    Ok(())
+}
+
+fn check_attestation(attestation: &Attestation, now: Timestamp) -> Result<(), AccountError> {
+    let invalid = |text: &str| Err(AccountError::Invalid(text.to_owned()));
+    if !(1..=4).contains(&attestation.level) {
+        return invalid("the PCI DSS level is 1 to 4");
+    }
+    if attestation.assessor.trim().is_empty() || attestation.verified_by.trim().is_empty() {
+        return invalid("say who assessed the merchant and who verified the attestation");
+    }
+    if attestation.valid_until <= now {
+        return invalid("the attestation has expired already: ask the merchant for a valid one");
+    }
+    Ok(())
+}
+
+/// Letters and digits without those that look alike.
+fn random_text(length: usize) -> Result<String, AccountError> {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefgh";
+    let mut bytes = vec![0u8; length];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| AccountError::Invalid("the system gives no random numbers".into()))?;
+    Ok(bytes.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32)).copied()).map(char::from).collect())
+}
+
+fn random_phrase() -> Result<Secret, AccountError> {
+    let mut bytes = [0u8; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| AccountError::Invalid("the system gives no random numbers".into()))?;
+    Ok(Secret::new(hex::encode(bytes)))
+}

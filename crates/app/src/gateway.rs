@@ -1,0 +1,241 @@
+//! The gateway: the ports that the use cases need, and the entry to each of them.
+
+use crate::directory::{Account, Directory};
+use crate::{check_status, maintain, pay};
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::task::TaskTracker;
+use tollgate_acquirer::{Acquirer, LinkState};
+use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::code::refused;
+use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand};
+use tollgate_core::ident::{Numbers, OperationId, Stan};
+use tollgate_core::order::WireReference;
+use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::time::{Clock, Timestamp};
+use tollgate_store::{RefusalRow, Store, StoreError};
+use tollgate_vault::{Vault, VaultError};
+
+/// What a gateway is made of.
+pub struct GatewayParts {
+    /// Where it keeps things.
+    pub store: Arc<dyn Store>,
+    /// What seals cards.
+    pub vault: Arc<Vault>,
+    /// The way to the card network.
+    pub acquirer: Arc<dyn Acquirer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How it behaves.
+    pub settings: GatewaySettings,
+}
+
+/// How a gateway behaves.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewaySettings {
+    /// The number of this node, 0 to 99: part of each `fort_id`, unique among nodes on one store.
+    pub node: u8,
+    /// How long a late answer may still settle an unknown outcome before its reversal is sent, in
+    /// milliseconds.
+    pub reversal_delay_ms: u64,
+    /// The wait after the first recovery message that was not acknowledged, in milliseconds; it
+    /// doubles with each.
+    pub recovery_retry_ms_min: u64,
+    /// The longest wait between two recovery messages, in milliseconds.
+    pub recovery_retry_ms_max: u64,
+    /// How many recovery messages may be under way at once.
+    pub recovery_in_flight_max: usize,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> GatewaySettings {
+        GatewaySettings {
+            node: 0,
+            reversal_delay_ms: 10_000,
+            recovery_retry_ms_min: 2_000,
+            recovery_retry_ms_max: 300_000,
+            recovery_in_flight_max: 32,
+        }
+    }
+}
+
+/// A request that was refused, with the order where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// The order it was about, if that is the merchant's own.
+    pub order: Option<OrderFacts>,
+}
+
+impl Refused {
+    /// The answer to it.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        Answer { order: self.order.clone(), ..Answer::bare(self.refusal.code) }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        Refused { refusal, order: None }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Refused {
+        tracing::error!(%error, "the store failed before anything was sent");
+        Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, format!("the store failed: {error}")).into()
+    }
+}
+
+impl From<VaultError> for Refused {
+    fn from(error: VaultError) -> Refused {
+        tracing::error!(%error, "the vault failed before anything was sent");
+        Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, format!("the vault failed: {error}")).into()
+    }
+}
+
+/// A running gateway. Clones share everything.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) acquirer: Arc<dyn Acquirer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: GatewaySettings,
+    pub(crate) directory: Directory,
+    pub(crate) recovery_wanted: tokio::sync::Notify,
+    numbers: Mutex<Numbers>,
+    stan: AtomicU32,
+    in_flight: TaskTracker,
+}
+
+impl Gateway {
+    /// A gateway of these parts.
+    #[must_use]
+    pub fn new(parts: GatewayParts) -> Gateway {
+        let directory = Directory::new(Arc::clone(&parts.store), Arc::clone(&parts.vault));
+        // After a restart the numbers go on at another place, so that a STAN is not used twice in a
+        // short time.
+        let stan = u32::try_from(parts.clock.now().0.div_euclid(1000).rem_euclid(999_999)).unwrap_or(0);
+        let inner = Inner {
+            numbers: Mutex::new(Numbers::new(parts.settings.node)),
+            store: parts.store,
+            vault: parts.vault,
+            acquirer: parts.acquirer,
+            clock: parts.clock,
+            settings: parts.settings,
+            directory,
+            recovery_wanted: tokio::sync::Notify::new(),
+            stan: AtomicU32::new(stan),
+            in_flight: TaskTracker::new(),
+        };
+        Gateway { inner: Arc::new(inner) }
+    }
+
+    /// The accounts.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.inner.directory
+    }
+
+    /// Now, by the gateway's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The state of the link to the acquirer.
+    #[must_use]
+    pub fn link(&self) -> LinkState {
+        self.inner.acquirer.state()
+    }
+
+    /// Whether nothing can be sent to the acquirer.
+    #[must_use]
+    pub fn link_is_down(&self) -> bool {
+        self.link() == LinkState::Down
+    }
+
+    /// AUTHORIZATION and PURCHASE. Goes on to its end even when the caller stops waiting.
+    ///
+    /// # Errors
+    /// When it is refused before it was sent.
+    pub async fn pay(&self, account: Arc<Account>, command: PayCommand) -> Result<Answer, Refused> {
+        let gateway = self.clone();
+        self.to_its_end(async move { pay::pay(&gateway.inner, &account, command).await }).await
+    }
+
+    /// CAPTURE, VOID_AUTHORIZATION and REFUND. Goes on to its end even when the caller stops waiting.
+    ///
+    /// # Errors
+    /// When it is refused before it was sent.
+    pub async fn maintain(&self, account: Arc<Account>, command: MaintainCommand) -> Result<Answer, Refused> {
+        let gateway = self.clone();
+        self.to_its_end(async move { maintain::maintain(&gateway.inner, &account, command).await }).await
+    }
+
+    /// CHECK_STATUS.
+    pub async fn check_status(&self, account: &Account, command: &StatusCommand) -> Answer {
+        check_status::check_status(&self.inner, account, command).await
+    }
+
+    /// Notes a refused request in the diary that the explainer reads.
+    pub fn note_refusal(&self, row: RefusalRow) {
+        if !self.inner.store.note_refusal(row) {
+            metrics::counter!("tollgate_refusals_unnoted_total").increment(1);
+        }
+    }
+
+    /// Waits until every payment under way has its outcome on the disk. Take no new ones before.
+    pub async fn finish(&self) {
+        self.inner.in_flight.close();
+        self.inner.in_flight.wait().await;
+    }
+
+    /// Runs `work` in a task of its own, so that a client that hangs up cannot stop a payment between
+    /// its intent and its outcome.
+    async fn to_its_end<F>(&self, work: F) -> Result<Answer, Refused>
+    where
+        F: Future<Output = Result<Answer, Refused>> + Send + 'static,
+    {
+        match self.inner.in_flight.spawn(work).await {
+            Ok(result) => result,
+            Err(error) => {
+                // Only a defect of ours ends here. Its order, if it was made, is found by the janitor.
+                tracing::error!(%error, "a payment's task ended early");
+                Ok(Answer::bare(tollgate_core::code::UNCERTAIN))
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// The next number for an order or an operation.
+    pub(crate) fn next_number(&self, now: Timestamp) -> OperationId {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).next(now)
+    }
+
+    /// How a new operation is named on the wire.
+    pub(crate) fn wire_reference(&self, id: OperationId, now: Timestamp) -> WireReference {
+        let stan = Stan::folded(self.stan.fetch_add(1, Ordering::Relaxed));
+        WireReference { stan, rrn: id.rrn(), sent_at: now }
+    }
+
+    /// Refuses when the link could not send now: better before an order is made than after.
+    pub(crate) fn link_ready(&self) -> Result<(), Refusal> {
+        let detail = match self.acquirer.state() {
+            LinkState::Up => return Ok(()),
+            LinkState::Down => "the link to the acquirer is down",
+            LinkState::Full => "too many messages wait for the acquirer's answers",
+        };
+        Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::AcquirerLink, detail))
+    }
+}

@@ -1,0 +1,373 @@
+//! What runs without being asked: settling operations whose outcome is unknown.
+//!
+//! Three ways lead here: an answer that came late, an operation that the last run of the gateway left
+//! without an outcome, and the recovery queue, whose messages are repeated until the network
+//! acknowledges them. None of them ever gives an operation up.
+
+use crate::gateway::{Gateway, Inner};
+use crate::maintain::original_of;
+use crate::settle::{self, Overtaking, Written};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tollgate_acquirer::{
+    Exchange, ExchangeResult, LateReply, LinkState, NetworkCard, NetworkKind, NetworkReply, NetworkRequest,
+    OriginalReference, WireTrace,
+};
+use tollgate_core::apply::Outcome;
+use tollgate_core::command::ThreeDsWish;
+use tollgate_core::ident::OperationId;
+use tollgate_core::order::{Operation, OperationEvent, OperationKind, OperationState, Order, WayOut};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{Attempt, AttemptResult, RecoveryRow, StoreError, StoredOperation};
+
+/// How many rows one round takes from the store.
+const ROWS_PER_ROUND_MAX: usize = 256;
+/// The longest sleep between two looks at the queue.
+const LOOK_EVERY_MS: u64 = 500;
+/// An operation without an outcome is taken for lost at this age: longer than any exchange may last.
+const LOST_AFTER_MS: u64 = 180_000;
+/// How often a late answer waits for the timeout it is late for to reach the disk.
+const LATE_TRIES_MAX: u32 = 100;
+/// How long it waits each time.
+const LATE_WAIT_MS: u64 = 20;
+
+/// The running jobs of a gateway.
+pub struct Jobs {
+    stop: watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// What one look at the recovery queue did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryTick {
+    /// Operations settled.
+    pub settled: usize,
+    /// Messages that settled nothing yet.
+    pub unsettled: usize,
+}
+
+impl Jobs {
+    /// Marks what the last run left without an outcome as unknown, then starts the jobs. `late` brings
+    /// the answers for which nobody waits any more.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn start(gateway: &Gateway, late: mpsc::Receiver<LateReply>) -> Result<Jobs, StoreError> {
+        gateway.mark_interrupted(gateway.now()).await?;
+        let (stop, stopped) = watch::channel(false);
+        let recovery = tokio::spawn(recovery_job(gateway.clone(), stopped.clone()));
+        let late = tokio::spawn(late_job(gateway.clone(), late, stopped));
+        Ok(Jobs { stop, tasks: vec![recovery, late] })
+    }
+
+    /// Stops them; a message under way is waited for.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a job ended early");
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// Marks operations whose intent is older than `before` and which have no outcome as unknown.
+    /// Gives how many there were.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn mark_interrupted(&self, before: Timestamp) -> Result<usize, StoreError> {
+        let inner = &self.inner;
+        let mut marked = 0;
+        loop {
+            let rows = inner.store.unfinished(before, ROWS_PER_ROUND_MAX).await?;
+            let mut progress = 0;
+            for row in &rows {
+                let outcome = Outcome::silent(OperationEvent::Interrupted);
+                match settle::write(
+                    inner,
+                    &row.order,
+                    &row.operation,
+                    &outcome,
+                    WireTrace::default(),
+                    Overtaking::Allowed,
+                )
+                .await
+                {
+                    Ok(Written::Done(_)) => progress += 1,
+                    Ok(Written::Overtaken) => {}
+                    Err(error) => {
+                        tracing::error!(operation = %row.operation.id, %error, "an interrupted operation could not be marked")
+                    }
+                }
+            }
+            marked += progress;
+            if rows.len() < ROWS_PER_ROUND_MAX || progress == 0 {
+                break;
+            }
+        }
+        if marked > 0 {
+            tracing::warn!(
+                operations = marked,
+                "operations without an outcome were found; they will be settled with the network"
+            );
+        }
+        Ok(marked)
+    }
+
+    /// Looks at the recovery queue once and sends what is due.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn recover_due(&self) -> Result<RecoveryTick, StoreError> {
+        let inner = &self.inner;
+        let rows = inner.store.recoveries_due(inner.clock.now(), ROWS_PER_ROUND_MAX).await?;
+        let places = Arc::new(Semaphore::new(inner.settings.recovery_in_flight_max.max(1)));
+        let mut attempts = tokio::task::JoinSet::new();
+        for row in rows {
+            let (gateway, places) = (self.clone(), Arc::clone(&places));
+            attempts.spawn(async move {
+                let _place = places.acquire().await;
+                attempt(&gateway.inner, &row).await
+            });
+        }
+        let mut tick = RecoveryTick::default();
+        while let Some(result) = attempts.join_next().await {
+            match result {
+                Ok(Ok(true)) => tick.settled += 1,
+                Ok(Ok(false)) => tick.unsettled += 1,
+                Ok(Err(error)) => tracing::error!(%error, "a recovery message failed in the store"),
+                Err(error) => tracing::error!(%error, "a recovery task ended early"),
+            }
+        }
+        Ok(tick)
+    }
+
+    /// Takes an answer that came when nobody waited for it.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn take_late(&self, late: LateReply) -> Result<(), StoreError> {
+        take_late(&self.inner, late).await
+    }
+}
+
+async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        // While the link is down no message could leave: the rows keep their place and their count.
+        if gateway.link() == LinkState::Up {
+            let before =
+                Timestamp(gateway.now().0.saturating_sub(i64::try_from(LOST_AFTER_MS * 1000).unwrap_or(i64::MAX)));
+            if let Err(error) = gateway.mark_interrupted(before).await {
+                tracing::error!(%error, "the janitor cannot read the store");
+            }
+            if let Err(error) = gateway.recover_due().await {
+                tracing::error!(%error, "the recovery queue cannot be read");
+            }
+        }
+        report_backlog(&gateway).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
+            () = gateway.inner.recovery_wanted.notified() => {}
+            _ = stopped.changed() => {}
+        }
+    }
+}
+
+async fn report_backlog(gateway: &Gateway) {
+    if let Ok((rows, oldest)) = gateway.inner.store.recovery_backlog().await {
+        let age_ms = oldest.map_or(0, |since| gateway.now().since_ms(since));
+        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        {
+            metrics::gauge!("tollgate_recovery_backlog").set(rows as f64);
+            metrics::gauge!("tollgate_recovery_oldest_seconds").set(age_ms as f64 / 1000.0);
+        }
+    }
+}
+
+async fn late_job(gateway: Gateway, mut late: mpsc::Receiver<LateReply>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            reply = late.recv() => match reply {
+                Some(reply) => {
+                    let wire = reply.wire;
+                    if let Err(error) = gateway.take_late(reply).await {
+                        tracing::error!(rrn = %wire.rrn, %error, "a late answer could not be written; the recovery queue settles it");
+                    }
+                }
+                None => return,
+            },
+            _ = stopped.changed() => return,
+        }
+    }
+}
+
+async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
+    // Answers to recovery messages settle nothing when they come late: the message is sent again.
+    if matches!(
+        late.kind,
+        NetworkKind::CaptureAdviceRepeat | NetworkKind::ReversalAdvice | NetworkKind::ReversalAdviceRepeat
+    ) {
+        return Ok(());
+    }
+    let Some(id) = OperationId::from_rrn(late.wire.rrn) else { return Ok(()) };
+    for _ in 0..LATE_TRIES_MAX {
+        let Some(StoredOperation { stored, operation }) = inner.store.operation(id).await? else {
+            tracing::error!(rrn = %late.wire.rrn, "a late answer names an operation that does not exist");
+            return Ok(());
+        };
+        if operation.state == OperationState::Sent {
+            // The timeout it is late for is on its way to the disk.
+            tokio::time::sleep(Duration::from_millis(LATE_WAIT_MS)).await;
+            continue;
+        }
+        let outcome = late_outcome(&late.reply);
+        match settle::write(inner, &stored.order, &operation, &outcome, late.trace.clone(), Overtaking::IfUnsent).await
+        {
+            Ok(Written::Done(applied)) => {
+                metrics::counter!("tollgate_late_settled_total", "kind" => operation.kind.name()).increment(1);
+                tracing::info!(fort_id = %stored.order.fort_id, operation = %operation.kind, code = %applied.code, "settled by a late answer");
+            }
+            Ok(Written::Overtaken) => {
+                tracing::info!(fort_id = %stored.order.fort_id, "a late answer came after the recovery had begun, which settles it");
+            }
+            Err(settle::SettleError::Apply(_)) => {
+                tracing::info!(fort_id = %stored.order.fort_id, "a late answer came for an operation that is settled");
+            }
+            Err(settle::SettleError::Store(error)) => return Err(error),
+        }
+        return Ok(());
+    }
+    tracing::warn!(rrn = %late.wire.rrn, "a late answer was left to the recovery queue: the operation's timeout is not written yet");
+    Ok(())
+}
+
+fn late_outcome(reply: &NetworkReply) -> Outcome {
+    let event = if reply.is_approval() { OperationEvent::Approved } else { OperationEvent::Declined };
+    Outcome { event, network_code: Some(reply.code.clone()), authorization_code: reply.authorization_code.clone() }
+}
+
+/// Sends one recovery message. `true` when it settled the operation.
+async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
+    let Some(StoredOperation { stored, operation }) = inner.store.operation(row.operation).await? else {
+        tracing::error!(operation = %row.operation, "the recovery queue names an operation that does not exist");
+        return Ok(false);
+    };
+    let Some(account) = inner.directory.by_id(stored.order.merchant).await? else {
+        tracing::error!(operation = %row.operation, "the recovery queue names a merchant that does not exist");
+        return Ok(false);
+    };
+    let pan = match inner.vault.open_card(stored.order.merchant, stored.order.fort_id, &stored.card).await {
+        Ok(pan) => pan,
+        Err(error) => {
+            tracing::error!(operation = %row.operation, %error, "the card of an unsettled operation cannot be opened");
+            return Ok(false);
+        }
+    };
+    let now = inner.clock.now();
+    let retry_at = now.plus_ms(retry_after_ms(inner, row.attempts));
+    if !inner.store.begin_attempt(row.operation, row.attempts, retry_at).await? {
+        return Ok(false);
+    }
+    let request = NetworkRequest {
+        kind: recovery_kind(row, operation.kind),
+        wire: operation.wire,
+        money: operation.money,
+        card: NetworkCard { pan, expiry: None, security_code: None },
+        merchant: Arc::clone(&account.acquirer),
+        eci: stored.order.eci,
+        three_ds: ThreeDsWish::Default,
+        original: Some(recovery_original(&stored.order, &operation)),
+        settlement_reference: None,
+    };
+    let exchange = inner.acquirer.exchange(request).await;
+    finish_attempt(inner, row, &stored.order, &operation, exchange).await
+}
+
+async fn finish_attempt(
+    inner: &Inner,
+    row: &RecoveryRow,
+    order: &Order,
+    operation: &Operation,
+    exchange: Exchange,
+) -> Result<bool, StoreError> {
+    metrics::counter!("tollgate_recovery_messages_total", "way" => row.way_out.name()).increment(1);
+    let verdict = judge(row.way_out, operation.kind, &exchange.result);
+    if let Verdict::Settled(outcome) = verdict {
+        match settle::write(inner, order, operation, &outcome, exchange.trace.clone(), Overtaking::Allowed).await {
+            Ok(Written::Done(applied)) => {
+                tracing::info!(fort_id = %order.fort_id, operation = %operation.kind, state = %applied.state, "an unknown outcome is settled");
+                return Ok(true);
+            }
+            Ok(Written::Overtaken) => return Ok(false),
+            Err(settle::SettleError::Store(error)) => return Err(error),
+            Err(settle::SettleError::Apply(error)) => {
+                tracing::error!(fort_id = %order.fort_id, %error, "a recovery message's answer does not fit its operation");
+            }
+        }
+    }
+    let result = match exchange.result {
+        ExchangeResult::Answered(reply) => AttemptResult::Answered(reply.code),
+        ExchangeResult::NotSent(_) => AttemptResult::NotSent,
+        ExchangeResult::Unknown(_) => AttemptResult::NoAnswer,
+    };
+    let number = row.attempts.saturating_add(1);
+    let note = Attempt { operation: row.operation, number, result, trace: exchange.trace.0, at: inner.clock.now() };
+    inner.store.note_attempt(note).await?;
+    Ok(false)
+}
+
+/// What the answer to a recovery message says.
+enum Verdict {
+    /// The operation is settled.
+    Settled(Outcome),
+    /// Ask again.
+    Again,
+}
+
+fn judge(way_out: WayOut, kind: OperationKind, result: &ExchangeResult) -> Verdict {
+    let ExchangeResult::Answered(reply) = result else { return Verdict::Again };
+    // 25, "unable to locate record": there is nothing to undo, which is as good as undone.
+    let acknowledged = reply.is_approval() || (reply.code == "25" && kind != OperationKind::Capture);
+    let event = match way_out {
+        WayOut::Reverse if acknowledged => OperationEvent::ReversalAcknowledged,
+        WayOut::Repeat if acknowledged => OperationEvent::AdviceAcknowledged,
+        WayOut::Repeat if is_final_no(&reply.code) => OperationEvent::AdviceRefused,
+        WayOut::Reverse | WayOut::Repeat => return Verdict::Again,
+    };
+    Verdict::Settled(Outcome { event, network_code: Some(reply.code.clone()), authorization_code: None })
+}
+
+/// Codes by which the network says that it could not answer now, rather than no
+/// (ISO 8583:1987 field 39: 68 response too late, 90 cutover, 91 issuer inoperative, 92 no route,
+/// 94 duplicate, 96 malfunction).
+fn is_final_no(code: &str) -> bool {
+    !matches!(code, "68" | "90" | "91" | "92" | "94" | "96")
+}
+
+fn recovery_kind(row: &RecoveryRow, kind: OperationKind) -> NetworkKind {
+    match (row.way_out, kind) {
+        (WayOut::Repeat, OperationKind::Capture) => NetworkKind::CaptureAdviceRepeat,
+        _ if row.attempts == 0 => NetworkKind::ReversalAdvice,
+        _ => NetworkKind::ReversalAdviceRepeat,
+    }
+}
+
+/// A reversal refers to the message itself; a repeated completion or void refers, like the first one,
+/// to the authorization.
+fn recovery_original(order: &Order, operation: &Operation) -> OriginalReference {
+    match operation.kind {
+        OperationKind::Capture | OperationKind::Void => original_of(order),
+        OperationKind::Authorize | OperationKind::Purchase | OperationKind::Refund => {
+            OriginalReference { kind: NetworkKind::of(operation.kind), wire: operation.wire, authorization_code: None }
+        }
+    }
+}
+
+/// The wait before the next message: doubled with each, up to the limit.
+fn retry_after_ms(inner: &Inner, attempts: u32) -> u64 {
+    let factor = 1u64.checked_shl(attempts.min(32)).unwrap_or(u64::MAX);
+    inner.settings.recovery_retry_ms_min.saturating_mul(factor).min(inner.settings.recovery_retry_ms_max)
+}

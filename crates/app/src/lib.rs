@@ -1,0 +1,19 @@
+//! The use cases of the gateway, one file per operation, and its jobs.
+//!
+//! A use case reads, asks the pure rules of `tollgate-core` for a decision, makes the intent durable,
+//! talks to the network, and makes the outcome durable before it answers. It names ports only, so
+//! that any store, key provider and network can stand behind it.
+
+mod accounts;
+mod check_status;
+mod directory;
+mod gateway;
+mod jobs;
+mod maintain;
+mod pay;
+mod settle;
+
+pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
+pub use directory::{Account, Directory};
+pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
+pub use jobs::{Jobs, RecoveryTick};

@@ -1,0 +1,104 @@
+//! CAPTURE, VOID_AUTHORIZATION and REFUND.
+
+use crate::directory::Account;
+use crate::gateway::{Inner, Refused};
+use crate::settle;
+use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest, OriginalReference};
+use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::code::refused;
+use tollgate_core::command::{MaintainCommand, ThreeDsWish};
+use tollgate_core::decide;
+use tollgate_core::order::{Operation, OperationState, Order};
+use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_store::{NewOperation, OperationClaim};
+
+/// How often an order is read again because it changed between the reading and the claim.
+const CLAIM_TRIES_MAX: usize = 8;
+
+pub(crate) async fn maintain(inner: &Inner, account: &Account, command: MaintainCommand) -> Result<Answer, Refused> {
+    let Claimed { order, operation, card } = claim(inner, account, &command).await?;
+    let request = NetworkRequest {
+        kind: NetworkKind::of(operation.kind),
+        wire: operation.wire,
+        money: operation.money,
+        card,
+        merchant: std::sync::Arc::clone(&account.acquirer),
+        eci: order.eci,
+        three_ds: ThreeDsWish::Default,
+        original: Some(original_of(&order)),
+        settlement_reference: None,
+    };
+    let exchange = inner.acquirer.exchange(request).await;
+    let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
+    Ok(Answer { order: Some(facts(&order)), ..Answer::bare(settled.code) })
+}
+
+/// How the network knows the payment that an operation belongs to.
+pub(crate) fn original_of(order: &Order) -> OriginalReference {
+    OriginalReference {
+        kind: NetworkKind::of(order.kind.operation()),
+        wire: order.original,
+        authorization_code: order.authorization_code.clone(),
+    }
+}
+
+/// An operation whose intent is durable.
+struct Claimed {
+    /// The order, with the operation open.
+    order: Order,
+    operation: Operation,
+    card: NetworkCard,
+}
+
+/// Judges the operation, opens the card and makes the intent durable, in this order: what fails here
+/// has changed nothing.
+async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> Result<Claimed, Refused> {
+    for _ in 0..CLAIM_TRIES_MAX {
+        let Some(stored) = inner.store.order(account.merchant.id, &command.target).await? else {
+            let detail = "the merchant has no such order";
+            return Err(Refusal::request(refused::ORDER_NOT_FOUND, "merchant_reference", detail).into());
+        };
+        let mut order = stored.order;
+        decide::names_agree(&order, &command.target)?;
+        let with_order = |refusal| Refused { refusal, order: Some(facts(&order)) };
+        let money = decide::maintain(&order, command).map_err(with_order)?;
+        inner.link_ready().map_err(with_order)?;
+        let pan = inner.vault.open_card(order.merchant, order.fort_id, &stored.card).await?;
+        let now = inner.clock.now();
+        let id = inner.next_number(now);
+        let operation = Operation {
+            id,
+            fort_id: order.fort_id,
+            kind: command.kind.into(),
+            money,
+            state: OperationState::Sent,
+            wire: inner.wire_reference(id, now),
+        };
+        let new = NewOperation {
+            merchant: account.merchant.id,
+            order_version: order.version,
+            operation: operation.clone(),
+            maintenance_reference: command.maintenance_reference.clone(),
+            request: command.params.clone(),
+        };
+        match inner.store.claim_operation(new).await? {
+            OperationClaim::Claimed => {
+                order.version = order.version.saturating_add(1);
+                order.open_operation = Some(operation.id);
+                let card = NetworkCard { pan, expiry: None, security_code: None };
+                return Ok(Claimed { order, operation, card });
+            }
+            OperationClaim::OrderChanged | OperationClaim::NumberTaken => {}
+            OperationClaim::MaintenanceReferenceTaken(other) => {
+                let detail = format!("maintenance_reference is used up by operation {other}");
+                return Err(with_order(Refusal::request(refused::REFERENCE_EXISTS, "maintenance_reference", detail)));
+            }
+        }
+    }
+    let detail = "other operations kept changing this order; ask CHECK_STATUS and try again";
+    Err(Refusal::of(refused::STILL_PROCESSING, Guilty::MerchantRequest, detail).into())
+}
+
+fn facts(order: &Order) -> OrderFacts {
+    OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() }
+}

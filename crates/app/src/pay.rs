@@ -1,0 +1,119 @@
+//! AUTHORIZATION and PURCHASE.
+
+use crate::directory::Account;
+use crate::gateway::{Inner, Refused};
+use crate::settle::{self, Settled};
+use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
+use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::card::CardFacts;
+use tollgate_core::code::{self, refused};
+use tollgate_core::command::PayCommand;
+use tollgate_core::decide;
+use tollgate_core::ident::FortId;
+use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
+use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{NewOrder, OrderClaim};
+
+/// How often a new number is tried when one is taken, which happens only when a clock went back.
+const NUMBER_TRIES_MAX: usize = 8;
+
+pub(crate) async fn pay(inner: &Inner, account: &Account, command: PayCommand) -> Result<Answer, Refused> {
+    let intent = decide::pay(&account.merchant, &command, inner.clock.now())?;
+    inner.link_ready()?;
+    let (order, operation) = claim(inner, account, &command, &intent).await?;
+    let request = NetworkRequest {
+        kind: NetworkKind::of(operation.kind),
+        wire: operation.wire,
+        money: operation.money,
+        card: NetworkCard {
+            pan: intent.card.pan,
+            expiry: Some(intent.card.expiry),
+            security_code: intent.card.security_code,
+        },
+        merchant: std::sync::Arc::clone(&account.acquirer),
+        eci: command.eci,
+        three_ds: command.three_ds,
+        original: None,
+        settlement_reference: command.settlement_reference,
+    };
+    let exchange = inner.acquirer.exchange(request).await;
+    let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
+    Ok(answer(&order, settled))
+}
+
+/// Makes the order and its first operation durable before anything is sent.
+async fn claim(
+    inner: &Inner,
+    account: &Account,
+    command: &PayCommand,
+    intent: &decide::PayIntent,
+) -> Result<(Order, Operation), Refused> {
+    for _ in 0..NUMBER_TRIES_MAX {
+        let now = inner.clock.now();
+        let (order, operation) = draft(inner, account, command, &intent.facts, now);
+        let card = inner.vault.seal_card(order.merchant, order.fort_id, &intent.card.pan, now).await?;
+        let new =
+            NewOrder { order: order.clone(), operation: operation.clone(), card, request: command.params.clone() };
+        match inner.store.claim_order(new).await? {
+            OrderClaim::Claimed => return Ok((order, operation)),
+            OrderClaim::NumberTaken => {}
+            OrderClaim::ReferenceTaken(fort_id) => {
+                let detail = format!("merchant_reference is used up by order {fort_id}");
+                return Err(Refusal::request(refused::REFERENCE_EXISTS, "merchant_reference", detail).into());
+            }
+        }
+    }
+    Err(Refusal::of(
+        refused::TECHNICAL_PROBLEM,
+        Guilty::Us,
+        "no free order number was found: check the clock and the node numbers",
+    )
+    .into())
+}
+
+fn draft(
+    inner: &Inner,
+    account: &Account,
+    command: &PayCommand,
+    facts: &CardFacts,
+    now: Timestamp,
+) -> (Order, Operation) {
+    let id = inner.next_number(now);
+    let wire = inner.wire_reference(id, now);
+    let kind = command.kind.operation();
+    let order = Order {
+        fort_id: FortId(id.0),
+        merchant: account.merchant.id,
+        merchant_reference: command.merchant_reference.clone(),
+        kind: command.kind,
+        money: command.money,
+        eci: command.eci,
+        card: facts.clone(),
+        phase: Phase::Pending,
+        totals: Totals::default(),
+        open_operation: Some(id),
+        version: 1,
+        authorization_code: None,
+        original: wire,
+        last: LastOperation { kind, code: code::UNCERTAIN, network_code: None },
+        created_at: now,
+    };
+    let operation =
+        Operation { id, fort_id: order.fort_id, kind, money: command.money, state: OperationState::Sent, wire };
+    (order, operation)
+}
+
+fn answer(order: &Order, settled: Settled) -> Answer {
+    let approved = settled.state == OperationState::Approved;
+    let declined = settled.state == OperationState::Declined;
+    Answer {
+        code: settled.code,
+        order: Some(OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() }),
+        card: Some(order.card.clone()),
+        eci: Some(order.eci),
+        authorization_code: settled.authorization_code.filter(|_| approved),
+        acquirer_code: settled.network_code.filter(|_| declined),
+        status: None,
+    }
+}

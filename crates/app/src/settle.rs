@@ -1,0 +1,150 @@
+//! What an answer, or the lack of one, means: the step from the network back into the store. The
+//! use cases, the late answers and the recovery all take it.
+
+use crate::gateway::Inner;
+use tollgate_acquirer::{Exchange, ExchangeResult, WireTrace};
+use tollgate_core::apply::{self, Applied, Outcome, Recovery};
+use tollgate_core::code::{self, ResponseCode};
+use tollgate_core::order::{Operation, OperationEvent, OperationState, Order};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{OutcomeRecord, Recorded, RecoveryChange, StoreError};
+
+/// What the merchant is told of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) code: ResponseCode,
+    pub(crate) state: OperationState,
+    pub(crate) authorization_code: Option<String>,
+    pub(crate) network_code: Option<String>,
+}
+
+impl Settled {
+    /// Nobody knows yet.
+    const UNCERTAIN: Settled =
+        Settled { code: code::UNCERTAIN, state: OperationState::Unknown, authorization_code: None, network_code: None };
+}
+
+/// Whether a settlement may overtake a recovery message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overtaking {
+    /// Yes: it is what the recovery itself found out.
+    Allowed,
+    /// Only while no recovery message was begun.
+    IfUnsent,
+}
+
+/// Writes the first outcome of an operation, and gives what the merchant is told.
+///
+/// When the outcome cannot be written, the merchant is told that nobody knows, and the janitor finds
+/// the operation later: an answer that is not on the disk is never given.
+pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Operation, exchange: Exchange) -> Settled {
+    let outcome = outcome_of(exchange.result);
+    let written = write(inner, order, operation, &outcome, exchange.trace, Overtaking::Allowed).await;
+    let applied = match written {
+        Ok(Written::Done(applied)) => applied,
+        Ok(Written::Overtaken) => {
+            tracing::error!(fort_id = %order.fort_id, "the order changed while its operation was under way");
+            return Settled::UNCERTAIN;
+        }
+        Err(error) => {
+            tracing::error!(fort_id = %order.fort_id, %error, "an outcome could not be written; it counts as unknown");
+            return Settled::UNCERTAIN;
+        }
+    };
+    metrics::counter!("tollgate_operations_total", "kind" => operation.kind.name(), "state" => applied.state.name())
+        .increment(1);
+    tracing::debug!(fort_id = %order.fort_id, operation = %operation.kind, state = %applied.state, code = %applied.code, "settled");
+    Settled {
+        code: applied.code,
+        state: applied.state,
+        authorization_code: outcome.authorization_code,
+        network_code: outcome.network_code,
+    }
+}
+
+/// Whether an outcome was written.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// It was.
+    Done(Box<Applied>),
+    /// Somebody else was faster; nothing was written.
+    Overtaken,
+}
+
+/// Why an outcome was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettleError {
+    #[error(transparent)]
+    Apply(#[from] apply::ApplyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Applies `outcome` and writes what follows from it in one commit.
+pub(crate) async fn write(
+    inner: &Inner,
+    order: &Order,
+    operation: &Operation,
+    outcome: &Outcome,
+    trace: WireTrace,
+    overtaking: Overtaking,
+) -> Result<Written, SettleError> {
+    let applied = apply::apply(order, operation, outcome)?;
+    let now = inner.clock.now();
+    let record = OutcomeRecord {
+        order: applied.order.clone(),
+        operation: operation.id,
+        state_before: operation.state,
+        state: applied.state,
+        event: outcome.event,
+        code: applied.code,
+        network_code: outcome.network_code.clone(),
+        authorization_code: outcome.authorization_code.clone(),
+        trace: trace.0,
+        recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
+        at: now,
+    };
+    match inner.store.record_outcome(record).await? {
+        Recorded::Written => {
+            if matches!(applied.recovery, Recovery::Begin(_)) {
+                inner.recovery_wanted.notify_one();
+            }
+            Ok(Written::Done(Box::new(applied)))
+        }
+        Recorded::Changed | Recorded::RecoveryBegun => Ok(Written::Overtaken),
+    }
+}
+
+fn recovery_change(
+    inner: &Inner,
+    recovery: Recovery,
+    overtaking: Overtaking,
+    event: OperationEvent,
+    now: Timestamp,
+) -> RecoveryChange {
+    match (recovery, overtaking) {
+        (Recovery::None, _) => RecoveryChange::None,
+        (Recovery::Begin(way_out), _) => {
+            // A broken link or a stopped gateway brings no late answer, so nothing is worth waiting for.
+            let waits = matches!(event, OperationEvent::NoAnswer);
+            let delay_ms = if waits { inner.settings.reversal_delay_ms } else { 0 };
+            RecoveryChange::Begin { way_out, due_at: now.plus_ms(delay_ms) }
+        }
+        (Recovery::End, Overtaking::Allowed) => RecoveryChange::End,
+        (Recovery::End, Overtaking::IfUnsent) => RecoveryChange::EndIfUnsent,
+    }
+}
+
+fn outcome_of(result: ExchangeResult) -> Outcome {
+    match result {
+        ExchangeResult::Answered(reply) => {
+            let event = if reply.is_approval() { OperationEvent::Approved } else { OperationEvent::Declined };
+            Outcome { event, network_code: Some(reply.code), authorization_code: reply.authorization_code }
+        }
+        ExchangeResult::NotSent(reason) => {
+            tracing::warn!(?reason, "a message could not be sent after its intent was written");
+            Outcome::silent(OperationEvent::NotSent)
+        }
+        ExchangeResult::Unknown(reason) => Outcome::silent(reason.event()),
+    }
+}

@@ -1,0 +1,65 @@
+//! What goes back to the merchant, before it becomes FORT parameters.
+
+use crate::card::CardFacts;
+use crate::code::ResponseCode;
+use crate::command::Eci;
+use crate::ident::FortId;
+use crate::order::Totals;
+
+/// The facts of an answer. The FORT wire decides which of them a service shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The five-digit code.
+    pub code: ResponseCode,
+    /// The order, once it exists.
+    pub order: Option<OrderFacts>,
+    /// The card, once an order was made with it.
+    pub card: Option<CardFacts>,
+    /// The e-commerce indicator that counted.
+    pub eci: Option<Eci>,
+    /// On approval.
+    pub authorization_code: Option<String>,
+    /// The network's response code, on a decline.
+    pub acquirer_code: Option<String>,
+    /// CHECK_STATUS of an order that was found.
+    pub status: Option<StatusFacts>,
+}
+
+impl Answer {
+    /// A bare code.
+    #[must_use]
+    pub const fn bare(code: ResponseCode) -> Answer {
+        Answer { code, order: None, card: None, eci: None, authorization_code: None, acquirer_code: None, status: None }
+    }
+}
+
+/// How an order is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderFacts {
+    /// Our number.
+    pub fort_id: FortId,
+    /// The merchant's.
+    pub merchant_reference: String,
+}
+
+/// What CHECK_STATUS tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusFacts {
+    /// The code of the last operation.
+    pub transaction_code: ResponseCode,
+    /// The sums.
+    pub totals: Totals,
+    /// The issuer's authorization code, once approved.
+    pub authorization_code: Option<String>,
+    /// The network's codes, when they are wanted and known.
+    pub network: Option<NetworkFacts>,
+}
+
+/// The network's own codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkFacts {
+    /// ISO 8583:1987 field 39.
+    pub acquirer_code: String,
+    /// A word for it: `APPROVED` or `DECLINED`.
+    pub processor_code: &'static str,
+}

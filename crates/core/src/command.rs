@@ -1,0 +1,205 @@
+//! What a merchant asks for, already typed. Made by the FORT wire, carried out by the use cases.
+
+use crate::card::SecurityCode;
+use crate::ident::FortId;
+use crate::money::Money;
+use crate::order::PayKind;
+use crate::secret::Secret;
+use std::fmt;
+
+/// AUTHORIZATION or PURCHASE.
+#[derive(Clone, Debug)]
+pub struct PayCommand {
+    /// Which of the two.
+    pub kind: PayKind,
+    /// The merchant's order number, up to 40 characters.
+    pub merchant_reference: String,
+    /// How much.
+    pub money: Money,
+    /// Who is present, and how the card was given.
+    pub eci: Eci,
+    /// Card data in clear, as far as it was sent.
+    pub card: Option<CardInput>,
+    /// A token in place of card data, or a name for a new one.
+    pub token_name: Option<String>,
+    /// The payment option the merchant preselected.
+    pub payment_option: Option<String>,
+    /// Whether the merchant asks to leave 3-D Secure out (`check_3ds=NO`).
+    pub three_ds: ThreeDsWish,
+    /// A reference for the acquirer's settlement file, up to 34 characters.
+    pub settlement_reference: Option<String>,
+    /// All non-empty parameters, masked: for the answer's echo and for the record.
+    pub params: SafeParams,
+}
+
+/// Card data as sent: nothing of it has been judged yet.
+#[derive(Clone, Debug, Default)]
+pub struct CardInput {
+    /// `card_number`.
+    pub number: Option<Secret>,
+    /// `expiry_date`, YYMM.
+    pub expiry: Option<String>,
+    /// `card_security_code`.
+    pub security_code: Option<SecurityCode>,
+    /// `card_holder_name`.
+    pub holder: Option<String>,
+}
+
+/// Whether 3-D Secure shall run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreeDsWish {
+    /// As the account is set up.
+    Default,
+    /// Left out for this transaction.
+    Off,
+}
+
+/// CAPTURE, VOID_AUTHORIZATION or REFUND of an order.
+#[derive(Clone, Debug)]
+pub struct MaintainCommand {
+    /// Which.
+    pub kind: MaintainKind,
+    /// The order.
+    pub target: OrderTarget,
+    /// How much; `None` for a void, which ignores an amount.
+    pub money: Option<Money>,
+    /// REFUND: the merchant's own reference of this refund, new for each.
+    pub maintenance_reference: Option<String>,
+    /// All non-empty parameters, masked.
+    pub params: SafeParams,
+}
+
+/// Operations on an order that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaintainKind {
+    /// Take money that an authorization holds.
+    Capture,
+    /// Give up an authorization.
+    Void,
+    /// Give money back.
+    Refund,
+}
+
+/// CHECK_STATUS.
+#[derive(Clone, Debug)]
+pub struct StatusCommand {
+    /// The order.
+    pub target: OrderTarget,
+    /// `return_third_party_response_codes=YES`.
+    pub third_party_codes: ThirdPartyCodes,
+    /// All non-empty parameters, masked.
+    pub params: SafeParams,
+}
+
+/// Whether the network's own codes are wanted in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThirdPartyCodes {
+    /// Yes.
+    Wanted,
+    /// No.
+    Unwanted,
+}
+
+/// How an order is named: by the merchant's reference, by our number, or by both, which must agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderTarget {
+    /// By `merchant_reference`.
+    Reference(String),
+    /// By `fort_id`.
+    FortId(FortId),
+    /// By both.
+    Both(String, FortId),
+}
+
+/// The e-commerce indicator of FORT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Eci {
+    /// The customer is at a browser.
+    Ecommerce,
+    /// Mail order or telephone order.
+    Moto,
+    /// A later payment of an agreement.
+    Recurring,
+}
+
+impl Eci {
+    /// The value of `eci`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Eci::Ecommerce => "ECOMMERCE",
+            Eci::Moto => "MOTO",
+            Eci::Recurring => "RECURRING",
+        }
+    }
+
+    /// Reads a value of `eci`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Eci> {
+        [Eci::Ecommerce, Eci::Moto, Eci::Recurring].into_iter().find(|eci| eci.name() == name)
+    }
+}
+
+impl fmt::Display for Eci {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Request parameters that may be kept and shown: only non-empty ones, in the order of the message,
+/// numbers as text, card numbers masked, security codes and signatures left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SafeParams(pub Vec<SafeParam>);
+
+/// One parameter of [`SafeParams`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafeParam {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its value as text, never empty.
+    pub value: Box<str>,
+}
+
+impl SafeParams {
+    /// The value of the parameter `name`, if it was sent non-empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|param| *param.name == *name).map(|param| &*param.value)
+    }
+
+    /// Adds a parameter at the end; an empty value is left out.
+    pub fn push(&mut self, name: &str, value: impl Into<Box<str>>) {
+        let value = value.into();
+        if !value.is_empty() {
+            self.0.push(SafeParam { name: name.into(), value });
+        }
+    }
+}
+
+impl serde::Serialize for SafeParams {
+    /// A map in message order.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|param| (&param.name, &param.value)))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SafeParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> serde::de::Visitor<'de> for Pairs {
+            type Value = SafeParams;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of texts")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<SafeParams, A::Error> {
+                let mut params = SafeParams::default();
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    params.0.push(SafeParam { name: name.into(), value: value.into() });
+                }
+                Ok(params)
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}

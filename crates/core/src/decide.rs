@@ -1,0 +1,293 @@
+//! What may be done. Each ladder below is a list of one-line guards in the order in which they count;
+//! each has one exact response code.
+
+use crate::bin::Brand;
+use crate::card::{CardData, CardFacts, Expiry, Pan, PanError};
+use crate::code::refused as code;
+use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand};
+use crate::merchant::{Merchant, Terms, TrustedChannel};
+use crate::money::{Amount, Money};
+use crate::order::{Order, PayKind, Phase};
+use crate::refusal::{Guilty, Refusal};
+use crate::time::Timestamp;
+
+/// A payment that may be sent.
+#[derive(Debug)]
+pub struct PayIntent {
+    /// The card, judged.
+    pub card: CardData,
+    /// Its harmless part.
+    pub facts: CardFacts,
+}
+
+/// Judges AUTHORIZATION and PURCHASE: everything but the merchant reference, which the store judges
+/// when it claims it.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn pay(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Result<PayIntent, Refusal> {
+    let terms = &merchant.terms;
+    offered_eci(command)?;
+    channel_allows_card(terms, command, now)?;
+    let input = given_card(command)?;
+    let card = readable_card(input, now)?;
+    let brand = known_brand(&card)?;
+    fits_payment_option(command, brand)?;
+    enabled_brand(terms, brand)?;
+    brand_allows_kind(command, brand)?;
+    taken_currency(terms, command.money)?;
+    within_limit(terms, command.money)?;
+    let facts = card.facts(brand);
+    Ok(PayIntent { card, facts })
+}
+
+/// Judges CAPTURE, VOID_AUTHORIZATION and REFUND of an order that was found.
+///
+/// Gives the money that the operation moves: of a void, all that is still held.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn maintain(order: &Order, command: &MaintainCommand) -> Result<Money, Refusal> {
+    names_agree(order, &command.target)?;
+    order_currency(order, command)?;
+    order_confirmed(order)?;
+    match command.kind {
+        MaintainKind::Capture => capture(order, given_money(command)?),
+        MaintainKind::Void => void(order),
+        MaintainKind::Refund => refund(order, given_money(command)?),
+    }
+}
+
+/// Whether `merchant_reference` and `fort_id`, when both are given, name one order.
+///
+/// # Errors
+/// 00036 when they do not.
+pub fn names_agree(order: &Order, target: &OrderTarget) -> Result<(), Refusal> {
+    let agree = match target {
+        OrderTarget::Reference(reference) => *reference == order.merchant_reference,
+        OrderTarget::FortId(fort_id) => *fort_id == order.fort_id,
+        OrderTarget::Both(reference, fort_id) => *reference == order.merchant_reference && *fort_id == order.fort_id,
+    };
+    if agree {
+        return Ok(());
+    }
+    Err(Refusal::request(code::ORDER_NOT_FOUND, "fort_id", "merchant_reference and fort_id name different orders"))
+}
+
+fn offered_eci(command: &PayCommand) -> Result<(), Refusal> {
+    match command.eci {
+        Eci::Ecommerce => Ok(()),
+        Eci::Moto | Eci::Recurring => {
+            Err(Refusal::request(code::NOT_FOR_ECI, "eci", "this gateway offers ECOMMERCE payments only so far"))
+        }
+    }
+}
+
+fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> Result<(), Refusal> {
+    if command.card.is_none() {
+        return Ok(());
+    }
+    let detail = match terms.trusted_channel_at(now) {
+        TrustedChannel::Active { .. } => return Ok(()),
+        TrustedChannel::NotActivated => {
+            "card data came over the trusted channel, which is not activated for this merchant: verify its PCI DSS \
+             attestation with `tollgate merchant activate-trusted-channel`"
+        }
+        TrustedChannel::Expired => {
+            "the merchant's PCI DSS attestation has expired, so its trusted channel is off: verify a new one with \
+             `tollgate merchant activate-trusted-channel`"
+        }
+    };
+    Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail).at("card_number"))
+}
+
+fn given_card(command: &PayCommand) -> Result<&CardInput, Refusal> {
+    match (&command.card, &command.token_name) {
+        (Some(card), None) => Ok(card),
+        (Some(_), Some(_)) => Err(Refusal::of(
+            code::NO_TOKEN_SERVICE,
+            Guilty::MerchantConfiguration,
+            "a token_name came with card data, and the merchant has no token service",
+        )
+        .at("token_name")),
+        (None, Some(_)) => Err(Refusal::request(code::TOKEN_NOT_FOUND, "token_name", "no token of this name exists")),
+        (None, None) => {
+            Err(Refusal::request(code::MISSING_PARAMETER, "card_number", "neither card_number nor token_name was sent"))
+        }
+    }
+}
+
+fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal> {
+    let Some(number) = &input.number else {
+        return Err(Refusal::request(code::MISSING_PARAMETER, "card_number", "card data came without its number"));
+    };
+    let pan = Pan::parse(number.reveal()).map_err(|error| Refusal {
+        code: code::INVALID_CARD_NUMBER,
+        parameter: Some("card_number".into()),
+        guilty: Guilty::Cardholder,
+        detail: match error {
+            PanError::NotDigits => "the card number is not 12 to 19 digits".into(),
+            PanError::CheckDigit => "the card number's check digit is wrong: a digit was mistyped".into(),
+        },
+    })?;
+    let Some(expiry) = &input.expiry else {
+        return Err(Refusal::request(code::MISSING_PARAMETER, "expiry_date", "card_number came without expiry_date"));
+    };
+    let expiry = Expiry::parse(expiry).ok_or_else(|| {
+        Refusal::request(code::INVALID_EXPIRY, "expiry_date", "expiry_date is YYMM with a month from 01 to 12")
+    })?;
+    if expiry.is_past(now) {
+        return Err(Refusal::of(code::CARD_EXPIRED, Guilty::Cardholder, "the card has expired").at("expiry_date"));
+    }
+    if input.security_code.is_none() {
+        return Err(Refusal::request(
+            code::MISSING_PARAMETER,
+            "card_security_code",
+            "ECOMMERCE payments need card_security_code",
+        ));
+    }
+    Ok(CardData { pan, expiry, security_code: input.security_code.clone(), holder: input.holder.clone() })
+}
+
+fn known_brand(card: &CardData) -> Result<Brand, Refusal> {
+    card.pan.brand().ok_or_else(|| {
+        Refusal::of(
+            code::INVALID_CARD_NUMBER,
+            Guilty::Cardholder,
+            "the card number belongs to no brand that is known here",
+        )
+        .at("card_number")
+    })
+}
+
+fn fits_payment_option(command: &PayCommand, brand: Brand) -> Result<(), Refusal> {
+    match command.payment_option.as_deref() {
+        Some(option) if option != brand.name() => {
+            let detail = format!("payment_option {option} was sent with a card of {brand}");
+            Err(Refusal::request(code::INVALID_PAYMENT_OPTION, "payment_option", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn enabled_brand(terms: &Terms, brand: Brand) -> Result<(), Refusal> {
+    let config =
+        |code, detail: String| Err(Refusal::of(code, Guilty::MerchantConfiguration, detail).at("payment_option"));
+    if terms.payment_options.is_empty() {
+        return config(code::NO_ACTIVE_OPTION, "the merchant has no payment option enabled".into());
+    }
+    if !terms.payment_options.contains(&brand) {
+        return config(code::OPTION_NOT_AVAILABLE, format!("the merchant does not take {brand}"));
+    }
+    Ok(())
+}
+
+fn brand_allows_kind(command: &PayCommand, brand: Brand) -> Result<(), Refusal> {
+    if command.kind == PayKind::Authorization && brand.is_purchase_only() {
+        let detail = format!("{brand} takes PURCHASE only");
+        return Err(Refusal::request(code::NOT_VALID_FOR_OPTION, "command", detail));
+    }
+    Ok(())
+}
+
+fn taken_currency(terms: &Terms, money: Money) -> Result<(), Refusal> {
+    match terms.currency(money.currency) {
+        Some(_) => Ok(()),
+        None => {
+            let detail = format!("the merchant does not take {}", money.currency);
+            Err(Refusal::of(code::CURRENCY_NOT_ACCEPTED, Guilty::MerchantConfiguration, detail).at("currency"))
+        }
+    }
+}
+
+fn within_limit(terms: &Terms, money: Money) -> Result<(), Refusal> {
+    match terms.currency(money.currency) {
+        Some(terms) if !terms.allows(money.amount) => {
+            let detail = format!("{money} is above the merchant's limit per transaction");
+            Err(Refusal::of(code::LIMIT_EXCEEDED, Guilty::MerchantConfiguration, detail).at("amount"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn order_currency(order: &Order, command: &MaintainCommand) -> Result<(), Refusal> {
+    match command.money {
+        Some(money) if money.currency != order.money.currency && command.kind != MaintainKind::Void => {
+            let detail = format!("the order is in {}", order.money.currency);
+            Err(Refusal::request(code::INVALID_CURRENCY, "currency", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn order_confirmed(order: &Order) -> Result<(), Refusal> {
+    let refuse = |code, detail| Err(Refusal::of(code, Guilty::MerchantRequest, detail));
+    match order.phase {
+        Phase::Pending => refuse(code::STILL_PROCESSING, "the payment itself is still under way"),
+        Phase::Unknown => refuse(code::ORDER_NOT_CONFIRMED, "the payment's outcome is not known yet; ask CHECK_STATUS"),
+        Phase::Declined | Phase::Failed | Phase::Reversed => {
+            refuse(code::ORDER_NOT_CONFIRMED, "the payment never succeeded")
+        }
+        _ if order.open_operation.is_some() => {
+            refuse(code::STILL_PROCESSING, "another operation on this order is under way")
+        }
+        Phase::Authorized | Phase::Captured | Phase::Purchased | Phase::Voided => Ok(()),
+    }
+}
+
+fn given_money(command: &MaintainCommand) -> Result<Money, Refusal> {
+    command
+        .money
+        .ok_or_else(|| Refusal::request(code::MISSING_PARAMETER, "amount", "amount and currency are mandatory here"))
+}
+
+fn capture(order: &Order, money: Money) -> Result<Money, Refusal> {
+    let refuse = |detail| Err(Refusal::of(code::OPERATION_NOT_ALLOWED, Guilty::MerchantRequest, detail));
+    match order.phase {
+        Phase::Purchased => return refuse("a PURCHASE is captured already"),
+        Phase::Voided => return refuse("the authorization was voided"),
+        _ => {}
+    }
+    if money.amount > order.totals.open_to_capture() {
+        let detail = format!("{} of the authorized amount is open", shown(order, order.totals.open_to_capture()));
+        return Err(Refusal::request(code::EXCEEDS_AUTHORIZED, "amount", detail));
+    }
+    Ok(money)
+}
+
+fn void(order: &Order) -> Result<Money, Refusal> {
+    let refuse = |detail| Err(Refusal::of(code::OPERATION_NOT_ALLOWED, Guilty::MerchantRequest, detail));
+    match order.phase {
+        Phase::Purchased => refuse("a PURCHASE can be refunded, not voided"),
+        Phase::Captured => refuse("some of it is captured already: refund it instead"),
+        Phase::Voided => refuse("the authorization was voided already"),
+        _ => Ok(Money { amount: order.totals.authorized, currency: order.money.currency }),
+    }
+}
+
+fn refund(order: &Order, money: Money) -> Result<Money, Refusal> {
+    if order.phase == Phase::Voided {
+        return Err(Refusal::of(
+            code::OPERATION_NOT_ALLOWED,
+            Guilty::MerchantRequest,
+            "the authorization was voided: nothing was taken",
+        ));
+    }
+    let open = order.totals.open_to_refund();
+    if open == Amount::ZERO && order.totals.refunded > Amount::ZERO {
+        return Err(Refusal::of(
+            code::TRANSACTION_CLOSED,
+            Guilty::MerchantRequest,
+            "everything captured is refunded already",
+        ));
+    }
+    if money.amount > open {
+        let detail = format!("{} of the captured amount is open", shown(order, open));
+        return Err(Refusal::request(code::EXCEEDS_CAPTURED, "amount", detail));
+    }
+    Ok(money)
+}
+
+fn shown(order: &Order, amount: Amount) -> Money {
+    Money { amount, currency: order.money.currency }
+}

@@ -1,0 +1,30 @@
+//! Money, cards, payments and their state machine.
+//!
+//! Pure rules: no I/O, no clock, no randomness and no logging. Whatever needs one of those takes it
+//! from the outside, so that every rule here can be tested by tables and replayed by a simulator.
+//!
+//! Where to look:
+//! - [`money`]: minor units and ISO 4217 currencies;
+//! - [`card`], [`bin`]: card numbers (secret), expiry dates, brands;
+//! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
+//! - [`merchant`]: what an account may do;
+//! - [`command`]: what a merchant asks for, already typed;
+//! - [`order`], [`transition`]: the life of a payment;
+//! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
+//! - [`answer`]: what goes back to the merchant.
+
+pub mod answer;
+pub mod apply;
+pub mod bin;
+pub mod card;
+pub mod code;
+pub mod command;
+pub mod decide;
+pub mod ident;
+pub mod merchant;
+pub mod money;
+pub mod order;
+pub mod refusal;
+pub mod secret;
+pub mod time;
+pub mod transition;

@@ -1,0 +1,374 @@
+//! An order (one payment) and the operations on it.
+
+use crate::card::CardFacts;
+use crate::code::ResponseCode;
+use crate::command::{Eci, MaintainKind};
+use crate::ident::{FortId, MerchantId, OperationId, Rrn, Stan};
+use crate::money::{Amount, Money};
+use crate::time::Timestamp;
+use std::fmt;
+
+/// How an order began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PayKind {
+    /// Money is held, and captured later.
+    Authorization,
+    /// Money is taken at once.
+    Purchase,
+}
+
+impl PayKind {
+    /// The value of `command`.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            PayKind::Authorization => "AUTHORIZATION",
+            PayKind::Purchase => "PURCHASE",
+        }
+    }
+
+    /// The operation that begins such an order.
+    #[must_use]
+    pub const fn operation(self) -> OperationKind {
+        match self {
+            PayKind::Authorization => OperationKind::Authorize,
+            PayKind::Purchase => OperationKind::Purchase,
+        }
+    }
+}
+
+macro_rules! named_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The number that stores keep; it never changes its meaning.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                match self { $($name::$variant => $number,)* }
+            }
+
+            /// The name for people and documents.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+
+            /// The one with this number.
+            #[must_use]
+            pub fn from_number(number: u8) -> Option<$name> {
+                $name::ALL.iter().copied().find(|item| item.number() == number)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
+named_enum! {
+    /// Where an order stands, apart from an operation that may be under way.
+    Phase {
+        /// The first operation has been sent, its outcome is not there yet.
+        Pending = 0 "pending",
+        /// The outcome of the first operation is not known: it will be found out or reversed.
+        Unknown = 1 "unknown",
+        /// Money is held.
+        Authorized = 2 "authorized",
+        /// Some or all of the held money has been taken.
+        Captured = 3 "captured",
+        /// Money has been taken at once.
+        Purchased = 4 "purchased",
+        /// The hold was given up.
+        Voided = 5 "voided",
+        /// The issuer said no.
+        Declined = 6 "declined",
+        /// It never left the gateway.
+        Failed = 7 "failed",
+        /// The outcome was unknown, and the network has acknowledged that it counts for nothing.
+        Reversed = 8 "reversed",
+    }
+}
+
+named_enum! {
+    /// What an operation does.
+    OperationKind {
+        /// Hold money.
+        Authorize = 0 "authorize",
+        /// Take money at once.
+        Purchase = 1 "purchase",
+        /// Take held money.
+        Capture = 2 "capture",
+        /// Give up a hold.
+        Void = 3 "void",
+        /// Give money back.
+        Refund = 4 "refund",
+    }
+}
+
+impl OperationKind {
+    /// The FORT command of it.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            OperationKind::Authorize => "AUTHORIZATION",
+            OperationKind::Purchase => "PURCHASE",
+            OperationKind::Capture => "CAPTURE",
+            OperationKind::Void => "VOID_AUTHORIZATION",
+            OperationKind::Refund => "REFUND",
+        }
+    }
+
+    /// The response code of this operation with `message`, on its success status for message 0 and
+    /// on its failure status otherwise. A technical problem has status 00.
+    #[must_use]
+    pub const fn code(self, message: u16) -> ResponseCode {
+        let success = message == crate::code::message::SUCCESS;
+        if message == crate::code::message::TECHNICAL_PROBLEM {
+            return crate::code::refused::TECHNICAL_PROBLEM;
+        }
+        let status = match self {
+            OperationKind::Authorize => {
+                if success {
+                    2
+                } else {
+                    3
+                }
+            }
+            OperationKind::Purchase => {
+                if success {
+                    14
+                } else {
+                    13
+                }
+            }
+            OperationKind::Capture => {
+                if success {
+                    4
+                } else {
+                    5
+                }
+            }
+            OperationKind::Void => {
+                if success {
+                    8
+                } else {
+                    9
+                }
+            }
+            OperationKind::Refund => {
+                if success {
+                    6
+                } else {
+                    7
+                }
+            }
+        };
+        ResponseCode::new(status, message)
+    }
+
+    /// How an unknown outcome of it is settled.
+    #[must_use]
+    pub const fn way_out(self) -> WayOut {
+        match self {
+            OperationKind::Authorize | OperationKind::Purchase | OperationKind::Refund => WayOut::Reverse,
+            OperationKind::Capture | OperationKind::Void => WayOut::Repeat,
+        }
+    }
+}
+
+impl From<MaintainKind> for OperationKind {
+    fn from(kind: MaintainKind) -> OperationKind {
+        match kind {
+            MaintainKind::Capture => OperationKind::Capture,
+            MaintainKind::Void => OperationKind::Void,
+            MaintainKind::Refund => OperationKind::Refund,
+        }
+    }
+}
+
+named_enum! {
+    /// How an operation with an unknown outcome is settled.
+    WayOut {
+        /// A reversal advice (0420, then 0421) until the network acknowledges it: the operation
+        /// then counts for nothing.
+        Reverse = 0 "reverse",
+        /// The same advice again under the same numbers (0220 as 0221, 0420 as 0421) until the
+        /// network acknowledges it: the operation then counts.
+        Repeat = 1 "repeat",
+    }
+}
+
+named_enum! {
+    /// Where one operation stands.
+    OperationState {
+        /// On its way to the network; its intent is durable.
+        Sent = 0 "sent",
+        /// The network said yes.
+        Approved = 1 "approved",
+        /// The network said no.
+        Declined = 2 "declined",
+        /// Nobody knows yet.
+        Unknown = 3 "unknown",
+        /// It was unknown, and is undone: the network acknowledged the reversal.
+        Reversed = 4 "reversed",
+        /// It never left the gateway.
+        NotSent = 5 "not sent",
+    }
+}
+
+named_enum! {
+    /// What can happen to an operation.
+    OperationEvent {
+        /// The network approved it, in time or late.
+        Approved = 0 "approved",
+        /// The network declined it, in time or late.
+        Declined = 1 "declined",
+        /// The message could not be handed to the link: not one byte left.
+        NotSent = 2 "not sent",
+        /// Sent, and no answer within the time limit.
+        NoAnswer = 3 "no answer after send",
+        /// Sent, and the link broke before an answer came.
+        LinkBroken = 4 "link broken after send",
+        /// Sent, and the answer could not be read.
+        Unreadable = 5 "unreadable answer",
+        /// The gateway stopped between the intent and the outcome.
+        Interrupted = 6 "gateway stopped after intent",
+        /// The network acknowledged the reversal.
+        ReversalAcknowledged = 7 "reversal acknowledged",
+        /// The network acknowledged the repeated advice.
+        AdviceAcknowledged = 8 "advice acknowledged",
+        /// The network refused the repeated advice for good.
+        AdviceRefused = 9 "advice refused",
+    }
+}
+
+impl OperationEvent {
+    /// The events after which nobody knows what the network did.
+    #[must_use]
+    pub const fn leaves_unknown(self) -> bool {
+        matches!(
+            self,
+            OperationEvent::NoAnswer
+                | OperationEvent::LinkBroken
+                | OperationEvent::Unreadable
+                | OperationEvent::Interrupted
+        )
+    }
+}
+
+/// The sums of an order, in minor units of its currency: refunded <= captured <= authorized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Approved for holding; of a purchase, its amount.
+    pub authorized: Amount,
+    /// Taken.
+    pub captured: Amount,
+    /// Given back.
+    pub refunded: Amount,
+}
+
+impl Totals {
+    /// What can still be captured.
+    #[must_use]
+    pub fn open_to_capture(&self) -> Amount {
+        self.authorized.minus(self.captured).unwrap_or(Amount::ZERO)
+    }
+
+    /// What can still be refunded.
+    #[must_use]
+    pub fn open_to_refund(&self) -> Amount {
+        self.captured.minus(self.refunded).unwrap_or(Amount::ZERO)
+    }
+
+    /// Whether the rule of the sums holds.
+    #[must_use]
+    pub fn are_consistent(&self) -> bool {
+        self.refunded <= self.captured && self.captured <= self.authorized
+    }
+}
+
+/// One payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its number.
+    pub fort_id: FortId,
+    /// Whose.
+    pub merchant: MerchantId,
+    /// The merchant's order number.
+    pub merchant_reference: String,
+    /// How it began.
+    pub kind: PayKind,
+    /// What was asked for at the beginning.
+    pub money: Money,
+    /// The e-commerce indicator.
+    pub eci: Eci,
+    /// The harmless part of the card.
+    pub card: CardFacts,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Its sums.
+    pub totals: Totals,
+    /// The operation under way or unsettled, if any: at most one at a time.
+    pub open_operation: Option<OperationId>,
+    /// Grows with each change.
+    pub version: u32,
+    /// The issuer's authorization code of the first operation.
+    pub authorization_code: Option<String>,
+    /// How the first operation is named on the wire, for messages that refer to it.
+    pub original: WireReference,
+    /// The last operation, as CHECK_STATUS tells it.
+    pub last: LastOperation,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// How a message is named on the wire: what a reversal, a completion or a refund refers to
+/// (ISO 8583:1987 fields 7, 11, 37, 90).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireReference {
+    /// Field 11.
+    pub stan: Stan,
+    /// Field 37.
+    pub rrn: Rrn,
+    /// The moment behind field 7.
+    pub sent_at: Timestamp,
+}
+
+/// The newest operation of an order and what it came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastOperation {
+    /// What it was.
+    pub kind: OperationKind,
+    /// Its code as far as it is known: 15777 while nobody knows.
+    pub code: ResponseCode,
+    /// The network's response code (ISO 8583:1987 field 39), if one came.
+    pub network_code: Option<String>,
+}
+
+/// One operation on an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its number.
+    pub id: OperationId,
+    /// The order's.
+    pub fort_id: FortId,
+    /// What it does.
+    pub kind: OperationKind,
+    /// How much; of a void, what is still held.
+    pub money: Money,
+    /// Where it stands.
+    pub state: OperationState,
+    /// How it is named on the wire.
+    pub wire: WireReference,
+}

@@ -1,0 +1,167 @@
+//! The transitions, as two tables: what an event does to an operation, and what an operation's new
+//! state does to its order. Nothing else in the gateway changes a state.
+
+use crate::order::{OperationEvent as Event, OperationKind as Kind, OperationState as State, Phase};
+
+/// One edge of the operation table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationEdge {
+    /// From this state,
+    pub from: State,
+    /// on this event,
+    pub event: Event,
+    /// to this state.
+    pub to: State,
+}
+
+/// One edge of the order table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseEdge {
+    /// From this phase,
+    pub from: Phase,
+    /// when an operation of this kind
+    pub kind: Kind,
+    /// comes to this state,
+    pub state: State,
+    /// to this phase.
+    pub to: Phase,
+}
+
+/// What an event does to an operation; a pair that is not here cannot happen and changes nothing.
+pub const OPERATION_EDGES: &[OperationEdge] = &[
+    edge(State::Sent, Event::Approved, State::Approved),
+    edge(State::Sent, Event::Declined, State::Declined),
+    edge(State::Sent, Event::NotSent, State::NotSent),
+    edge(State::Sent, Event::NoAnswer, State::Unknown),
+    edge(State::Sent, Event::LinkBroken, State::Unknown),
+    edge(State::Sent, Event::Unreadable, State::Unknown),
+    edge(State::Sent, Event::Interrupted, State::Unknown),
+    edge(State::Unknown, Event::Approved, State::Approved),
+    edge(State::Unknown, Event::Declined, State::Declined),
+    edge(State::Unknown, Event::ReversalAcknowledged, State::Reversed),
+    edge(State::Unknown, Event::AdviceAcknowledged, State::Approved),
+    edge(State::Unknown, Event::AdviceRefused, State::Declined),
+];
+
+/// What an operation's new state does to its order. Declined, unknown, reversed and unsent later
+/// operations leave the order where it was, so they have no edge.
+pub const PHASE_EDGES: &[PhaseEdge] = &[
+    phase(Phase::Pending, Kind::Authorize, State::Approved, Phase::Authorized),
+    phase(Phase::Pending, Kind::Authorize, State::Declined, Phase::Declined),
+    phase(Phase::Pending, Kind::Authorize, State::Unknown, Phase::Unknown),
+    phase(Phase::Pending, Kind::Authorize, State::NotSent, Phase::Failed),
+    phase(Phase::Unknown, Kind::Authorize, State::Approved, Phase::Authorized),
+    phase(Phase::Unknown, Kind::Authorize, State::Declined, Phase::Declined),
+    phase(Phase::Unknown, Kind::Authorize, State::Reversed, Phase::Reversed),
+    phase(Phase::Pending, Kind::Purchase, State::Approved, Phase::Purchased),
+    phase(Phase::Pending, Kind::Purchase, State::Declined, Phase::Declined),
+    phase(Phase::Pending, Kind::Purchase, State::Unknown, Phase::Unknown),
+    phase(Phase::Pending, Kind::Purchase, State::NotSent, Phase::Failed),
+    phase(Phase::Unknown, Kind::Purchase, State::Approved, Phase::Purchased),
+    phase(Phase::Unknown, Kind::Purchase, State::Declined, Phase::Declined),
+    phase(Phase::Unknown, Kind::Purchase, State::Reversed, Phase::Reversed),
+    phase(Phase::Authorized, Kind::Capture, State::Approved, Phase::Captured),
+    phase(Phase::Captured, Kind::Capture, State::Approved, Phase::Captured),
+    phase(Phase::Authorized, Kind::Void, State::Approved, Phase::Voided),
+    phase(Phase::Captured, Kind::Refund, State::Approved, Phase::Captured),
+    phase(Phase::Purchased, Kind::Refund, State::Approved, Phase::Purchased),
+];
+
+/// The state an operation comes to, if the event can happen to it.
+#[must_use]
+pub fn operation_after(from: State, event: Event) -> Option<State> {
+    OPERATION_EDGES.iter().find(|edge| edge.from == from && edge.event == event).map(|edge| edge.to)
+}
+
+/// The phase an order comes to; `None` when the operation cannot belong to such an order.
+#[must_use]
+pub fn phase_after(from: Phase, kind: Kind, state: State) -> Option<Phase> {
+    let edge = PHASE_EDGES.iter().find(|edge| edge.from == from && edge.kind == kind && edge.state == state);
+    let stays =
+        matches!(state, State::Declined | State::Unknown | State::Reversed | State::NotSent) && can_hold(from, kind);
+    edge.map(|edge| edge.to).or(stays.then_some(from))
+}
+
+/// Whether a later operation of `kind` may be under way on an order in `phase`.
+fn can_hold(phase: Phase, kind: Kind) -> bool {
+    let later = matches!(kind, Kind::Capture | Kind::Void | Kind::Refund);
+    later && PHASE_EDGES.iter().any(|edge| edge.from == phase && edge.kind == kind)
+}
+
+/// Both tables as Markdown, for the documents.
+#[must_use]
+pub fn as_markdown() -> String {
+    let mut text = String::from("| operation is | event | operation becomes |\n|---|---|---|\n");
+    for edge in OPERATION_EDGES {
+        text.push_str(&format!("| {} | {} | {} |\n", edge.from, edge.event, edge.to));
+    }
+    text.push_str("\n| order is | operation | becomes | order becomes |\n|---|---|---|---|\n");
+    for edge in PHASE_EDGES {
+        text.push_str(&format!("| {} | {} | {} | {} |\n", edge.from, edge.kind, edge.state, edge.to));
+    }
+    text
+}
+
+const fn edge(from: State, event: Event, to: State) -> OperationEdge {
+    OperationEdge { from, event, to }
+}
+
+const fn phase(from: Phase, kind: Kind, state: State, to: Phase) -> PhaseEdge {
+    PhaseEdge { from, kind, state, to }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_pair_has_two_edges() {
+        for (index, edge) in OPERATION_EDGES.iter().enumerate() {
+            assert!(
+                !OPERATION_EDGES[..index].iter().any(|other| other.from == edge.from && other.event == edge.event),
+                "{edge:?}"
+            );
+        }
+        for (index, edge) in PHASE_EDGES.iter().enumerate() {
+            let same =
+                |other: &PhaseEdge| other.from == edge.from && other.kind == edge.kind && other.state == edge.state;
+            assert!(!PHASE_EDGES[..index].iter().any(same), "{edge:?}");
+        }
+    }
+
+    #[test]
+    fn final_states_have_no_way_out() {
+        for state in [State::Approved, State::Declined, State::Reversed, State::NotSent] {
+            assert!(Event::ALL.iter().all(|event| operation_after(state, *event).is_none()), "{state}");
+        }
+    }
+
+    #[test]
+    fn unknown_is_left_only_by_knowledge() {
+        for event in Event::ALL.iter().filter(|event| event.leaves_unknown()) {
+            assert_eq!(operation_after(State::Unknown, *event), None, "{event}");
+            assert_eq!(operation_after(State::Sent, *event), Some(State::Unknown), "{event}");
+        }
+        assert_eq!(operation_after(State::Unknown, Event::NotSent), None);
+    }
+
+    #[test]
+    fn a_declined_later_operation_leaves_the_order_where_it_was() {
+        assert_eq!(phase_after(Phase::Authorized, Kind::Capture, State::Declined), Some(Phase::Authorized));
+        assert_eq!(phase_after(Phase::Captured, Kind::Refund, State::Reversed), Some(Phase::Captured));
+        assert_eq!(phase_after(Phase::Authorized, Kind::Void, State::Unknown), Some(Phase::Authorized));
+        assert_eq!(phase_after(Phase::Purchased, Kind::Capture, State::Declined), None);
+        assert_eq!(phase_after(Phase::Voided, Kind::Refund, State::Approved), None);
+    }
+
+    #[test]
+    fn documents_show_the_tables_as_they_are() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/transitions.md");
+        let document = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            document.contains(&as_markdown()),
+            "docs/transitions.md differs from the tables; write it anew with: cargo run -p xtask -- docs"
+        );
+    }
+}

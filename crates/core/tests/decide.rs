@@ -1,0 +1,269 @@
+//! The guard ladders: one row per guard, each with its exact code, and the order in which they count.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use tollgate_core::bin::Brand;
+use tollgate_core::card::{CardFacts, SecurityCode};
+use tollgate_core::code::{UNCERTAIN, refused};
+use tollgate_core::command::*;
+use tollgate_core::decide;
+use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
+use tollgate_core::merchant::*;
+use tollgate_core::money::{Amount, Currency, Money};
+use tollgate_core::order::*;
+use tollgate_core::refusal::Guilty;
+use tollgate_core::secret::Secret;
+use tollgate_core::time::Timestamp;
+
+fn now() -> Timestamp {
+    Timestamp::parse_date("2026-11-20").unwrap()
+}
+
+fn money(minor: u64, alpha: &str) -> Money {
+    Money { amount: Amount::from_minor(minor).unwrap(), currency: Currency::from_alpha(alpha).unwrap() }
+}
+
+fn merchant() -> Merchant {
+    Merchant {
+        id: MerchantId(1),
+        name: "m".into(),
+        merchant_identifier: "MID".into(),
+        active: true,
+        credentials: vec![],
+        terms: Terms {
+            currencies: vec![CurrencyTerms {
+                currency: Currency::from_alpha("AED").unwrap(),
+                amount_minor_max: Some(1_000_000),
+            }],
+            payment_options: vec![Brand::Visa, Brand::Mada],
+            trusted_channel: Some(Attestation {
+                level: 1,
+                assessor: "QSA".into(),
+                document: "aoc.pdf".into(),
+                document_sha256: String::new(),
+                valid_until: Timestamp::parse_date("2027-11-20").unwrap(),
+                verified_by: "op".into(),
+                verified_at: Timestamp(0),
+            }),
+            acquirer: AcquirerTerms {
+                card_acceptor_id: "M".into(),
+                terminal_id: "T".into(),
+                category_code: "5999".into(),
+                shop_name: "S".into(),
+                city: "DUBAI".into(),
+                country: "AE".into(),
+            },
+            feedback: FeedbackTerms::default(),
+        },
+    }
+}
+
+fn purchase() -> PayCommand {
+    PayCommand {
+        kind: PayKind::Purchase,
+        merchant_reference: "R1".into(),
+        money: money(15000, "AED"),
+        eci: Eci::Ecommerce,
+        card: Some(CardInput {
+            number: Some(Secret::new("4005550000000001")),
+            expiry: Some("3005".into()),
+            security_code: SecurityCode::parse("123"),
+            holder: None,
+        }),
+        token_name: None,
+        payment_option: None,
+        three_ds: ThreeDsWish::Default,
+        settlement_reference: None,
+        params: SafeParams::default(),
+    }
+}
+
+fn with_card(change: impl FnOnce(&mut CardInput)) -> PayCommand {
+    let mut command = purchase();
+    change(command.card.as_mut().unwrap());
+    command
+}
+
+#[test]
+fn a_right_purchase_may_be_sent() {
+    let intent = decide::pay(&merchant(), &purchase(), now()).unwrap();
+    assert_eq!(intent.facts.mask, "400555******0001");
+    assert_eq!(intent.facts.brand, Brand::Visa);
+}
+
+#[test]
+fn each_guard_of_a_payment_has_its_code() {
+    let table: Vec<(&str, PayCommand, _)> = vec![
+        ("moto", PayCommand { eci: Eci::Moto, ..purchase() }, refused::NOT_FOR_ECI),
+        ("recurring", PayCommand { eci: Eci::Recurring, ..purchase() }, refused::NOT_FOR_ECI),
+        ("nothing to pay with", PayCommand { card: None, ..purchase() }, refused::MISSING_PARAMETER),
+        ("token", PayCommand { card: None, token_name: Some("t".into()), ..purchase() }, refused::TOKEN_NOT_FOUND),
+        ("token beside a card", PayCommand { token_name: Some("t".into()), ..purchase() }, refused::NO_TOKEN_SERVICE),
+        ("no number", with_card(|card| card.number = None), refused::MISSING_PARAMETER),
+        (
+            "check digit",
+            with_card(|card| card.number = Some(Secret::new("4005550000000002"))),
+            refused::INVALID_CARD_NUMBER,
+        ),
+        (
+            "unknown brand",
+            with_card(|card| card.number = Some(Secret::new("6011000000000004"))),
+            refused::INVALID_CARD_NUMBER,
+        ),
+        ("no expiry", with_card(|card| card.expiry = None), refused::MISSING_PARAMETER),
+        ("month 13", with_card(|card| card.expiry = Some("3013".into())), refused::INVALID_EXPIRY),
+        ("past", with_card(|card| card.expiry = Some("2610".into())), refused::CARD_EXPIRED),
+        ("no security code", with_card(|card| card.security_code = None), refused::MISSING_PARAMETER),
+        (
+            "other option",
+            PayCommand { payment_option: Some("MASTERCARD".into()), ..purchase() },
+            refused::INVALID_PAYMENT_OPTION,
+        ),
+        (
+            "brand off",
+            with_card(|card| card.number = Some(Secret::new("5123456789012346"))),
+            refused::OPTION_NOT_AVAILABLE,
+        ),
+        (
+            "mada authorization",
+            PayCommand {
+                kind: PayKind::Authorization,
+                ..with_card(|card| card.number = Some(Secret::new("5297412542005689")))
+            },
+            refused::NOT_VALID_FOR_OPTION,
+        ),
+        ("currency off", PayCommand { money: money(1, "USD"), ..purchase() }, refused::CURRENCY_NOT_ACCEPTED),
+        ("limit", PayCommand { money: money(1_000_001, "AED"), ..purchase() }, refused::LIMIT_EXCEEDED),
+    ];
+    for (what, command, code) in table {
+        assert_eq!(decide::pay(&merchant(), &command, now()).unwrap_err().code, code, "{what}");
+    }
+    let mut nothing_enabled = merchant();
+    nothing_enabled.terms.payment_options.clear();
+    assert_eq!(decide::pay(&nothing_enabled, &purchase(), now()).unwrap_err().code, refused::NO_ACTIVE_OPTION);
+}
+
+#[test]
+fn card_data_on_a_channel_that_is_off_is_00027_whatever_the_card() {
+    let mut off = merchant();
+    off.terms.trusted_channel = None;
+    let refusal = decide::pay(&off, &with_card(|card| card.number = Some(Secret::new("1"))), now()).unwrap_err();
+    assert_eq!(refusal.code, refused::INVALID_EXTRA_PARAMETERS);
+    assert_eq!(refusal.guilty, Guilty::MerchantConfiguration);
+    let later = Timestamp::parse_date("2027-11-20").unwrap();
+    let refusal = decide::pay(&merchant(), &purchase(), later).unwrap_err();
+    assert_eq!(refusal.code, refused::INVALID_EXTRA_PARAMETERS);
+    assert!(refusal.detail.contains("expired"), "{refusal}");
+}
+
+#[test]
+fn a_refusal_never_holds_the_card_number() {
+    let number = "4005550000000002";
+    let refusal =
+        decide::pay(&merchant(), &with_card(|card| card.number = Some(Secret::new(number))), now()).unwrap_err();
+    assert!(!format!("{refusal} {refusal:?}").contains(number));
+}
+
+fn order(kind: PayKind, phase: Phase, authorized: u64, captured: u64, refunded: u64) -> Order {
+    let amount = |minor| Amount::from_minor(minor).unwrap();
+    let wire = WireReference { stan: Stan::folded(1), rrn: OperationId(1).rrn(), sent_at: now() };
+    Order {
+        fort_id: FortId(7),
+        merchant: MerchantId(1),
+        merchant_reference: "R1".into(),
+        kind,
+        money: money(15000, "AED"),
+        eci: Eci::Ecommerce,
+        card: CardFacts { mask: "400555******0001".into(), expiry: "3005".into(), holder: None, brand: Brand::Visa },
+        phase,
+        totals: Totals { authorized: amount(authorized), captured: amount(captured), refunded: amount(refunded) },
+        open_operation: None,
+        version: 2,
+        authorization_code: None,
+        original: wire,
+        last: LastOperation { kind: kind.operation(), code: UNCERTAIN, network_code: None },
+        created_at: now(),
+    }
+}
+
+fn maintain(kind: MaintainKind, minor: u64) -> MaintainCommand {
+    MaintainCommand {
+        kind,
+        target: OrderTarget::Reference("R1".into()),
+        money: (kind != MaintainKind::Void).then(|| money(minor, "AED")),
+        maintenance_reference: None,
+        params: SafeParams::default(),
+    }
+}
+
+#[test]
+fn each_guard_of_maintenance_has_its_code() {
+    use MaintainKind::{Capture, Refund, Void};
+    use PayKind::{Authorization, Purchase};
+    let authorized = || order(Authorization, Phase::Authorized, 15000, 0, 0);
+    let captured = || order(Authorization, Phase::Captured, 15000, 5000, 0);
+    let purchased = |refunded| order(Purchase, Phase::Purchased, 15000, 15000, refunded);
+    let busy = Order { open_operation: Some(OperationId(9)), ..authorized() };
+    let table = [
+        ("capture within", authorized(), maintain(Capture, 15000), None),
+        ("capture above", authorized(), maintain(Capture, 15001), Some(refused::EXCEEDS_AUTHORIZED)),
+        ("second capture within", captured(), maintain(Capture, 10000), None),
+        ("second capture above", captured(), maintain(Capture, 10001), Some(refused::EXCEEDS_AUTHORIZED)),
+        ("capture of a purchase", purchased(0), maintain(Capture, 1), Some(refused::OPERATION_NOT_ALLOWED)),
+        (
+            "capture after void",
+            order(Authorization, Phase::Voided, 15000, 0, 0),
+            maintain(Capture, 1),
+            Some(refused::OPERATION_NOT_ALLOWED),
+        ),
+        ("void", authorized(), maintain(Void, 0), None),
+        ("void after capture", captured(), maintain(Void, 0), Some(refused::OPERATION_NOT_ALLOWED)),
+        ("void of a purchase", purchased(0), maintain(Void, 0), Some(refused::OPERATION_NOT_ALLOWED)),
+        (
+            "void twice",
+            order(Authorization, Phase::Voided, 15000, 0, 0),
+            maintain(Void, 0),
+            Some(refused::OPERATION_NOT_ALLOWED),
+        ),
+        ("refund of a purchase", purchased(0), maintain(Refund, 15000), None),
+        ("refund above", purchased(4000), maintain(Refund, 11001), Some(refused::EXCEEDS_CAPTURED)),
+        ("refund of the captured part", captured(), maintain(Refund, 5000), None),
+        ("refund above the captured part", captured(), maintain(Refund, 5001), Some(refused::EXCEEDS_CAPTURED)),
+        ("refund of nothing captured", authorized(), maintain(Refund, 1), Some(refused::EXCEEDS_CAPTURED)),
+        ("refund after full refund", purchased(15000), maintain(Refund, 1), Some(refused::TRANSACTION_CLOSED)),
+        ("pending", order(Purchase, Phase::Pending, 0, 0, 0), maintain(Refund, 1), Some(refused::STILL_PROCESSING)),
+        ("unknown", order(Purchase, Phase::Unknown, 0, 0, 0), maintain(Refund, 1), Some(refused::ORDER_NOT_CONFIRMED)),
+        (
+            "declined",
+            order(Purchase, Phase::Declined, 0, 0, 0),
+            maintain(Refund, 1),
+            Some(refused::ORDER_NOT_CONFIRMED),
+        ),
+        (
+            "reversed",
+            order(Purchase, Phase::Reversed, 0, 0, 0),
+            maintain(Refund, 1),
+            Some(refused::ORDER_NOT_CONFIRMED),
+        ),
+        ("busy", busy, maintain(Capture, 1), Some(refused::STILL_PROCESSING)),
+    ];
+    for (what, order, command, code) in table {
+        assert_eq!(decide::maintain(&order, &command).err().map(|refusal| refusal.code), code, "{what}");
+    }
+}
+
+#[test]
+fn maintenance_in_another_currency_is_00013_and_names_must_agree() {
+    let order = order(PayKind::Purchase, Phase::Purchased, 15000, 15000, 0);
+    let mut other = maintain(MaintainKind::Refund, 100);
+    other.money = Some(money(100, "USD"));
+    assert_eq!(decide::maintain(&order, &other).unwrap_err().code, refused::INVALID_CURRENCY);
+    let mut wrong = maintain(MaintainKind::Refund, 100);
+    wrong.target = OrderTarget::Both("R1".into(), FortId(8));
+    assert_eq!(decide::maintain(&order, &wrong).unwrap_err().code, refused::ORDER_NOT_FOUND);
+}
+
+#[test]
+fn a_void_moves_all_that_is_held() {
+    let order = order(PayKind::Authorization, Phase::Authorized, 15000, 0, 0);
+    assert_eq!(decide::maintain(&order, &maintain(MaintainKind::Void, 0)).unwrap(), money(15000, "AED"));
+}

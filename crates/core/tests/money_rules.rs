@@ -1,0 +1,154 @@
+//! Random lives of a payment against an independent model: the sums always hold, nothing is counted
+//! twice, and what is unknown is never counted.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use proptest::prelude::*;
+use tollgate_core::apply::{self, Applied, Outcome, Recovery};
+use tollgate_core::bin::Brand;
+use tollgate_core::card::CardFacts;
+use tollgate_core::code::UNCERTAIN;
+use tollgate_core::command::*;
+use tollgate_core::decide;
+use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
+use tollgate_core::money::{Amount, Currency, Money};
+use tollgate_core::order::*;
+use tollgate_core::time::Timestamp;
+
+#[derive(Clone, Debug)]
+struct Step {
+    kind: MaintainKind,
+    minor: u64,
+    events: Vec<OperationEvent>,
+}
+
+fn events() -> impl Strategy<Value = Vec<OperationEvent>> {
+    prop::collection::vec(prop::sample::select(OperationEvent::ALL.to_vec()), 1..6)
+}
+
+fn steps() -> impl Strategy<Value = (PayKind, Vec<OperationEvent>, Vec<Step>)> {
+    let kind = prop::sample::select(vec![MaintainKind::Capture, MaintainKind::Void, MaintainKind::Refund]);
+    let step = (kind, 1u64..12_000, events()).prop_map(|(kind, minor, events)| Step { kind, minor, events });
+    (
+        prop::sample::select(vec![PayKind::Authorization, PayKind::Purchase]),
+        events(),
+        prop::collection::vec(step, 0..12),
+    )
+}
+
+fn wire(id: i64) -> WireReference {
+    WireReference { stan: Stan::folded(u32::try_from(id).unwrap()), rrn: OperationId(id).rrn(), sent_at: Timestamp(id) }
+}
+
+fn fresh(kind: PayKind) -> (Order, Operation) {
+    let money = Money { amount: Amount::from_minor(10_000).unwrap(), currency: Currency::from_alpha("AED").unwrap() };
+    let order = Order {
+        fort_id: FortId(1),
+        merchant: MerchantId(1),
+        merchant_reference: "R".into(),
+        kind,
+        money,
+        eci: Eci::Ecommerce,
+        card: CardFacts { mask: "*".into(), expiry: "3005".into(), holder: None, brand: Brand::Visa },
+        phase: Phase::Pending,
+        totals: Totals::default(),
+        open_operation: Some(OperationId(1)),
+        version: 1,
+        authorization_code: None,
+        original: wire(1),
+        last: LastOperation { kind: kind.operation(), code: UNCERTAIN, network_code: None },
+        created_at: Timestamp(0),
+    };
+    let operation = Operation {
+        id: OperationId(1),
+        fort_id: FortId(1),
+        kind: kind.operation(),
+        money,
+        state: OperationState::Sent,
+        wire: wire(1),
+    };
+    (order, operation)
+}
+
+/// What the books should say: the sums of approved operations, nothing else.
+#[derive(Default)]
+struct Books {
+    authorized: u64,
+    captured: u64,
+    refunded: u64,
+}
+
+impl Books {
+    fn count(&mut self, kind: OperationKind, minor: u64) {
+        match kind {
+            OperationKind::Authorize => self.authorized += minor,
+            OperationKind::Purchase => {
+                self.authorized += minor;
+                self.captured += minor;
+            }
+            OperationKind::Capture => self.captured += minor,
+            OperationKind::Refund => self.refunded += minor,
+            OperationKind::Void => {}
+        }
+    }
+}
+
+fn live(
+    order: &mut Order,
+    operation: &mut Operation,
+    events: &[OperationEvent],
+    books: &mut Books,
+) -> Result<(), TestCaseError> {
+    for event in events {
+        let before = operation.state;
+        match apply::apply(order, operation, &Outcome::silent(*event)) {
+            Ok(Applied { order: after, state, code, recovery }) => {
+                prop_assert!(matches!(before, OperationState::Sent | OperationState::Unknown));
+                prop_assert_eq!(after.open_operation.is_some(), state == OperationState::Unknown);
+                prop_assert_eq!(state == OperationState::Unknown, code == UNCERTAIN);
+                prop_assert_eq!(recovery == Recovery::End, before == OperationState::Unknown);
+                prop_assert_eq!(after.version, order.version + 1);
+                if state == OperationState::Approved {
+                    books.count(operation.kind, operation.money.amount.minor());
+                }
+                *order = after;
+                operation.state = state;
+            }
+            Err(_) => prop_assert!(apply::apply(order, operation, &Outcome::silent(*event)).is_err()),
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn sums_are_those_of_the_approved_operations_whatever_happens((kind, first, steps) in steps()) {
+        let (mut order, mut operation) = fresh(kind);
+        let mut books = Books::default();
+        live(&mut order, &mut operation, &first, &mut books)?;
+        for (index, step) in steps.iter().enumerate() {
+            let amount = Amount::from_minor(step.minor).unwrap();
+            let command = MaintainCommand {
+                kind: step.kind,
+                target: OrderTarget::FortId(FortId(1)),
+                money: (step.kind != MaintainKind::Void).then_some(Money { amount, currency: order.money.currency }),
+                maintenance_reference: None,
+                params: SafeParams::default(),
+            };
+            let Ok(money) = decide::maintain(&order, &command) else { continue };
+            prop_assert!(order.open_operation.is_none(), "two operations at once");
+            let id = OperationId(i64::try_from(index).unwrap() + 2);
+            let mut operation = Operation { id, fort_id: FortId(1), kind: step.kind.into(), money, state: OperationState::Sent, wire: wire(id.0) };
+            order.open_operation = Some(id);
+            order.version += 1;
+            live(&mut order, &mut operation, &step.events, &mut books)?;
+            if operation.state == OperationState::Sent {
+                break;
+            }
+        }
+        prop_assert!(order.totals.are_consistent());
+        prop_assert_eq!(order.totals.authorized.minor(), books.authorized);
+        prop_assert_eq!(order.totals.captured.minor(), books.captured);
+        prop_assert_eq!(order.totals.refunded.minor(), books.refunded);
+    }
+}

@@ -1,0 +1,48 @@
+//! Persistence ports: one trait per aggregate, and the conformance suite that every store must pass.
+//!
+//! One call is one durable transaction, named after what happened. A call that returns `Ok` is on
+//! the disk. No transaction stays open across a call, so none can stay open across the network.
+
+pub mod conformance;
+mod data_keys;
+mod merchants;
+mod orders;
+mod recoveries;
+mod refusals;
+
+pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
+pub use merchants::{MerchantRecord, MerchantSave, Merchants};
+pub use orders::{
+    held_amount, CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded, RecoveryChange, StoredOperation,
+    StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished,
+};
+pub use recoveries::{Attempt, AttemptResult, Recoveries, RecoveryRow};
+pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// The answer of a store, on its way.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Everything that a gateway keeps.
+pub trait Store: Orders + Recoveries + Merchants + Refusals + DataKeys + Send + Sync + 'static {}
+
+impl<T: Orders + Recoveries + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store for T {}
+
+/// Why a store could not do it. Nothing was changed, unless the error says otherwise.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// More calls wait than the store takes: try again later.
+    #[error("the store has more work than it can queue")]
+    Busy,
+    /// The database cannot be used: no space, no permission, locked by somebody, closed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read: damage, or a newer version wrote it.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+    /// The call broke a rule that the database keeps: a defect of ours. The text names the rule.
+    #[error("the store refused: {0}")]
+    Refused(String),
+}

@@ -1,0 +1,57 @@
+//! The port for merchant accounts.
+
+use crate::StoreFuture;
+use tollgate_core::ident::MerchantId;
+use tollgate_core::merchant::Terms;
+
+/// Merchant accounts.
+pub trait Merchants {
+    /// All of them, by id.
+    fn merchants(&self) -> StoreFuture<'_, Vec<MerchantRecord>>;
+
+    /// A number that grows whenever any account is added or saved, by whatever process. Cheap enough
+    /// to ask before each request.
+    fn merchants_generation(&self) -> StoreFuture<'_, u64>;
+
+    /// Adds an account; the record's id and version are ignored, both are given by the store.
+    fn add_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave>;
+
+    /// Replaces an account whose stored version is `record.version`; the stored one becomes one more.
+    fn save_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave>;
+}
+
+/// A merchant account as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MerchantRecord {
+    /// Its number.
+    pub id: MerchantId,
+    /// Its handle, unique.
+    pub name: String,
+    /// FORT's `merchant_identifier`, unique.
+    pub merchant_identifier: String,
+    /// Whether it may do anything.
+    pub active: bool,
+    /// Its access codes, each unique over all merchants.
+    pub access_codes: Vec<String>,
+    /// Its credentials, sealed.
+    pub sealed_credentials: Vec<u8>,
+    /// What it may do.
+    pub terms: Terms,
+    /// Grows with each change, from 1.
+    pub version: u32,
+}
+
+/// Whether an account was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MerchantSave {
+    /// It was; this is its number.
+    Saved(MerchantId),
+    /// The name is another merchant's.
+    NameTaken,
+    /// The merchant identifier is another merchant's.
+    IdentifierTaken,
+    /// This access code is another merchant's.
+    AccessCodeTaken(String),
+    /// The account has changed since it was read, or does not exist.
+    Changed,
+}
