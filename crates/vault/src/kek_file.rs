@@ -1,0 +1,160 @@
+//! One key-encryption key in one file: a header line, then 32 bytes in base64.
+
+use crate::error::{KeyFileFault, VaultError};
+use crate::file_provider::KEK_FILES_MAX;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The length of an AES-256 key.
+const KEY_BYTES: usize = 32;
+/// The longest key file, in bytes; a right one has about 75.
+const FILE_BYTES_MAX: usize = 256;
+/// A key drawn at random has fewer different bytes than this less than once in 2^80 draws.
+const DIFFERENT_BYTES_MIN: usize = 12;
+
+/// Keys that look random but are printed in a standard: NIST SP 800-38A appendix F.1.5. The samples of
+/// other standards are counted up or repeated, and found by that.
+const PRINTED_KEYS: [&str; 1] = ["603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"];
+
+/// The versions that have a file in `folder`. Other files are left alone, among them the temporary ones
+/// of a creation that was cut off.
+pub(crate) fn versions(folder: &Path) -> Result<BTreeSet<u32>, VaultError> {
+    let failed = |source| VaultError::Io { path: folder.to_owned(), doing: "list it", source };
+    let mut versions = BTreeSet::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let Some(text) = name.to_str().and_then(|name| name.strip_prefix("kek-")?.strip_suffix(".key")) else {
+            continue;
+        };
+        let version = text.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == text);
+        let refused = || VaultError::KeyFile { path: folder.join(&name), fault: KeyFileFault::Name };
+        versions.insert(version.ok_or_else(refused)?);
+        if versions.len() > KEK_FILES_MAX {
+            return Err(VaultError::TooManyKeyFiles { folder: folder.to_owned() });
+        }
+    }
+    Ok(versions)
+}
+
+/// Reads and judges the key of `version`.
+pub(crate) fn read(folder: &Path, version: u32) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let path = path_of(folder, version);
+    let failed = |source| VaultError::Io { path: path.clone(), doing: "read it", source };
+    let refused = |fault| VaultError::KeyFile { path: path.clone(), fault };
+    let named = fs::symlink_metadata(&path).map_err(failed)?;
+    if named.is_symlink() {
+        return Err(refused(KeyFileFault::SymbolicLink));
+    }
+    if !named.is_file() {
+        return Err(refused(KeyFileFault::NotAFile));
+    }
+    let file = File::open(&path).map_err(failed)?;
+    let opened = file.metadata().map_err(failed)?;
+    if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
+        return Err(refused(KeyFileFault::Replaced));
+    }
+    check_mode(opened.mode()).map_err(refused)?;
+    // Room for one byte too many and for the last, empty read: growing would leave a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * FILE_BYTES_MAX));
+    let limit = u64::try_from(FILE_BYTES_MAX + 1).unwrap_or(u64::MAX);
+    file.take(limit).read_to_end(&mut text).map_err(failed)?;
+    parse(&text, version).map_err(refused)
+}
+
+/// Makes the key of `version` unless there is one. The file appears whole or not at all: it is written
+/// under a temporary name, flushed, and then linked to its own name, which fails when that is taken.
+pub(crate) fn create(folder: &Path, version: u32) -> Result<(), VaultError> {
+    let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| VaultError::Random)?;
+    let mut nonce = [0; 8];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| VaultError::Random)?;
+    let temporary = Temporary(folder.join(format!(".kek-{version}.{}.tmp", hex::encode(nonce))));
+    let failed = |source| VaultError::Io { path: temporary.0.clone(), doing: "write it", source };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0).map_err(failed)?;
+    file.write_all(render(&key, version).as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    let path = path_of(folder, version);
+    match fs::hard_link(&temporary.0, &path) {
+        Ok(()) => Ok(()),
+        // Another process was faster, and its key counts.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(VaultError::Io { path, doing: "link the new key to it", source }),
+    }
+}
+
+/// Makes the names in `folder` durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), VaultError> {
+    File::open(folder).and_then(|opened| opened.sync_all()).map_err(|source| VaultError::Io {
+        path: folder.to_owned(),
+        doing: "flush it",
+        source,
+    })
+}
+
+/// Refuses what others than the owner may read, write or enter.
+pub(crate) fn check_mode(mode: u32) -> Result<(), KeyFileFault> {
+    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyFileFault::OpenToOthers { mode: mode & 0o7777 }) }
+}
+
+/// The temporary name, which goes when the creation ends, however it ends.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Left behind it does no harm: nobody else may read it, and no start looks at it.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn path_of(folder: &Path, version: u32) -> PathBuf {
+    folder.join(format!("kek-{version}.key"))
+}
+
+fn header(version: u32) -> String {
+    format!("tollgate-kek aes-256-gcm {version}")
+}
+
+fn render(key: &[u8], version: u32) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX));
+    text.push_str(&header(version));
+    text.push('\n');
+    STANDARD.encode_string(key, &mut text);
+    text.push('\n');
+    text
+}
+
+fn parse(text: &[u8], version: u32) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
+    let after_header = text.strip_prefix(header(version).as_bytes()).ok_or(KeyFileFault::Header)?;
+    let line = after_header.strip_prefix(b"\n").ok_or(KeyFileFault::Header)?;
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let mut room = Zeroizing::new([0; FILE_BYTES_MAX]);
+    let length = STANDARD.decode_slice(line, room.as_mut_slice()).map_err(|_| KeyFileFault::Length)?;
+    let key = room.get(..length).filter(|key| key.len() == KEY_BYTES).ok_or(KeyFileFault::Length)?;
+    judge(key)?;
+    Ok(Zeroizing::new(key.to_vec()))
+}
+
+/// Refuses keys that were not drawn at random, as far as one can see. A random key passes but for a
+/// chance below 2^-40.
+fn judge(key: &[u8]) -> Result<(), KeyFileFault> {
+    let (front, back) = key.split_at(key.len() / 2);
+    let mut steps = key.iter().zip(key.iter().skip(1)).map(|(byte, next)| next.wrapping_sub(*byte));
+    let first_step = steps.next();
+    let counted = steps.all(|step| Some(step) == first_step);
+    let few = key.iter().collect::<BTreeSet<_>>().len() < DIFFERENT_BYTES_MIN;
+    let printed = PRINTED_KEYS.iter().any(|sample| hex::decode(sample).is_ok_and(|sample| sample == key));
+    if key.iter().all(|byte| *byte == 0) {
+        Err(KeyFileFault::AllZero)
+    } else if key.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')) {
+        Err(KeyFileFault::Text)
+    } else if counted || few || front == back || printed {
+        Err(KeyFileFault::Sample)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Card data: sealing and opening, data keys wrapped by a key-encryption key, key providers.
+//!
+//! Three layers, each of which sees only the one below:
+//!
+//! 1. [`Vault`] seals an order's card number or a merchant's credential with AES-256-GCM under a data
+//!    key. There is one data key per merchant and calendar month (UTC).
+//! 2. [`DataKeys`] is the port through which a store keeps data keys, wrapped. The store never sees
+//!    one in clear. [`MemoryDataKeys`] keeps them in memory.
+//! 3. [`KeyProvider`] holds the key-encryption keys (KEK) and never gives one out.
+//!    [`FileKeyProvider`] holds them in files; an HSM or a cloud KMS fits behind the same trait.
+//!
+//! What is sealed is bound to its place by associated data: a card moved to another order or another
+//! merchant does not open, nor does a credential under another label.
+//!
+//! # Nonces
+//!
+//! Each sealing draws a 96-bit nonce at random. After n sealings under one key two nonces are equal
+//! with a probability of about n^2 / 2^97, and NIST SP 800-38D section 8.3 allows 2^32 sealings per
+//! key, for a probability below 2^-33. A data key lives for one merchant and one month: the
+//! allowance is 1,600 sealings per second of one merchant, day and night for 31 days. A
+//! key-encryption key wraps one data key per merchant and month and never comes near it.
+
+mod aead;
+mod data_key;
+mod envelope;
+mod error;
+mod file_provider;
+mod kek_file;
+mod keyring;
+mod memory;
+mod port;
+mod provider;
+mod sealed;
+mod vault;
+
+pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
+pub use error::{KeyFileFault, VaultError};
+pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
+pub use memory::MemoryDataKeys;
+pub use port::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, WrappedDataKey};
+pub use provider::{KeyProvider, WrappedKey};
+pub use sealed::SealedCard;
+pub use vault::{GATEWAY, LABEL_BYTES_MAX, PREPARED_KEYS_MAX, SECRET_BYTES_MAX, Vault};

@@ -1,0 +1,229 @@
+//! Seals cards and secrets, and opens them.
+
+use crate::aead;
+use crate::data_key::DataKeyBytes;
+use crate::envelope::{self, Place};
+use crate::error::VaultError;
+use crate::keyring::{Keyring, Known, PreparedKey};
+use crate::port::{DataKeyId, DataKeys, NewDataKey, WrappedDataKey};
+use crate::provider::{KeyProvider, WrappedKey};
+use crate::sealed::SealedCard;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use tollgate_core::card::{PAN_DIGITS_MAX, Pan, RevealPermit};
+use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::time::Timestamp;
+use zeroize::Zeroizing;
+
+/// The gateway itself, as the owner of secrets.
+pub const GATEWAY: MerchantId = MerchantId(0);
+/// The longest secret that is sealed, in bytes.
+pub const SECRET_BYTES_MAX: usize = 64 * 1024;
+/// The longest label of a secret, in bytes.
+pub const LABEL_BYTES_MAX: usize = 255;
+/// How many data keys are kept unwrapped at most; beyond it those of the oldest month are dropped, and
+/// unwrapped again when they are needed.
+pub const PREPARED_KEYS_MAX: usize = 16_384;
+
+/// Fills a card number up to its longest, so that the length of what is sealed does not tell a brand.
+const PADDING: u8 = 0;
+
+/// Seals cards and secrets under data keys, and opens them.
+///
+/// Data keys are made when they are first needed, one per merchant and calendar month (UTC), and kept
+/// by the store before anything is sealed under them. All known keys are held wrapped; one is
+/// unwrapped at its first use. Sealing and opening under a key in use awaits nothing.
+pub struct Vault {
+    provider: Box<dyn KeyProvider>,
+    port: Arc<dyn DataKeys>,
+    ring: Keyring,
+}
+
+impl Vault {
+    /// Loads the data keys, and proves with one key for each version that the provider holds the right
+    /// key-encryption keys: a wrong key folder shows at start-up and not at a payment.
+    ///
+    /// # Errors
+    /// When the store fails, or the provider lacks a version or cannot unwrap with it.
+    pub async fn open(provider: Box<dyn KeyProvider>, keys: Arc<dyn DataKeys>) -> Result<Vault, VaultError> {
+        let vault = Vault { provider, port: keys, ring: Keyring::new(PREPARED_KEYS_MAX) };
+        let rows = vault.port.data_keys().await?;
+        let proofs = newest_of_each_version(&rows);
+        vault.ring.learn(rows);
+        for row in proofs {
+            vault.prepare(&row)?;
+        }
+        Ok(vault)
+    }
+
+    /// Seals the card number of one order of one merchant. `now` chooses the month's data key.
+    ///
+    /// # Errors
+    /// When a new data key is needed and the store or the provider fails, or when the random source or
+    /// the clock does.
+    pub async fn seal_card(
+        &self,
+        merchant: MerchantId,
+        fort_id: FortId,
+        pan: &Pan,
+        now: Timestamp,
+    ) -> Result<SealedCard, VaultError> {
+        const PERMIT: RevealPermit = RevealPermit::granted("seal the card number of an order");
+        let key = self.sealing_key(merchant, now).await?;
+        let mut plain = Zeroizing::new([PADDING; PAN_DIGITS_MAX]);
+        for (slot, digit) in plain.iter_mut().zip(pan.reveal(&PERMIT).bytes()) {
+            *slot = digit;
+        }
+        envelope::seal(&key, Place::Card(merchant, fort_id), plain.as_slice()).map(SealedCard::from_bytes)
+    }
+
+    /// Opens a card number sealed for that order of that merchant.
+    ///
+    /// # Errors
+    /// [`VaultError::NotAuthentic`] when it was changed or belongs to another order or merchant;
+    /// [`VaultError::UnknownDataKey`] and [`VaultError::Damaged`] when it cannot be tried; others when
+    /// the store or the provider fails.
+    pub async fn open_card(
+        &self,
+        merchant: MerchantId,
+        fort_id: FortId,
+        sealed: &SealedCard,
+    ) -> Result<Pan, VaultError> {
+        let key = self.opening_key(sealed.as_bytes(), merchant).await?;
+        let plain = envelope::open(&key, Place::Card(merchant, fort_id), sealed.as_bytes())?;
+        let length = plain.iter().position(|byte| *byte == PADDING).unwrap_or(plain.len());
+        plain
+            .get(..length)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| Pan::parse(digits).ok())
+            .ok_or(VaultError::NoCardNumber { id: key.id })
+    }
+
+    /// Seals a secret of the gateway, for example a merchant's signature phrase. It opens only under the
+    /// same `label`, which names its place (at most [`LABEL_BYTES_MAX`] bytes, kept nowhere).
+    ///
+    /// # Errors
+    /// When the secret is longer than [`SECRET_BYTES_MAX`] or the label too long, and as
+    /// [`Vault::seal_card`].
+    pub async fn seal_secret(&self, label: &str, plain: &[u8], now: Timestamp) -> Result<Vec<u8>, VaultError> {
+        let place = secret_place(label)?;
+        if plain.len() > SECRET_BYTES_MAX {
+            return Err(VaultError::SecretTooLong { length: plain.len() });
+        }
+        let key = self.sealing_key(GATEWAY, now).await?;
+        envelope::seal(&key, place, plain)
+    }
+
+    /// Opens a secret sealed under `label`.
+    ///
+    /// # Errors
+    /// As [`Vault::open_card`], and when the label is too long.
+    pub async fn open_secret(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let place = secret_place(label)?;
+        let key = self.opening_key(sealed, GATEWAY).await?;
+        envelope::open(&key, place, sealed)
+    }
+
+    async fn sealing_key(&self, merchant: MerchantId, now: Timestamp) -> Result<Arc<PreparedKey>, VaultError> {
+        let period = period_of(now)?;
+        match self.ring.sealing(merchant, period) {
+            Known::Ready(key) => Ok(key),
+            Known::Wrapped(row) => self.prepare(&row),
+            Known::Nothing => self.make(merchant, period, now).await,
+        }
+    }
+
+    async fn opening_key(&self, sealed: &[u8], merchant: MerchantId) -> Result<Arc<PreparedKey>, VaultError> {
+        let id = envelope::data_key_id(sealed)?;
+        let key = match self.ring.opening(id) {
+            Known::Ready(key) => key,
+            Known::Wrapped(row) => self.prepare(&row)?,
+            Known::Nothing => self.ask_again(id).await?,
+        };
+        // The tag says so too; this way another merchant's key is not even tried.
+        if key.merchant == merchant { Ok(key) } else { Err(VaultError::NotAuthentic { id }) }
+    }
+
+    /// Makes the data key of a merchant's month. The key is used as the store answered it, unwrapped
+    /// anew: another node may have been first, and what does not come back must not seal a card.
+    async fn make(&self, merchant: MerchantId, period: u32, now: Timestamp) -> Result<Arc<PreparedKey>, VaultError> {
+        let wrapped = self.provider.wrap(&DataKeyBytes::random()?, &wrapping_context(merchant, period))?;
+        let new =
+            NewDataKey { merchant, period, kek_version: wrapped.kek_version, wrapped: wrapped.bytes, created_at: now };
+        let row = self.port.add_data_key(new).await?;
+        if row.merchant != merchant || row.period != period {
+            return Err(VaultError::WrongRow { id: row.id });
+        }
+        let key = self.prepare(&row)?;
+        self.ring.learn([row]);
+        Ok(key)
+    }
+
+    /// Asks the store once more: another node may have made the key since.
+    async fn ask_again(&self, id: DataKeyId) -> Result<Arc<PreparedKey>, VaultError> {
+        self.ring.learn(self.port.data_keys().await?);
+        match self.ring.opening(id) {
+            Known::Ready(key) => Ok(key),
+            Known::Wrapped(row) => self.prepare(&row),
+            Known::Nothing => Err(VaultError::UnknownDataKey(id)),
+        }
+    }
+
+    fn prepare(&self, row: &WrappedDataKey) -> Result<Arc<PreparedKey>, VaultError> {
+        let wrapped = WrappedKey { kek_version: row.kek_version, bytes: row.wrapped.clone() };
+        let plain = self.provider.unwrap(&wrapped, &wrapping_context(row.merchant, row.period))?;
+        let cipher = aead::prepare(plain.reveal())?;
+        let key = Arc::new(PreparedKey { id: row.id, merchant: row.merchant, period: row.period, cipher });
+        self.ring.keep(&key);
+        Ok(key)
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.ring.counts();
+        f.debug_struct("Vault")
+            .field("provider", &self.provider.name())
+            .field("data_keys", &counts.known)
+            .field("data_keys_ready", &counts.ready)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The newest key of each KEK version: should a month's first use fail, it failed at start-up already.
+fn newest_of_each_version(rows: &[WrappedDataKey]) -> Vec<WrappedDataKey> {
+    let mut newest: HashMap<u32, &WrappedDataKey> = HashMap::new();
+    for row in rows {
+        let kept = newest.entry(row.kek_version).or_insert(row);
+        if (row.period, row.id) > (kept.period, kept.id) {
+            *kept = row;
+        }
+    }
+    newest.into_values().cloned().collect()
+}
+
+/// What a data key's wrapping is bound to. The store's id is not known before the store has the key,
+/// and the provider binds its own version.
+fn wrapping_context(merchant: MerchantId, period: u32) -> Vec<u8> {
+    let mut context = b"tollgate data key 1".to_vec();
+    context.extend_from_slice(&merchant.0.to_be_bytes());
+    context.extend_from_slice(&period.to_be_bytes());
+    context
+}
+
+/// The calendar month (UTC) as YYYYMM.
+fn period_of(now: Timestamp) -> Result<u32, VaultError> {
+    let utc = now.utc();
+    match u32::try_from(utc.year) {
+        Ok(year @ 1970..=9999) => Ok(year * 100 + u32::from(utc.month)),
+        _ => Err(VaultError::Clock { year: utc.year }),
+    }
+}
+
+fn secret_place(label: &str) -> Result<Place<'_>, VaultError> {
+    if label.len() > LABEL_BYTES_MAX {
+        return Err(VaultError::LabelTooLong { length: label.len() });
+    }
+    Ok(Place::Secret(label))
+}
