@@ -74,7 +74,9 @@ impl fmt::Display for OperationId {
 /// Makes numbers for orders and operations that only grow.
 ///
 /// A number is the time in microseconds (16 digits until the year 2286) and two digits of the node;
-/// when two fall into one microsecond, or the clock goes back, the next free one is taken.
+/// when two fall into one microsecond, or the clock goes back, the next free one is taken. A number
+/// whose last digit would be a right check digit of a card is passed over, so that no search for card
+/// numbers ever takes one of ours for a card.
 #[derive(Clone, Copy, Debug)]
 pub struct Numbers {
     node: u8,
@@ -91,6 +93,16 @@ impl Numbers {
     /// The next number; larger than every one before from this source.
     pub fn next(&mut self, now: Timestamp) -> OperationId {
         self.last_us = now.0.max(self.last_us.saturating_add(1));
+        let mut id = self.current();
+        // The check digits of neighbours differ, so this passes over one number, or two at a carry.
+        while crate::card::luhn(&id.to_string()) {
+            self.last_us = self.last_us.saturating_add(1);
+            id = self.current();
+        }
+        id
+    }
+
+    fn current(&self) -> OperationId {
         OperationId(self.last_us.saturating_mul(100).saturating_add(i64::from(self.node)))
     }
 }
@@ -174,6 +186,14 @@ mod tests {
         let third = numbers.next(Timestamp(at.0 - 5_000_000));
         assert_eq!(first.to_string(), "179518080000000007");
         assert!(first < second && second < third);
+    }
+
+    #[test]
+    fn no_number_could_be_a_card_number() {
+        let mut numbers = Numbers::new(0);
+        for _ in 0..2000 {
+            assert!(!crate::card::luhn(&numbers.next(Timestamp(1_795_180_800_000_000)).to_string()));
+        }
     }
 
     #[test]

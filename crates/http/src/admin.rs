@@ -1,0 +1,72 @@
+//! Health and metrics, on an address of their own.
+
+use crate::server::Service;
+use crate::{Request, Response};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use http_body_util::Full;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tollgate_app::Gateway;
+
+/// `/health/live`, `/health/ready` and `/metrics`.
+pub struct Admin {
+    gateway: Gateway,
+    metrics: PrometheusHandle,
+    stopping: AtomicBool,
+}
+
+impl Admin {
+    /// The service for `gateway`.
+    #[must_use]
+    pub fn new(gateway: Gateway, metrics: PrometheusHandle) -> Admin {
+        Admin { gateway, metrics, stopping: AtomicBool::new(false) }
+    }
+
+    /// From now on `/health/ready` says no, so that a load balancer sends nothing new.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    async fn answer(&self, method: &Method, path: &str) -> Response {
+        if method != Method::GET && method != Method::HEAD {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+        }
+        match path {
+            "/health/live" => plain(StatusCode::OK, "live\n"),
+            "/health/ready" => self.ready().await,
+            "/metrics" => plain(StatusCode::OK, self.metrics.render()),
+            _ => plain(StatusCode::NOT_FOUND, "try /health/live, /health/ready or /metrics\n"),
+        }
+    }
+
+    /// Ready is: not stopping, the store answers, the link to the acquirer is not down.
+    async fn ready(&self) -> Response {
+        if self.stopping.load(Ordering::Relaxed) {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+        }
+        if let Err(error) = self.gateway.directory().all().await {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, format!("store: {error}\n"));
+        }
+        if self.gateway.link_is_down() {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "acquirer link: down\n");
+        }
+        plain(StatusCode::OK, "ready\n")
+    }
+}
+
+impl Service for Admin {
+    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        Box::pin(async move { self.answer(request.method(), request.uri().path()).await })
+    }
+}
+
+fn plain(status: StatusCode, text: impl Into<String>) -> Response {
+    let mut response = Response::new(Full::new(Bytes::from(text.into())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

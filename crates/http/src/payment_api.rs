@@ -1,0 +1,274 @@
+//! `POST /FortAPI/paymentApi`: from bytes to a signed answer.
+//!
+//! The order in which things are looked at: body, account by access code, merchant identifier, account
+//! active, signature, command, parameters, and then the use case. Whatever a FORT client can be told
+//! is told with HTTP 200; only its JSON says no.
+
+use crate::body::{self, Body};
+use crate::server::Service as HttpService;
+use crate::{Request, Response};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use http_body_util::Full;
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use tollgate_app::{Account, Gateway, Refused};
+use tollgate_core::answer::Answer;
+use tollgate_core::code::refused;
+use tollgate_core::merchant::Credential;
+use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_fort::command::{Request as FortRequest, safe_params};
+use tollgate_fort::explain::{Finding, explain};
+use tollgate_fort::message::{BODY_BYTES_MAX, Message};
+use tollgate_fort::response::{self, Echo, Fields};
+use tollgate_fort::service::{self, Service};
+use tollgate_fort::signature;
+use tollgate_fort::text::Language;
+use tollgate_store::RefusalRow;
+
+/// The path of the FORT payment API.
+const PATH: &str = "/FortAPI/paymentApi";
+/// How many signature mismatches a second are explained; it is a search and costs time.
+const EXPLAINED_PER_SECOND_MAX: u32 = 5;
+
+/// The FORT payment API of a gateway.
+pub struct PaymentApi {
+    gateway: Gateway,
+    explained: Explained,
+}
+
+impl PaymentApi {
+    /// The API of `gateway`.
+    #[must_use]
+    pub fn new(gateway: Gateway) -> PaymentApi {
+        PaymentApi { gateway, explained: Explained::default() }
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let path = request.uri().path();
+        if path != PATH && path.strip_suffix('/') != Some(PATH) {
+            return plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n");
+        }
+        if request.method() != Method::POST {
+            return plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Tollgate: the FORT payment API takes POST with a JSON body\n",
+            );
+        }
+        let form = is_form(&request);
+        let fields = match body::read(request.into_body(), BODY_BYTES_MAX).await {
+            Body::Whole(bytes) => {
+                let parsed = if form { Message::from_form(&bytes) } else { Message::from_json(&bytes) };
+                drop(bytes);
+                match parsed {
+                    Ok(message) => self.answer_message(&message).await,
+                    Err(fault) => unreadable(&fault.to_string()),
+                }
+            }
+            Body::TooLarge => unreadable("the body is larger than 64 KiB"),
+            Body::Broken => unreadable("the body did not arrive in whole"),
+        };
+        metrics::counter!("tollgate_answers_total", "code" => code_label(&fields)).increment(1);
+        json(fields.to_json())
+    }
+
+    async fn answer_message(&self, message: &Message) -> Fields {
+        let identity = service::identify(message);
+        let account = match self.account(identity.access_code.as_deref()).await {
+            Ok(account) => account,
+            Err(refusal) => {
+                log_refusal(None, message, &refusal);
+                return render(None, message, &Answer::bare(refusal.code), identity.language);
+            }
+        };
+        let access_code = identity.access_code.as_deref().unwrap_or_default();
+        // The directory found the account by this access code, so the credential is there.
+        let Some(credential) = account.merchant.credential(access_code) else {
+            return render(None, message, &Answer::bare(refused::INVALID_ACCESS_CODE), identity.language);
+        };
+        let service = Service::of(message);
+        let outcome = self.carry_out(message, &identity, &account, credential, service.clone()).await;
+        let answer = outcome.unwrap_or_else(|refused| {
+            log_refusal(Some(&account), message, &refused.refusal);
+            self.note(&account, message, &refused);
+            refused.answer()
+        });
+        render(service.ok(), message, &answer, identity.language).sign(&credential.response_phrase, credential.sha_type)
+    }
+
+    async fn account(&self, access_code: Option<&str>) -> Result<Arc<Account>, Refusal> {
+        let unknown =
+            || Refusal::request(refused::INVALID_ACCESS_CODE, "access_code", "no account has this access_code");
+        let access_code = access_code.ok_or_else(unknown)?;
+        match self.gateway.directory().by_access_code(access_code).await {
+            Ok(account) => account.ok_or_else(unknown),
+            Err(error) => {
+                tracing::error!(%error, "the accounts cannot be read");
+                Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, "the accounts cannot be read"))
+            }
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        message: &Message,
+        identity: &service::Identity<'_>,
+        account: &Arc<Account>,
+        credential: &Credential,
+        service: Result<Service, Refusal>,
+    ) -> Result<Answer, Refused> {
+        merchant_fits(identity, account)?;
+        merchant_active(account)?;
+        self.signature_fits(message, credential, service.as_ref().ok().copied())?;
+        match FortRequest::parse(service?, message)? {
+            FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
+            FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
+            FortRequest::Status(command) => Ok(self.gateway.check_status(account, &command).await),
+        }
+    }
+
+    fn signature_fits(
+        &self,
+        message: &Message,
+        credential: &Credential,
+        service: Option<Service>,
+    ) -> Result<(), Refusal> {
+        let exclude = service.map_or(&[][..], Service::signature_exclude);
+        if signature::verify(message, exclude, &credential.request_phrases, credential.sha_type).is_match() {
+            return Ok(());
+        }
+        let detail: Cow<'static, str> = if self.explained.may_explain(self.gateway.now().unix_seconds()) {
+            let why = why(&explain(message, exclude, credential).finding);
+            format!("the signature differs. {why}").into()
+        } else {
+            "the signature differs; see `tollgate sign --explain`".into()
+        };
+        Err(Refusal::request(refused::SIGNATURE_MISMATCH, "signature", detail))
+    }
+
+    /// Keeps a refused request for the explainer.
+    fn note(&self, account: &Account, message: &Message, refused: &Refused) {
+        let request = safe_params(message);
+        let text = |name: &str| request.get(name).map(str::to_owned);
+        let command = ["command", "query_command", "service_command"].into_iter().find_map(text).unwrap_or_default();
+        let reference = refused.order.as_ref().map(|order| order.merchant_reference.clone());
+        self.gateway.note_refusal(RefusalRow {
+            at: self.gateway.now(),
+            merchant: account.merchant.id,
+            merchant_reference: reference.or_else(|| text("merchant_reference")),
+            fort_id: refused.order.as_ref().map(|order| order.fort_id),
+            command,
+            code: refused.refusal.code,
+            guilty: refused.refusal.guilty,
+            parameter: refused.refusal.parameter.as_deref().map(str::to_owned),
+            detail: refused.refusal.detail.clone().into_owned(),
+            request,
+        });
+    }
+}
+
+impl HttpService for PaymentApi {
+    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        Box::pin(async move { self.answer(request).await })
+    }
+}
+
+fn merchant_fits(identity: &service::Identity<'_>, account: &Account) -> Result<(), Refusal> {
+    if identity.merchant_identifier.as_deref() == Some(account.merchant.merchant_identifier.as_str()) {
+        return Ok(());
+    }
+    let detail = "merchant_identifier is not the one of the access_code's account";
+    Err(Refusal::request(refused::INVALID_MERCHANT_IDENTIFIER, "merchant_identifier", detail))
+}
+
+fn merchant_active(account: &Account) -> Result<(), Refusal> {
+    if account.merchant.active {
+        return Ok(());
+    }
+    let detail = "the account is switched off: `tollgate merchant set NAME --active yes` switches it on";
+    Err(Refusal::of(refused::INACTIVE_MERCHANT, Guilty::MerchantConfiguration, detail))
+}
+
+/// How many mismatches were explained in this second.
+#[derive(Default)]
+struct Explained {
+    second: AtomicI64,
+    count: AtomicU32,
+}
+
+impl Explained {
+    fn may_explain(&self, second: i64) -> bool {
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            self.count.store(0, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed) < EXPLAINED_PER_SECOND_MAX
+    }
+}
+
+/// What was found out about a signature that differs, in one line.
+fn why(finding: &Finding) -> String {
+    match finding {
+        Finding::Matches(_) => "It was right a moment ago: a phrase was changed.".to_owned(),
+        Finding::NoSignature => "None was sent.".to_owned(),
+        Finding::NoDigest { characters } => format!("What was sent is no digest: {characters} characters."),
+        Finding::Found(causes) => causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        Finding::NotFound(hints) => hints.first().cloned().unwrap_or_default(),
+    }
+}
+
+fn render(service: Option<Service>, message: &Message, answer: &Answer, language: Language) -> Fields {
+    response::render(service, Echo::Request(message), answer, language)
+}
+
+fn unreadable(why: &str) -> Fields {
+    tracing::info!(code = %refused::INVALID_REQUEST_FORMAT, guilty = %Guilty::MerchantRequest, detail = why, "refused");
+    response::unreadable(refused::INVALID_REQUEST_FORMAT)
+}
+
+fn log_refusal(account: Option<&Account>, message: &Message, refusal: &Refusal) {
+    let merchant = account.map_or("unknown", |account| account.merchant.name.as_str());
+    let reference = message.text("merchant_reference").unwrap_or_default();
+    let reference = tollgate_fort::command::mask_card_numbers(&reference);
+    tracing::info!(
+        merchant,
+        merchant_reference = %short(&reference),
+        code = %refusal.code,
+        guilty = %refusal.guilty,
+        parameter = refusal.parameter.as_deref().unwrap_or_default(),
+        detail = %refusal.detail,
+        "refused"
+    );
+}
+
+/// A value from outside, cut to what a log line may hold.
+fn short(text: &str) -> &str {
+    text.char_indices().nth(60).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
+}
+
+fn code_label(fields: &Fields) -> String {
+    fields.get("response_code").unwrap_or_default().to_owned()
+}
+
+fn is_form(request: &Request) -> bool {
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+}
+
+fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json;charset=UTF-8"));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

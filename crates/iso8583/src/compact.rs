@@ -1,0 +1,150 @@
+//! A description on one line, to be stored and read back: `0100;2=411111******1111;3=000000;48.92=***`.
+
+use std::fmt::Write as _;
+
+use thiserror::Error;
+
+use crate::ber_tlv::{BER_DEPTH_MAX, BerTag};
+use crate::describe::{Described, Description, UNLISTED_FIELD, UNLISTED_PART};
+use crate::mask::MASK;
+use crate::message::FIELD_NUMBER_MAX;
+use crate::mti::Mti;
+use crate::spec::{Layout, Sensitivity, Spec};
+
+/// The longest line that is read back, in bytes: a message that shows all it can hold, with some of it escaped.
+pub const COMPACT_BYTES_MAX: usize = 512 * 1024;
+
+/// Stands for the missing MTI.
+const NO_MTI: &str = "none";
+
+impl Description<'_> {
+    /// The description on one line of ASCII. `%`, `;`, `=` and what is not printable become `%XX` of their bytes.
+    ///
+    /// Like the description, it holds masked values only. Read it back with [`Description::from_compact`].
+    pub fn to_compact(&self) -> String {
+        let mut line = String::with_capacity(self.entries.len() * 24);
+        line.push_str(self.mti.as_ref().map_or(NO_MTI, Mti::as_str));
+        for entry in &self.entries {
+            // Writing to a String cannot fail.
+            let _ = write!(line, ";{}", entry.field);
+            if let Some(part) = &entry.part {
+                line.push('.');
+                line.push_str(part);
+            }
+            line.push('=');
+            escape(&entry.value, &mut line);
+        }
+        line
+    }
+}
+
+impl<'s> Description<'s> {
+    /// Reads a line of [`to_compact`](Description::to_compact) under a spec, which gives the names.
+    ///
+    /// The masks of the spec are laid over the values once more, so that not even a line from elsewhere, or one that was
+    /// written under a laxer spec, can show what this spec hides.
+    ///
+    /// # Errors
+    /// [`CompactError`] when the line is not of that form; it holds no value. The guilty one is whoever stored it.
+    pub fn from_compact(spec: &'s Spec, line: &str) -> Result<Description<'s>, CompactError> {
+        if line.len() > COMPACT_BYTES_MAX {
+            return Err(CompactError::TooLong);
+        }
+        let mut items = line.split(';');
+        let mti = match items.next().unwrap_or_default() {
+            NO_MTI => None,
+            digits => Some(digits.parse().map_err(|_| CompactError::Mti)?),
+        };
+        let mut entries = Vec::new();
+        for (index, item) in items.enumerate() {
+            entries.push(read_entry(spec, item).ok_or(CompactError::Entry { index })?);
+        }
+        Ok(Description { mti, entries })
+    }
+}
+
+/// Why a line is no compact description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CompactError {
+    /// The line is longer than any description.
+    #[error("the line is longer than {COMPACT_BYTES_MAX} bytes")]
+    TooLong,
+    /// The line does not begin with a message type.
+    #[error("the line does not begin with a message type indicator")]
+    Mti,
+    /// An entry is not a field, an optional part, `=` and an escaped value.
+    #[error("entry {index} cannot be read")]
+    Entry {
+        /// Counted from 0, after the message type.
+        index: usize,
+    },
+}
+
+fn read_entry<'s>(spec: &'s Spec, item: &str) -> Option<Described<'s>> {
+    let (key, value) = item.split_once('=')?;
+    let value = unescape(value)?;
+    let (number, part) = match key.split_once('.') {
+        Some((number, part)) => (number, Some(part)),
+        None => (key, None),
+    };
+    let field = number.parse().ok().filter(|field| (2..=FIELD_NUMBER_MAX).contains(field))?;
+    let label = spec.label(field);
+    let Some(part) = part else {
+        let sensitivity = match label {
+            Some(label) if label.layout == Layout::Plain => label.sensitivity,
+            // Only what could not be taken apart is described as a whole.
+            _ => Sensitivity::Full,
+        };
+        let name = label.map_or(UNLISTED_FIELD, |label| &label.name);
+        return Some(Described { field, part: None, name, value: sensitivity.mask(&value) });
+    };
+    let tags = part.split('.');
+    if part.len() > BER_DEPTH_MAX * 7 || !tags.clone().all(is_part_key) {
+        return None;
+    }
+    let last = tags.clone().next_back()?;
+    let known = label.and_then(|label| label.parts.get(last));
+    let hidden = tags.clone().any(|tag| {
+        let part = label.and_then(|label| label.parts.get(tag));
+        part.is_some_and(|part| matches!(part.sensitivity, Sensitivity::Full | Sensitivity::Pan)) && tag != last
+    });
+    let sensitivity = if hidden { Sensitivity::Full } else { known.map_or(Sensitivity::Full, |part| part.sensitivity) };
+    // A constructed element that stands as one entry was too deep or hidden: it shows nothing.
+    let closed = label.is_some_and(|label| label.layout == Layout::BerTlv)
+        && last.parse::<BerTag>().is_ok_and(BerTag::is_constructed);
+    let value = if closed { MASK.to_owned() } else { sensitivity.mask(&value) };
+    let name = known.map_or(UNLISTED_PART, |part| &part.name);
+    Some(Described { field, part: Some(part.to_owned()), name, value })
+}
+
+fn is_part_key(key: &str) -> bool {
+    matches!(key.len(), 2 | 4 | 6) && key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'))
+}
+
+fn escape(value: &str, line: &mut String) {
+    for byte in value.bytes() {
+        match byte {
+            b'%' | b';' | b'=' | 0..0x20 | 0x7F.. => {
+                let _ = write!(line, "%{byte:02X}");
+            }
+            _ => line.push(char::from(byte)),
+        }
+    }
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (digits, after) = rest.split_first_chunk::<2>()?;
+        let [high, low] = digits.map(crate::charset::hex_value);
+        bytes.push(high? << 4 | low?);
+        rest = after;
+    }
+    String::from_utf8(bytes).ok()
+}

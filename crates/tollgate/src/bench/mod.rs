@@ -1,0 +1,33 @@
+//! The load generator behind `tollgate bench`.
+//!
+//! By default it measures the real thing: this very binary as a gateway and as a card network, two processes of
+//! their own over a fresh data folder, loaded over the loopback by signed FORT requests. Afterwards the sums of the
+//! gateway, of the card network's ledger and of the generator itself have to be equal.
+//!
+//! The walk: `run` starts the processes (`bed`) and goes from phase to phase; `load` drives the connections, with the
+//! requests of `script`; `sums` compares money; `added` finds out how much of a latency is the gateway's own; `echo`
+//! is the ceiling of the HTTP side; `goals` holds the figures against what was set out; `report` and `print` say it.
+
+mod added;
+mod bed;
+mod echo;
+mod fetch;
+mod folder;
+mod goals;
+mod histogram;
+mod load;
+mod print;
+mod process;
+mod report;
+mod run;
+mod script;
+mod signer;
+mod sums;
+mod tally;
+mod worker;
+
+pub use load::Pace;
+pub use print::print;
+pub use report::Report;
+pub use run::{OwnPlan, PlanCommon, RunningPlan, measure_own, measure_running};
+pub use script::Mix;

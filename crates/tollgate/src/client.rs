@@ -1,0 +1,139 @@
+//! A FORT client: one keep-alive connection to a gateway, in clear or over TLS.
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{Request, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// The path of the FORT payment API.
+const PATH: &str = "/FortAPI/paymentApi";
+/// The largest answer that is read.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Where a gateway is.
+#[derive(Clone)]
+pub struct Target {
+    host: String,
+    authority: String,
+    port: u16,
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Target {
+    /// Reads `http://host:port` or `https://host:port`. `authority` is a PEM file of certificate
+    /// authorities to trust beside the system's.
+    ///
+    /// # Errors
+    /// When the URL or the file cannot be read.
+    pub fn parse(url: &str, authority: Option<&Path>) -> anyhow::Result<Target> {
+        let uri: Uri = url.parse().with_context(|| format!("{url:?} is no URL"))?;
+        let host = uri.host().with_context(|| format!("{url:?} names no host"))?.trim_matches(['[', ']']).to_owned();
+        let tls = match uri.scheme_str() {
+            Some("http") => None,
+            Some("https") => Some(client_config(authority)?),
+            _ => bail!("{url:?} begins neither with http:// nor with https://"),
+        };
+        let port = uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+        Ok(Target { host, authority, port, tls })
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// When the gateway does not answer, or its certificate is not trusted.
+    pub async fn connect(&self) -> anyhow::Result<Connection> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.with_context(|| {
+            format!("no gateway answers at {}: is it running? `tollgate serve --dev` starts one", self.authority)
+        })?;
+        stream.set_nodelay(true)?;
+        let sender =
+            match &self.tls {
+                None => open(stream).await?,
+                Some(config) => {
+                    let name = ServerName::try_from(self.host.clone())?;
+                    let stream = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+                    open(stream.with_context(|| {
+                        format!("TLS with {} failed; --ca FILE names its authority", self.authority)
+                    })?)
+                    .await?
+                }
+            };
+        Ok(Connection { sender, authority: self.authority.clone() })
+    }
+}
+
+/// An open connection.
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    authority: String,
+}
+
+impl Connection {
+    /// Posts a JSON body to the payment API and gives the body of the answer.
+    ///
+    /// # Errors
+    /// When the connection breaks or the answer is not HTTP 200.
+    pub async fn post(&mut self, body: Vec<u8>) -> anyhow::Result<Bytes> {
+        self.post_as(body, "application/json").await
+    }
+
+    /// Posts a body of this content type.
+    ///
+    /// # Errors
+    /// As [`Connection::post`].
+    pub async fn post_as(&mut self, body: Vec<u8>, content_type: &'static str) -> anyhow::Result<Bytes> {
+        let request = Request::post(PATH)
+            .header(header::HOST, &self.authority)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(Full::new(Bytes::from(body)))?;
+        let response = self.sender.send_request(request).await.context("the gateway hung up")?;
+        let status = response.status();
+        let body =
+            Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(anyhow::Error::from_boxed)?;
+        if status != http::StatusCode::OK {
+            bail!("the gateway answered HTTP {status}, not 200");
+        }
+        Ok(body.to_bytes())
+    }
+}
+
+async fn open<S>(stream: S) -> anyhow::Result<SendRequest<Full<Bytes>>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // It ends when the sender is dropped or the other side hangs up; either way there is nothing to say.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+fn client_config(authority: Option<&Path>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        // The system's store may hold certificates that rustls does not take; the others count.
+        let _ = roots.add(certificate);
+    }
+    if let Some(path) = authority {
+        for certificate in
+            CertificateDer::pem_file_iter(path).with_context(|| format!("{} cannot be read", path.display()))?
+        {
+            roots.add(certificate?)?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

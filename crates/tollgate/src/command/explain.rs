@@ -1,0 +1,78 @@
+//! `tollgate explain`: one payment's whole story.
+
+use super::{DataArg, Format, small_runtime};
+use crate::story;
+use crate::wiring::{self, Keep};
+use anyhow::bail;
+use clap::Args;
+use std::process::ExitCode;
+use tollgate_core::ident::FortId;
+use tollgate_store::Store;
+
+/// Tell one payment's whole story.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A fort_id or a merchant_reference
+    key: String,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    data: DataArg,
+}
+
+/// How many orders and refusals of one reference are told.
+const TOLD_MAX: usize = 50;
+/// A fort_id has this many digits; a shorter number may be a reference.
+const FORT_ID_DIGITS: usize = 18;
+
+impl Explain {
+    /// Prints the story.
+    ///
+    /// # Errors
+    /// When nothing is known of it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let folder = self.data.open()?;
+        small_runtime()?.block_on(async {
+            let opened = wiring::open(&folder, Keep::Existing).await?;
+            let told = tell(opened.store.as_ref(), &self.key, self.format).await;
+            wiring::close(opened).await;
+            told.map(|()| ExitCode::SUCCESS)
+        })
+    }
+}
+
+async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()> {
+    let mut orders = Vec::new();
+    if key.len() == FORT_ID_DIGITS {
+        orders.extend(FortId::parse(key));
+    }
+    orders.extend(store.orders_by_reference(key, TOLD_MAX).await?);
+    let mut stories = Vec::new();
+    for fort_id in orders {
+        stories.extend(store.story(fort_id).await?);
+    }
+    let refusals = store.refusals_by_reference(key, TOLD_MAX).await?;
+    let apart: Vec<_> =
+        refusals.into_iter().filter(|row| !stories.iter().any(|story| story.refusals.contains(row))).collect();
+    if stories.is_empty() && apart.is_empty() {
+        bail!(
+            "nothing is known of {key:?}: it is neither a fort_id nor a merchant_reference of an order or a refused request here"
+        );
+    }
+    match format {
+        Format::Text => {
+            stories.iter().for_each(story::print);
+            apart.iter().for_each(story::print_refusal);
+        }
+        Format::Json => {
+            let orders: Vec<_> = stories.iter().map(story::to_json).collect();
+            let refusals: Vec<_> = apart.iter().map(story::refusal_json).collect();
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&serde_json::json!({ "orders": orders, "refusals": refusals }))?
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The commands, one file each.
+
+// mod bench;
+mod call;
+mod config;
+mod explain;
+mod issuer;
+mod merchant;
+mod pay;
+mod serve;
+mod sign;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::data_folder::DataFolder;
+
+/// A payment gateway in one binary, compatible with the FORT API of Amazon Payment Services.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway. With --dev: everything for a first payment, the sandbox card network included
+    Serve(serve::Serve),
+    /// Make a signed PURCHASE or AUTHORIZATION with a card and show what happens
+    Pay(pay::Pay),
+    /// Send any signed FORT request: tollgate call REFUND merchant_reference=A1 amount=100 currency=AED
+    Call(call::Call),
+    /// Sign a JSON or form body, or explain why a signature differs
+    Sign(sign::Sign),
+    /// Tell one payment's whole story: requests, decisions, ISO 8583 messages, answers, times
+    Explain(explain::Explain),
+    /// Add, show, change and list merchants
+    Merchant(merchant::Merchant),
+    /// Run the sandbox card network alone
+    Issuer(issuer::Issuer),
+    /// Measure this machine: payments per second, latencies, ceilings; and check the sums afterwards
+    // Bench(bench::Bench),
+    /// Check or show the configuration
+    Config(config::ConfigCommand),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What went wrong and what to do.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(command) => command.run(),
+            Command::Pay(command) => command.run(),
+            Command::Call(command) => command.run(),
+            Command::Sign(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Merchant(command) => command.run(),
+            Command::Issuer(command) => command.run(),
+            // Command::Bench(command) => command.run(),
+            Command::Config(command) => command.run(),
+        }
+    }
+}
+
+/// Where the data is.
+#[derive(Clone, Debug, Args)]
+pub struct DataArg {
+    /// The data folder
+    #[arg(long = "data", value_name = "DIR", env = "TOLLGATE_DATA", default_value = "tollgate-data", global = true)]
+    pub data: PathBuf,
+}
+
+impl DataArg {
+    /// The folder, which must be there.
+    ///
+    /// # Errors
+    /// When it is not there or others may look into it.
+    pub fn open(&self) -> anyhow::Result<DataFolder> {
+        DataFolder::open(&self.data)
+    }
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person
+    Text,
+    /// For machines
+    Json,
+}
+
+/// A runtime for a command that only talks to a store or a gateway.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}

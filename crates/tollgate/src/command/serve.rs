@@ -1,0 +1,281 @@
+//! `tollgate serve`.
+
+use super::DataArg;
+use crate::config::{Config, environment};
+use crate::data_folder::DataFolder;
+use crate::running::Running;
+use crate::wiring::{self, Keep, Opened};
+use crate::{demo, logging};
+use anyhow::{Context, bail};
+use clap::Args;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
+use tollgate_app::{Accounts, Gateway, GatewayParts, Jobs};
+use tollgate_http::{Admin, PaymentApi, Server, ServerSettings};
+use tollgate_issuer::{Issuer, IssuerSettings};
+
+/// Run the gateway.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Everything for a first payment on this machine: makes the data folder, the keys and a demo
+    /// merchant, and runs the sandbox card network beside the gateway
+    #[arg(long)]
+    dev: bool,
+    #[command(flatten)]
+    data: DataArg,
+    /// Address and port for merchants [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Address and port for health and metrics [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
+    /// The configuration file [default: tollgate.toml in the data folder]
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+    config: Option<PathBuf>,
+    /// With --dev: use the card network at the configured acquirer.address instead of starting one
+    #[arg(long)]
+    no_issuer: bool,
+}
+
+/// How many late answers may wait to be written.
+const LATE_WAITING_MAX: usize = 10_000;
+/// How long a start waits for the link to come up before it goes on without, in milliseconds.
+const LINK_WAIT_MS: u64 = 2_000;
+/// How often metrics are tidied, in milliseconds.
+const METRICS_UPKEEP_MS: u64 = 5_000;
+
+impl Serve {
+    /// Runs the gateway until a signal ends it.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let folder = if self.dev { DataFolder::create_or_open(&self.data.data)? } else { self.data.open()? };
+        let mut config = Config::load(self.config.as_deref(), &folder.config(), &environment())?;
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        if let Some(listen) = self.admin_listen {
+            config.admin.listen = listen;
+        }
+        if self.dev {
+            for_development(&mut config, self.listen.is_some(), self.admin_listen.is_some());
+        }
+        config.check()?;
+        logging::start(&config.log)?;
+        let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be started")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve(&folder, config, metrics))?;
+        // What is left are tasks that wait for nothing that matters any more.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve(&self, folder: &DataFolder, mut config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+        let _only_one = RunLock::take(folder)?;
+        let issuer = if self.dev && !self.no_issuer { Some(start_issuer(folder, &config).await?) } else { None };
+        if let Some(issuer) = &issuer {
+            config.acquirer.address = issuer.iso_address().to_string();
+        }
+        let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
+        let opened = wiring::open(folder, keep).await?;
+        if self.dev {
+            let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
+            demo::ensure(&accounts, opened.clock.now()).await?;
+        }
+        let started = Started::start(&config, &opened, metrics).await?;
+        let running = Running {
+            pid: std::process::id(),
+            url: format!("{}://{}", config.scheme(), started.server.address()),
+            admin: Some(started.admin.address()),
+            issuer: issuer.as_ref().map(Issuer::iso_address),
+            issuer_admin: issuer.as_ref().map(Issuer::admin_address),
+        };
+        running.write(folder)?;
+        if self.dev {
+            println!("{}", welcome(&self.data, &running));
+        }
+        tracing::info!(url = %running.url, admin = %started.admin.address(), "tollgate serves");
+        wait_for_end().await?;
+        Running::remove(folder);
+        started.stop(&config).await;
+        wiring::close(opened).await;
+        if let Some(issuer) = issuer {
+            issuer.shutdown().await;
+        }
+        tracing::info!("tollgate ended");
+        Ok(())
+    }
+}
+
+/// A gateway with everything that runs around it.
+struct Started {
+    gateway: Gateway,
+    link: Arc<IsoLink>,
+    jobs: Jobs,
+    server: Server,
+    admin: Server,
+    admin_service: Arc<Admin>,
+    upkeep: tokio::task::JoinHandle<()>,
+}
+
+impl Started {
+    async fn start(config: &Config, opened: &Opened, metrics: PrometheusHandle) -> anyhow::Result<Started> {
+        let (late, late_replies) = tokio::sync::mpsc::channel::<LateReply>(LATE_WAITING_MAX);
+        let link = Arc::new(IsoLink::start(config.acquirer.clone(), opened.clock.clone(), late)?);
+        let acquirer: Arc<dyn Acquirer> = link.clone();
+        let gateway = Gateway::new(GatewayParts {
+            store: opened.store.clone(),
+            vault: opened.vault.clone(),
+            acquirer,
+            clock: opened.clock.clone(),
+            settings: config.gateway.clone(),
+        });
+        let jobs = Jobs::start(&gateway, late_replies).await?;
+        wait_for_link(&link).await;
+        let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
+            (Some(certificate), Some(key)) => Some(tollgate_http::server_config(certificate, key)?),
+            _ => None,
+        };
+        let settings =
+            ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
+        let api = Arc::new(PaymentApi::new(gateway.clone()));
+        let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
+            format!("{} cannot be listened on; name another address with --listen", config.server.listen)
+        })?;
+        let admin_service = Arc::new(Admin::new(gateway.clone(), metrics.clone()));
+        let admin =
+            Server::start(config.admin.listen, admin_service.clone(), ServerSettings::default()).await.with_context(
+                || format!("{} cannot be listened on; name another address with --admin-listen", config.admin.listen),
+            )?;
+        let upkeep = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(METRICS_UPKEEP_MS)).await;
+                metrics.run_upkeep();
+            }
+        });
+        Ok(Started { gateway, link, jobs, server, admin, admin_service, upkeep })
+    }
+
+    /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
+    async fn stop(self, config: &Config) {
+        tracing::info!("stopping: payments under way are finished first");
+        self.admin_service.stopping();
+        let wait_max = Duration::from_millis(config.server.stop_timeout_ms);
+        if !self.server.stop(wait_max).await {
+            tracing::warn!("some clients kept their connections open and were cut off");
+        }
+        if tokio::time::timeout(wait_max, self.gateway.finish()).await.is_err() {
+            tracing::error!("some payments are still without an outcome; they are settled at the next start");
+        }
+        self.jobs.stop().await;
+        self.link.shutdown().await;
+        self.admin.stop(Duration::from_secs(1)).await;
+        self.upkeep.abort();
+    }
+}
+
+/// Settings that suit a laptop: free ports beside a chosen one, a quiet log, short waits.
+fn for_development(config: &mut Config, listen_given: bool, admin_given: bool) {
+    let defaults = Config::default();
+    if listen_given && !admin_given && config.admin.listen == defaults.admin.listen {
+        config.admin.listen.set_port(0);
+    }
+    if config.log.level == defaults.log.level {
+        config.log.level = "info".into();
+    }
+    if config.acquirer.answer_timeout_ms == defaults.acquirer.answer_timeout_ms {
+        config.acquirer.answer_timeout_ms = DEV_ANSWER_TIMEOUT_MS;
+    }
+}
+
+/// How long `--dev` waits for the card network, in milliseconds: short enough to watch.
+const DEV_ANSWER_TIMEOUT_MS: u64 = 5_000;
+
+/// Starts the sandbox card network. A slow answer of its comes in time, a late one after the wait is
+/// over and before the reversal goes out.
+async fn start_issuer(folder: &DataFolder, config: &Config) -> anyhow::Result<Issuer> {
+    let own = DataFolder::create_or_open(&folder.issuer())?;
+    let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = IssuerSettings {
+        data_path: own.path().join("issuer.db"),
+        iso_listen: free_port,
+        admin_listen: free_port,
+        spec: config.acquirer.spec.clone(),
+        framing: config.acquirer.framing.clone(),
+        slow_ms: config.acquirer.answer_timeout_ms / 2,
+        late_ms: config.acquirer.answer_timeout_ms + config.gateway.reversal_delay_ms / 2,
+        ..IssuerSettings::default()
+    };
+    Ok(Issuer::start(settings).await?)
+}
+
+async fn wait_for_link(link: &IsoLink) {
+    let up = async {
+        while link.state() != LinkState::Up {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_millis(LINK_WAIT_MS), up).await.is_err() {
+        tracing::warn!("the link to the acquirer is not up yet; payments are refused with 00006 until it is");
+    }
+}
+
+pub(super) async fn wait_for_end() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Only one gateway may run on a data folder: two would both take each other's payments for lost.
+struct RunLock(#[allow(dead_code, reason = "the lock lasts as long as the file is open")] std::fs::File);
+
+impl RunLock {
+    fn take(folder: &DataFolder) -> anyhow::Result<RunLock> {
+        let path = folder.path().join("serve.lock");
+        let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(RunLock(file)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                bail!(
+                    "a gateway runs on {} already; stop it first, or name another folder with --data",
+                    folder.path().display()
+                )
+            }
+            Err(std::fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+            }
+        }
+    }
+}
+
+fn welcome(data: &DataArg, running: &Running) -> String {
+    let data = data.data.display();
+    let folder = if data.to_string() == "tollgate-data" { String::new() } else { format!(" --data {data}") };
+    let admin = running
+        .admin
+        .map_or_else(String::new, |admin| format!("\n  health and metrics   http://{admin}/health/ready  /metrics"));
+    let issuer = match (running.issuer, running.issuer_admin) {
+        (Some(iso), Some(admin)) => format!("\n  sandbox card network {iso} (ISO 8583), http://{admin}/ledger/totals"),
+        _ => String::new(),
+    };
+    format!(
+        "Tollgate is ready.\n\n  FORT API             {url}/FortAPI/paymentApi{admin}{issuer}\n  data                 {data}\n\n\
+         Now, in another terminal:\n\n  \
+         tollgate pay{folder} --amount 100.00 --currency AED --card 4005550000000001 --expiry 2905 --cvv 123 --trace\n  \
+         tollgate merchant{folder} show demo            # the credentials for your own client\n  \
+         tollgate explain{folder} MERCHANT_REFERENCE     # one payment's whole story\n\n\
+         Stop it with Ctrl-C: payments under way are finished first.",
+        url = running.url
+    )
+}

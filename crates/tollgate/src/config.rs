@@ -1,0 +1,245 @@
+//! The configuration: defaults, then one TOML file, then the environment, then flags.
+//!
+//! An environment variable is named after its setting: `TOLLGATE_SERVER_LISTEN` is `listen` in
+//! `[server]`. A setting that does not exist is an error, in the file and in the environment alike.
+
+use anyhow::{Context, bail};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tollgate_acquirer::LinkSettings;
+use tollgate_app::GatewaySettings;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where merchants connect.
+    pub server: ServerConfig,
+    /// Where operators connect.
+    pub admin: AdminConfig,
+    /// The link to the card network.
+    pub acquirer: LinkSettings,
+    /// Numbers and times of the gateway.
+    pub gateway: GatewaySettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// Where merchants connect.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// PEM file of the certificate chain; with `tls_key`, the server speaks TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of the private key.
+    pub tls_key: Option<PathBuf>,
+    /// What stands in front of a server that speaks plain HTTP.
+    pub plain_http: PlainHttp,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// How long a stop waits for requests under way, in milliseconds.
+    pub stop_timeout_ms: u64,
+}
+
+/// Where plain HTTP may be spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlainHttp {
+    /// On loopback addresses only.
+    LoopbackOnly,
+    /// On any address: a TLS proxy stands in front, on a network that only it reaches.
+    BehindTlsProxy,
+}
+
+impl Default for ServerConfig {
+    fn default() -> ServerConfig {
+        ServerConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls_certificate: None,
+            tls_key: None,
+            plain_http: PlainHttp::LoopbackOnly,
+            connections_max: 4096,
+            stop_timeout_ms: 60_000,
+        }
+    }
+}
+
+/// Where operators connect.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Address and port of health and metrics.
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> AdminConfig {
+        AdminConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,tollgate_acquirer=debug`.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For a person.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Default for LogSettings {
+    fn default() -> LogSettings {
+        LogSettings { level: "info".into(), format: LogFormat::Text }
+    }
+}
+
+/// What every environment variable of ours begins with.
+const ENVIRONMENT_PREFIX: &str = "TOLLGATE_";
+/// Variables with that beginning which are no settings.
+const ENVIRONMENT_OTHERS: &[&str] = &["TOLLGATE_DATA", "TOLLGATE_CONFIG"];
+
+impl Config {
+    /// Reads `file` if one is named, else `fallback` if it exists, then the environment.
+    ///
+    /// # Errors
+    /// When a file or a variable cannot be read, or names a setting that does not exist.
+    pub fn load(file: Option<&Path>, fallback: &Path, environment: &[(String, String)]) -> anyhow::Result<Config> {
+        let text = match file {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("the configuration {} cannot be read", path.display()))?,
+            None => std::fs::read_to_string(fallback).unwrap_or_default(),
+        };
+        let shown = file.unwrap_or(fallback).display();
+        let mut table: toml::Table = toml::from_str(&text).with_context(|| format!("{shown} is no TOML"))?;
+        overlay(&mut table, environment)?;
+        let config: Config = serde_path_to_error::deserialize(toml::Value::Table(table))
+            .map_err(|error| anyhow::anyhow!("{shown}: {}: {}", error.path(), error.inner()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The checks that need no file and no network.
+    ///
+    /// # Errors
+    /// Each with what to do.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let server = &self.server;
+        if server.tls_certificate.is_some() != server.tls_key.is_some() {
+            bail!("server.tls_certificate and server.tls_key go together: set both or none");
+        }
+        let plain = server.tls_certificate.is_none();
+        if plain && !server.listen.ip().is_loopback() && server.plain_http == PlainHttp::LoopbackOnly {
+            bail!(
+                "{} is no loopback address and no TLS is set up: card data would cross the network in clear. Set \
+                 server.tls_certificate and server.tls_key, or, if a TLS proxy stands in front, \
+                 server.plain_http = \"behind-tls-proxy\"",
+                server.listen
+            );
+        }
+        if server.connections_max == 0 {
+            bail!("server.connections_max is 0: nobody could connect");
+        }
+        Ok(())
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.server.tls_certificate.is_some() { "https" } else { "http" }
+    }
+}
+
+/// The environment of this process, as far as it is ours.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars()
+        .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX) && !ENVIRONMENT_OTHERS.contains(&name.as_str()))
+        .collect()
+}
+
+/// Puts environment variables over the table of the file.
+fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow::Result<()> {
+    for (name, value) in environment {
+        let rest = name.trim_start_matches(ENVIRONMENT_PREFIX).to_ascii_lowercase();
+        let Some((section, key)) = rest.split_once('_').filter(|(section, _)| SECTIONS.contains(section)) else {
+            bail!(
+                "{name} is no setting: a variable is TOLLGATE_<SECTION>_<SETTING>, with a section of {}",
+                SECTIONS.join(", ")
+            );
+        };
+        let entry = table.entry(section.to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let toml::Value::Table(section) = entry else { bail!("{section} is no section in the configuration file") };
+        section.insert(key.to_owned(), value_of(value));
+    }
+    Ok(())
+}
+
+/// The sections of the configuration.
+const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "log"];
+
+/// A number or a truth value where the text is one, else the text.
+fn value_of(text: &str) -> toml::Value {
+    match (text.parse::<i64>(), text) {
+        (Ok(number), _) => toml::Value::Integer(number),
+        (_, "true") => toml::Value::Boolean(true),
+        (_, "false") => toml::Value::Boolean(false),
+        _ => toml::Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.toml");
+        std::fs::write(&file, text).unwrap();
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::load(Some(&file), &file, &environment)
+    }
+
+    #[test]
+    fn nothing_given_is_the_default() {
+        let config = load("", &[]).unwrap();
+        assert_eq!(config.server.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.scheme(), "http");
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let config =
+            load("[server]\nlisten = \"127.0.0.1:1\"\n", &[("TOLLGATE_SERVER_LISTEN", "127.0.0.1:2")]).unwrap();
+        assert_eq!(config.server.listen.port(), 2);
+    }
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_named() {
+        let error = load("[server]\nlissen = \"127.0.0.1:1\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("lissen"), "{error}");
+        let error = load("", &[("TOLLGATE_SERVER_LISSEN", "x")]).unwrap_err().to_string();
+        assert!(error.contains("lissen"), "{error}");
+        assert!(load("", &[("TOLLGATE_NOWHERE_X", "1")]).unwrap_err().to_string().contains("TOLLGATE_NOWHERE_X"));
+    }
+
+    #[test]
+    fn plain_http_is_refused_off_loopback_unless_a_proxy_stands_in_front() {
+        let open = "[server]\nlisten = \"0.0.0.0:80\"\n";
+        assert!(load(open, &[]).unwrap_err().to_string().contains("behind-tls-proxy"));
+        assert!(load(open, &[("TOLLGATE_SERVER_PLAIN_HTTP", "behind-tls-proxy")]).is_ok());
+        assert!(load("[server]\ntls_key = \"k.pem\"\n", &[]).unwrap_err().to_string().contains("together"));
+    }
+}

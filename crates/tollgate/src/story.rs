@@ -1,0 +1,204 @@
+//! Printing a payment's story. Everything in it is masked already.
+
+use serde_json::{Value, json};
+use tollgate_core::code::ResponseCode;
+use tollgate_core::command::SafeParams;
+use tollgate_core::money::{Amount, Money};
+use tollgate_core::order::Order;
+use tollgate_core::time::Timestamp;
+use tollgate_fort::text::{Language, response_message};
+use tollgate_iso8583::{Description, Spec};
+use tollgate_store::{RefusalRow, Story, StoryOperation};
+
+/// Prints a whole story.
+pub fn print(story: &Story) {
+    print_order(&story.order);
+    for operation in &story.operations {
+        print_operation(operation);
+    }
+    story.refusals.iter().for_each(print_refusal);
+}
+
+/// Prints the ISO 8583 messages of a story, field by field.
+pub fn print_wire(story: &Story) {
+    for operation in &story.operations {
+        operation.outcomes.iter().for_each(|outcome| print_trace(&outcome.trace));
+        operation.attempts.iter().for_each(|attempt| print_trace(&attempt.trace));
+    }
+}
+
+/// Prints a refused request.
+pub fn print_refusal(row: &RefusalRow) {
+    println!("\n{}  {} refused", row.at, if row.command.is_empty() { "request" } else { &row.command });
+    println!("  {:<20}{} {}", "code", row.code, response_message(row.code, Language::English));
+    println!("  {:<20}{}", "guilty", row.guilty);
+    if let Some(parameter) = &row.parameter {
+        println!("  {:<20}{parameter}", "parameter");
+    }
+    println!("  {:<20}{}", "why", row.detail);
+    print_params(&row.request);
+}
+
+fn print_order(order: &Order) {
+    let amount = |amount: Amount| Money { amount, currency: order.money.currency }.to_string();
+    println!("order {}", order.fort_id);
+    for (what, value) in [
+        ("merchant reference", order.merchant_reference.clone()),
+        ("made", order.created_at.to_string()),
+        ("began as", format!("{} of {}", order.kind.command(), order.money)),
+        ("card", format!("{} {} {}", order.card.brand, order.card.mask, order.card.expiry)),
+        ("stands", order.phase.to_string()),
+        ("authorized", amount(order.totals.authorized)),
+        ("captured", amount(order.totals.captured)),
+        ("refunded", amount(order.totals.refunded)),
+        ("last code", coded(order.last.code)),
+    ] {
+        println!("  {what:<20}{value}");
+    }
+    if let Some(open) = order.open_operation {
+        println!("  {:<20}operation {open} is not settled yet", "open");
+    }
+}
+
+fn print_operation(told: &StoryOperation) {
+    let operation = &told.operation;
+    println!("\n{}  {} of {}", operation.wire.sent_at, operation.kind.command(), operation.money);
+    println!("  {:<20}{}", "operation", operation.id);
+    println!("  {:<20}STAN {}, RRN {}", "on the wire", operation.wire.stan, operation.wire.rrn);
+    print_params(&told.request);
+    println!("  decision: every guard passed; the intent was written before anything was sent");
+    for outcome in &told.outcomes {
+        print_trace(&outcome.trace);
+        let network = outcome.network_code.as_ref().map_or_else(String::new, |code| format!(", network code {code}"));
+        let code =
+            outcome.authorization_code.as_ref().map_or_else(String::new, |code| format!(", authorization code {code}"));
+        let ms = outcome.at.since_ms(operation.wire.sent_at);
+        println!(
+            "{}  {}{network}{code}: the operation is {} (after {ms} ms)",
+            outcome.at, outcome.event, outcome.state
+        );
+        println!("  {:<20}{}", "told", coded(outcome.code));
+    }
+    for attempt in &told.attempts {
+        print_trace(&attempt.trace);
+        println!("{}  recovery message {}: {}", attempt.at, attempt.number, attempt.result.as_text());
+    }
+    if let Some(row) = &told.recovery {
+        println!(
+            "  waiting to be settled by {} since {}; {} messages so far, the next at {}",
+            row.way_out, row.created_at, row.attempts, row.due_at
+        );
+    }
+}
+
+fn print_params(params: &SafeParams) {
+    println!("  request (masked)");
+    for param in &params.0 {
+        println!("    {:<28}{}", param.name, param.value);
+    }
+}
+
+fn print_trace(trace: &str) {
+    for line in trace.lines() {
+        match traced(line) {
+            Some(traced) => {
+                println!("{}  {}", traced.at, traced.direction);
+                traced.text.lines().for_each(|line| println!("    {line}"));
+            }
+            None => println!("  {line}"),
+        }
+    }
+}
+
+/// A line of a trace, readable.
+struct Traced {
+    at: Timestamp,
+    direction: &'static str,
+    text: String,
+}
+
+fn traced(line: &str) -> Option<Traced> {
+    let (at, rest) = line.split_once(' ')?;
+    let (arrow, compact) = rest.split_once(' ')?;
+    let direction = if arrow == ">" { "sent to the card network" } else { "received from the card network" };
+    // Field numbers and names are the same in every spec of the 1987 edition.
+    let spec = Spec::builtin("iso8583-1987-ascii").ok()?;
+    let text = Description::from_compact(&spec, compact).ok()?.to_string();
+    Some(Traced { at: Timestamp(at.parse().ok()?), direction, text })
+}
+
+/// A story for machines.
+pub fn to_json(story: &Story) -> Value {
+    let order = &story.order;
+    json!({
+        "fort_id": order.fort_id.to_string(),
+        "merchant_reference": order.merchant_reference,
+        "created_at": order.created_at.to_string(),
+        "command": order.kind.command(),
+        "amount": order.money.amount.minor(),
+        "currency": order.money.currency,
+        "card": order.card,
+        "phase": order.phase,
+        "authorized_amount": order.totals.authorized.minor(),
+        "captured_amount": order.totals.captured.minor(),
+        "refunded_amount": order.totals.refunded.minor(),
+        "last_code": order.last.code.to_string(),
+        "settled": order.open_operation.is_none(),
+        "operations": story.operations.iter().map(operation_json).collect::<Vec<_>>(),
+        "refusals": story.refusals.iter().map(refusal_json).collect::<Vec<_>>(),
+    })
+}
+
+fn operation_json(told: &StoryOperation) -> Value {
+    let operation = &told.operation;
+    let outcomes: Vec<_> = told
+        .outcomes
+        .iter()
+        .map(|outcome| {
+            json!({
+                "at": outcome.at.to_string(),
+                "event": outcome.event,
+                "state": outcome.state,
+                "code": outcome.code.to_string(),
+                "network_code": outcome.network_code,
+                "authorization_code": outcome.authorization_code,
+                "wire": outcome.trace.lines().collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let attempts: Vec<_> = told
+        .attempts
+        .iter()
+        .map(|attempt| json!({ "at": attempt.at.to_string(), "number": attempt.number, "result": attempt.result.as_text() }))
+        .collect();
+    json!({
+        "operation": operation.id.to_string(),
+        "kind": operation.kind,
+        "amount": operation.money.amount.minor(),
+        "sent_at": operation.wire.sent_at.to_string(),
+        "stan": operation.wire.stan.to_string(),
+        "rrn": operation.wire.rrn.as_str(),
+        "state": operation.state,
+        "request": told.request,
+        "outcomes": outcomes,
+        "recovery_messages": attempts,
+    })
+}
+
+/// A refused request for machines.
+pub fn refusal_json(row: &RefusalRow) -> Value {
+    json!({
+        "at": row.at.to_string(),
+        "command": row.command,
+        "code": row.code.to_string(),
+        "message": response_message(row.code, Language::English),
+        "guilty": row.guilty,
+        "parameter": row.parameter,
+        "detail": row.detail,
+        "request": row.request,
+    })
+}
+
+fn coded(code: ResponseCode) -> String {
+    format!("{code} {}", response_message(code, Language::English))
+}

@@ -1,0 +1,58 @@
+//! Opening what every command needs: the store, the vault and the clock of a data folder.
+
+use crate::clock::SystemClock;
+use crate::data_folder::DataFolder;
+use anyhow::Context;
+use std::sync::Arc;
+use tollgate_core::time::Clock;
+use tollgate_store::{DataKeys, Store};
+use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
+use tollgate_vault::{FileKeyProvider, StoredDataKeys, Vault};
+
+/// Whether a database may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// It has to be there.
+    Existing,
+    /// It is made when it is not there.
+    OrCreate,
+}
+
+/// What a data folder holds, opened.
+pub struct Opened {
+    /// The store, by its ports.
+    pub store: Arc<dyn Store>,
+    /// The same store, for closing it.
+    pub sqlite: Arc<SqliteStore>,
+    /// The vault.
+    pub vault: Arc<Vault>,
+    /// The system's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Opens the store and the vault of a folder.
+///
+/// # Errors
+/// When something is missing, unreadable, or newer than this program.
+pub async fn open(folder: &DataFolder, keep: Keep) -> anyhow::Result<Opened> {
+    let database = folder.database();
+    if keep == Keep::Existing && !database.exists() {
+        anyhow::bail!("{} holds no database: start `tollgate serve --dev` on it first", folder.path().display());
+    }
+    let sqlite = SqliteStore::open(&database, SqliteOptions::default())
+        .with_context(|| format!("the database {} cannot be opened", database.display()))?;
+    let sqlite = Arc::new(sqlite);
+    let store: Arc<dyn Store> = sqlite.clone();
+    let keys: Arc<dyn DataKeys> = sqlite.clone();
+    let stored = StoredDataKeys::look(keys.as_ref()).await?;
+    let provider = FileKeyProvider::create_or_open(&folder.keys(), stored)?;
+    let vault = Arc::new(Vault::open(Box::new(provider), keys).await?);
+    Ok(Opened { store, sqlite, vault, clock: Arc::new(SystemClock) })
+}
+
+/// Closes what [`open`] opened.
+pub async fn close(opened: Opened) {
+    let Opened { store, sqlite, vault, clock: _ } = opened;
+    drop((store, vault));
+    sqlite.close().await;
+}

@@ -1,0 +1,297 @@
+//! What the end-to-end tests share: a gateway of the real binary in a folder of its own, and a small
+//! FORT client that owes nothing to the gateway's code but the signature.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde_json::{Map, Value};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tollgate_core::merchant::ShaType;
+use tollgate_core::secret::Secret;
+
+/// The longest wait for anything.
+pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The built binary.
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_tollgate")
+}
+
+/// Runs a command of the binary to its end.
+pub fn tollgate(arguments: &[&str]) -> Output {
+    Command::new(binary()).args(arguments).output().expect("the binary runs")
+}
+
+/// A running gateway. It is killed when dropped.
+pub struct Gateway {
+    /// Its data folder.
+    pub data: PathBuf,
+    /// `127.0.0.1:port` of the FORT endpoints.
+    pub address: String,
+    /// Its note of where it listens.
+    pub running: Value,
+    child: Child,
+    output: Arc<Mutex<String>>,
+    folder: Option<tempfile::TempDir>,
+}
+
+impl Gateway {
+    /// `tollgate serve --dev` in a fresh folder.
+    pub fn start() -> Gateway {
+        Gateway::start_with(&[])
+    }
+
+    /// The same with these environment variables.
+    pub fn start_with(environment: &[(&str, &str)]) -> Gateway {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let mut gateway = Gateway::start_in(&data, environment);
+        gateway.folder = Some(folder);
+        gateway
+    }
+
+    /// `tollgate serve --dev` in this folder.
+    pub fn start_in(data: &Path, environment: &[(&str, &str)]) -> Gateway {
+        let _ = std::fs::remove_file(data.join("running.json"));
+        let mut child = Command::new(binary())
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .envs(environment.iter().copied())
+            .env("RUST_LOG", "debug")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the gateway starts");
+        let output = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take().unwrap(), &output);
+        collect(child.stderr.take().unwrap(), &output);
+        let running = wait_for("the gateway listens", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the gateway ended with {status}:\n{}", output.lock().unwrap());
+            }
+            let text = std::fs::read(data.join("running.json")).ok()?;
+            serde_json::from_slice::<Value>(&text).ok()
+        });
+        let address = running["url"].as_str().unwrap().split("//").nth(1).unwrap().to_owned();
+        Gateway { data: data.to_owned(), address, running, child, output, folder: None }
+    }
+
+    /// Everything it printed and logged so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// The gateway's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end and waits until it has. `true` when it ended well.
+    pub fn stop(&mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        wait_for("the gateway ends", || self.child.try_wait().unwrap()).success()
+    }
+
+    /// Runs a command of the binary on this gateway's folder.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(binary()).args(arguments).arg("--data").arg(&self.data).output().expect("the binary runs")
+    }
+
+    /// The same; it has to succeed. Gives what it printed.
+    pub fn run_well(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// The demo merchant.
+    pub fn demo(&self) -> Merchant {
+        Merchant::show(self, "demo")
+    }
+
+    /// Posts a body to the payment API; gives the HTTP status and the answer's body.
+    pub fn post_raw(&self, body: &[u8], content_type: &str) -> (u16, Vec<u8>) {
+        post(&self.address, "/FortAPI/paymentApi", body, content_type)
+    }
+
+    /// Posts a signed request of a merchant and gives the answer, whose signature has to be right.
+    pub fn call(&self, merchant: &Merchant, params: &[(&str, &str)]) -> Map<String, Value> {
+        let body = merchant.sign(params);
+        let (status, answer) = self.post_raw(&body, "application/json");
+        assert_eq!(status, 200, "{}", text(&answer));
+        let answer: Map<String, Value> = serde_json::from_slice(&answer).expect("the answer is JSON");
+        merchant.check(&answer);
+        answer
+    }
+
+    /// GET on the admin address: status and body.
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        let address = self.running["admin"].as_str().unwrap();
+        let (status, body) = get(address, path);
+        (status, text(&body))
+    }
+
+    /// GET on the sandbox card network's admin address.
+    pub fn issuer(&self, path: &str) -> Value {
+        let (status, body) = get(self.running["issuer_admin"].as_str().unwrap(), path);
+        assert_eq!(status, 200, "{}", text(&body));
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// CHECK_STATUS until `done` likes the answer.
+    pub fn wait_for_status(&self, merchant: &Merchant, reference: &str, done: impl Fn(&Map<String, Value>) -> bool) -> Map<String, Value> {
+        wait_for("the order's status", || {
+            let answer = self.call(merchant, &[("query_command", "CHECK_STATUS"), ("merchant_reference", reference)]);
+            done(&answer).then_some(answer)
+        })
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's output ---\n{}", self.output());
+        }
+    }
+}
+
+/// A merchant's credentials.
+#[derive(Clone, Debug)]
+pub struct Merchant {
+    pub access_code: String,
+    pub merchant_identifier: String,
+    pub request_phrase: String,
+    pub response_phrase: String,
+    pub sha_type: ShaType,
+}
+
+impl Merchant {
+    /// As `merchant show` tells it.
+    pub fn show(gateway: &Gateway, name: &str) -> Merchant {
+        let shown: Value = serde_json::from_str(&gateway.run_well(&["merchant", "show", name, "--format", "json"])).unwrap();
+        let field = |name: &str| shown[name].as_str().unwrap().to_owned();
+        Merchant {
+            access_code: field("access_code"),
+            merchant_identifier: field("merchant_identifier"),
+            request_phrase: field("sha_request_phrase"),
+            response_phrase: field("sha_response_phrase"),
+            sha_type: ShaType::parse(&field("sha_type")).unwrap(),
+        }
+    }
+
+    /// A signed JSON body; ids and language are added where they are not given.
+    pub fn sign(&self, params: &[(&str, &str)]) -> Vec<u8> {
+        let mut all = params.to_vec();
+        for (name, value) in [
+            ("access_code", self.access_code.as_str()),
+            ("merchant_identifier", self.merchant_identifier.as_str()),
+            ("language", "en"),
+        ] {
+            if !all.iter().any(|(given, _)| *given == name) {
+                all.push((name, value));
+            }
+        }
+        tollgate_fort::client::signed_json(&all, &Secret::new(self.request_phrase.clone()), self.sha_type)
+    }
+
+    /// Checks an answer: all texts, none empty, the signature right.
+    pub fn check(&self, answer: &Map<String, Value>) {
+        let signature = answer.get("signature").unwrap_or_else(|| panic!("unsigned: {answer:?}")).as_str().unwrap();
+        let fields: Vec<(&str, &str)> = answer
+            .iter()
+            .filter(|(name, _)| *name != "signature")
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_else(|| panic!("{name} is no text: {answer:?}"))))
+            .collect();
+        assert!(fields.iter().all(|(_, value)| !value.is_empty()), "an empty field: {answer:?}");
+        let ours = tollgate_fort::signature::sign(fields, &Secret::new(self.response_phrase.clone()), self.sha_type);
+        assert_eq!(signature, ours, "the answer's signature: {answer:?}");
+    }
+}
+
+/// The parameters of a payment with a card over the trusted channel, without 3-D Secure.
+pub fn payment<'a>(command: &'a str, reference: &'a str, amount: &'a str, card: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("command", command),
+        ("merchant_reference", reference),
+        ("amount", amount),
+        ("currency", "AED"),
+        ("customer_email", "jo@example.org"),
+        ("card_number", card),
+        ("expiry_date", "3005"),
+        ("card_security_code", "123"),
+        ("check_3ds", "NO"),
+    ]
+}
+
+/// A field of an answer, empty when it is not there.
+pub fn field<'a>(answer: &'a Map<String, Value>, name: &str) -> &'a str {
+    answer.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Waits for a condition.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begin.elapsed() < WAIT_MAX, "waited too long: {what}");
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// POST over a connection of its own.
+pub fn post(address: &str, path: &str, body: &[u8], content_type: &str) -> (u16, Vec<u8>) {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    exchange(address, &[head.as_bytes(), body].concat())
+}
+
+/// GET over a connection of its own.
+pub fn get(address: &str, path: &str) -> (u16, Vec<u8>) {
+    exchange(address, format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
+}
+
+/// Sends bytes as they are and reads the whole answer.
+pub fn exchange(address: &str, request: &[u8]) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
+    // A server that answers before it has read everything may close early: what matters is its answer.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {}", text(&answer)));
+    let status = text(&answer[..end]).split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an HTTP status");
+    (status, answer[end + 4..].to_vec())
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
+    let output = Arc::clone(output);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let mut output = output.lock().unwrap();
+            output.push_str(&line);
+            output.push('\n');
+        }
+    });
+}
