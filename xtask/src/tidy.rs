@@ -28,7 +28,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 /// Which crates may name a type that holds card data in clear, by the type.
 const CARD_CORRIDOR: &[(&str, &[&str])] = &[
     ("Pan", &["core", "vault", "acquirer", "issuer"]),
-    ("SecurityCode", &["core", "fort", "acquirer"]),
+    ("SecurityCode", &["core", "fort", "acquirer", "issuer"]),
     ("RevealPermit", &["core", "vault", "acquirer", "issuer"]),
 ];
 
@@ -90,6 +90,10 @@ fn check_file(root: &Path, path: &Path, faults: &mut Vec<String>) -> anyhow::Res
         }
     }
     let Some(crate_name) = shown.strip_prefix("crates/").and_then(|rest| rest.split('/').next()) else { return Ok(()) };
+    // A crate that cannot name core cannot mean its types: a word of its own may look the same.
+    if !MAY_NAME.iter().any(|(name, may)| *name == crate_name && (may.contains(&"core") || crate_name == "core")) {
+        return Ok(());
+    }
     for (card_type, may) in CARD_CORRIDOR {
         if may.contains(&crate_name) {
             continue;
@@ -119,6 +123,14 @@ fn functions(code: &[&str]) -> BTreeMap<String, usize> {
         let trimmed = line.trim_start();
         let indent = line.len() - trimmed.len();
         let Some(name) = function_name(trimmed) else { continue };
+        let declared_only = code.iter().skip(start).find_map(|line| match line.trim_end().chars().next_back() {
+            Some(';') => Some(true),
+            Some('{' | '}') => Some(false),
+            _ => None,
+        });
+        if declared_only == Some(true) {
+            continue;
+        }
         let closing = format!("{}}}", " ".repeat(indent));
         let Some(end) = code.iter().skip(start).position(|line| *line == closing) else { continue };
         found.insert(format!("{name} (line {})", start + 1), end + 1);

@@ -245,12 +245,21 @@ async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
 }
 
 fn late_outcome(reply: &NetworkReply) -> Outcome {
-    let event = if reply.is_approval() { OperationEvent::Approved } else { OperationEvent::Declined };
-    Outcome { event, network_code: Some(reply.code.clone()), authorization_code: reply.authorization_code.clone() }
+    Outcome {
+        event: settle::event_of(reply),
+        network_code: Some(reply.code.clone()),
+        authorization_code: reply.authorization_code.clone(),
+    }
 }
 
 /// Sends one recovery message. `true` when it settled the operation.
 async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
+    // Counted and put off first: a row for which nothing can be sent must not stay at the head of the
+    // queue, where enough of them would leave no room for the others.
+    let retry_at = inner.clock.now().plus_ms(retry_after_ms(inner, row.attempts));
+    if !inner.store.begin_attempt(row.operation, row.attempts, retry_at).await? {
+        return Ok(false);
+    }
     let Some(StoredOperation { stored, operation }) = inner.store.operation(row.operation).await? else {
         tracing::error!(operation = %row.operation, "the recovery queue names an operation that does not exist");
         return Ok(false);
@@ -263,14 +272,10 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
         Ok(pan) => pan,
         Err(error) => {
             tracing::error!(operation = %row.operation, %error, "the card of an unsettled operation cannot be opened");
+            note_attempt(inner, row, AttemptResult::NotSent, WireTrace::default()).await?;
             return Ok(false);
         }
     };
-    let now = inner.clock.now();
-    let retry_at = now.plus_ms(retry_after_ms(inner, row.attempts));
-    if !inner.store.begin_attempt(row.operation, row.attempts, retry_at).await? {
-        return Ok(false);
-    }
     let request = NetworkRequest {
         kind: recovery_kind(row, operation.kind),
         wire: operation.wire,
@@ -313,10 +318,15 @@ async fn finish_attempt(
         ExchangeResult::NotSent(_) => AttemptResult::NotSent,
         ExchangeResult::Unknown(_) => AttemptResult::NoAnswer,
     };
-    let number = row.attempts.saturating_add(1);
-    let note = Attempt { operation: row.operation, number, result, trace: exchange.trace.0, at: inner.clock.now() };
-    inner.store.note_attempt(note).await?;
+    note_attempt(inner, row, result, exchange.trace).await?;
     Ok(false)
+}
+
+/// Keeps what came of the message that was begun on `row`.
+async fn note_attempt(inner: &Inner, row: &RecoveryRow, result: AttemptResult, trace: WireTrace) -> Result<(), StoreError> {
+    let number = row.attempts.saturating_add(1);
+    let note = Attempt { operation: row.operation, number, result, trace: trace.0, at: inner.clock.now() };
+    inner.store.note_attempt(note).await
 }
 
 /// What the answer to a recovery message says.

@@ -2,10 +2,10 @@
 //! use cases, the late answers and the recovery all take it.
 
 use crate::gateway::Inner;
-use tollgate_acquirer::{Exchange, ExchangeResult, WireTrace};
+use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
 use tollgate_core::code::{self, ResponseCode};
-use tollgate_core::order::{Operation, OperationEvent, OperationState, Order};
+use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, WayOut};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{OutcomeRecord, Recorded, RecoveryChange, StoreError};
 
@@ -125,8 +125,9 @@ fn recovery_change(
     match (recovery, overtaking) {
         (Recovery::None, _) => RecoveryChange::None,
         (Recovery::Begin(way_out), _) => {
-            // A broken link or a stopped gateway brings no late answer, so nothing is worth waiting for.
-            let waits = matches!(event, OperationEvent::NoAnswer);
+            // Only a silent network may still answer, and only a reversal could cross that answer: a
+            // repeated advice counts once however often it comes.
+            let waits = event == OperationEvent::NoAnswer && way_out == WayOut::Reverse;
             let delay_ms = if waits { inner.settings.reversal_delay_ms } else { 0 };
             RecoveryChange::Begin { way_out, due_at: now.plus_ms(delay_ms) }
         }
@@ -138,7 +139,7 @@ fn recovery_change(
 fn outcome_of(result: ExchangeResult) -> Outcome {
     match result {
         ExchangeResult::Answered(reply) => {
-            let event = if reply.is_approval() { OperationEvent::Approved } else { OperationEvent::Declined };
+            let event = event_of(&reply);
             Outcome { event, network_code: Some(reply.code), authorization_code: reply.authorization_code }
         }
         ExchangeResult::NotSent(reason) => {
@@ -146,5 +147,42 @@ fn outcome_of(result: ExchangeResult) -> Outcome {
             Outcome::silent(OperationEvent::NotSent)
         }
         ExchangeResult::Unknown(reason) => Outcome::silent(reason.event()),
+    }
+}
+
+/// What a readable answer says: yes, no, or neither.
+pub(crate) fn event_of(reply: &NetworkReply) -> OperationEvent {
+    if reply.is_approval() {
+        OperationEvent::Approved
+    } else if is_conditional_yes(&reply.code) {
+        // A yes with conditions may have moved money, but not what was asked for: it is undone.
+        OperationEvent::Unreadable
+    } else {
+        OperationEvent::Declined
+    }
+}
+
+/// Approvals that are no plain yes (ISO 8583:1987 field 39): 08 with identification, 10 for a part of
+/// the amount, 11 for a very important person, 16 with an update of the track.
+fn is_conditional_yes(code: &str) -> bool {
+    matches!(code, "08" | "10" | "11" | "16")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_00_is_a_yes_and_a_conditional_yes_is_undone() {
+        for (code, event) in [
+            ("00", OperationEvent::Approved),
+            ("05", OperationEvent::Declined),
+            ("51", OperationEvent::Declined),
+            ("10", OperationEvent::Unreadable),
+            ("08", OperationEvent::Unreadable),
+            ("85", OperationEvent::Declined),
+        ] {
+            assert_eq!(event_of(&NetworkReply { code: code.into(), authorization_code: None }), event, "{code}");
+        }
     }
 }

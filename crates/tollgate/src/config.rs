@@ -188,10 +188,11 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 /// The sections of the configuration.
 const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "log"];
 
-/// A number or a truth value where the text is one, else the text.
+/// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
+/// name, not a number.
 fn value_of(text: &str) -> toml::Value {
     match (text.parse::<i64>(), text) {
-        (Ok(number), _) => toml::Value::Integer(number),
+        (Ok(number), _) if number.to_string() == text => toml::Value::Integer(number),
         (_, "true") => toml::Value::Boolean(true),
         (_, "false") => toml::Value::Boolean(false),
         _ => toml::Value::String(text.to_owned()),

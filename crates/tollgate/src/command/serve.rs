@@ -15,7 +15,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Accounts, Gateway, GatewayParts, Jobs};
+use tollgate_app::{Account, Accounts, Gateway, GatewayParts, Jobs};
+use tollgate_core::merchant::TrustedChannel;
+use tollgate_core::time::Timestamp;
 use tollgate_http::{Admin, PaymentApi, Server, ServerSettings};
 use tollgate_issuer::{Issuer, IssuerSettings};
 
@@ -122,6 +124,7 @@ struct Started {
     admin: Server,
     admin_service: Arc<Admin>,
     upkeep: tokio::task::JoinHandle<()>,
+    attestations: tokio::task::JoinHandle<()>,
 }
 
 impl Started {
@@ -138,6 +141,7 @@ impl Started {
         });
         let jobs = Jobs::start(&gateway, late_replies).await?;
         wait_for_link(&link).await;
+        let attestations = tokio::spawn(watch_attestations(gateway.clone()));
         let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
             (Some(certificate), Some(key)) => Some(tollgate_http::server_config(certificate, key)?),
             _ => None,
@@ -159,7 +163,7 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started { gateway, link, jobs, server, admin, admin_service, upkeep })
+        Ok(Started { gateway, link, jobs, server, admin, admin_service, upkeep, attestations })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -177,6 +181,31 @@ impl Started {
         self.link.shutdown().await;
         self.admin.stop(Duration::from_secs(1)).await;
         self.upkeep.abort();
+        self.attestations.abort();
+    }
+}
+
+/// Warns, now and once a day, of attestations that end soon or have ended.
+async fn watch_attestations(gateway: Gateway) {
+    loop {
+        match gateway.directory().all().await {
+            Ok(accounts) => accounts.iter().for_each(|account| warn_of_attestation(account, gateway.now())),
+            Err(error) => tracing::error!(%error, "the accounts cannot be read"),
+        }
+        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    }
+}
+
+fn warn_of_attestation(account: &Account, now: Timestamp) {
+    let merchant = account.merchant.name.as_str();
+    match account.merchant.terms.trusted_channel_at(now) {
+        TrustedChannel::Expired => {
+            tracing::warn!(merchant, "the PCI DSS attestation has expired: the trusted channel is off");
+        }
+        channel @ TrustedChannel::Active { days_left } if channel.warns() => {
+            tracing::warn!(merchant, days_left, "the PCI DSS attestation ends soon, and the trusted channel with it");
+        }
+        TrustedChannel::NotActivated | TrustedChannel::Active { .. } => {}
     }
 }
 
