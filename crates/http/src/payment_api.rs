@@ -31,8 +31,10 @@ use tollgate_store::RefusalRow;
 
 /// The path of the FORT payment API.
 const PATH: &str = "/FortAPI/paymentApi";
-/// How many signature mismatches a second are explained; it is a search and costs time.
-const EXPLAINED_PER_SECOND_MAX: u32 = 5;
+/// How many signature mismatches a second are explained at once; it is a search and takes milliseconds.
+const EXPLAINED_PER_SECOND_MAX: u32 = 1;
+/// The most parameters of a message that is explained at once: the search grows with them.
+const EXPLAINED_PARAMS_MAX: usize = 48;
 
 /// The FORT payment API of a gateway.
 pub struct PaymentApi {
@@ -140,7 +142,7 @@ impl PaymentApi {
         if signature::verify(message, exclude, &credential.request_phrases, credential.sha_type).is_match() {
             return Ok(());
         }
-        let detail: Cow<'static, str> = if self.explained.may_explain(self.gateway.now().unix_seconds()) {
+        let detail: Cow<'static, str> = if message.len() <= EXPLAINED_PARAMS_MAX && self.explained.may_explain(self.gateway.now().unix_seconds()) {
             let why = why(&explain(message, exclude, credential).finding);
             format!("the signature differs. {why}").into()
         } else {

@@ -1,0 +1,259 @@
+//! From a message to a typed command of `tollgate-core`.
+
+mod safe;
+
+use crate::message::Message;
+use crate::service::{Service, validate};
+use tollgate_core::card::SecurityCode;
+use tollgate_core::code::{self, ResponseCode, refused};
+use tollgate_core::command::{
+    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, StatusCommand, ThirdPartyCodes, ThreeDsWish,
+};
+use tollgate_core::ident::FortId;
+use tollgate_core::money::{Amount, Currency, Money};
+use tollgate_core::order::PayKind;
+use tollgate_core::refusal::Refusal;
+use tollgate_core::secret::Secret;
+
+pub(crate) use safe::{is_security_code, safe_text};
+pub use safe::{mask_card_numbers, safe_params, stray_card_numbers};
+
+/// What a merchant asks for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// AUTHORIZATION or PURCHASE.
+    Pay(Box<PayCommand>),
+    /// CAPTURE, VOID_AUTHORIZATION or REFUND.
+    Maintain(Box<MaintainCommand>),
+    /// CHECK_STATUS.
+    Status(Box<StatusCommand>),
+}
+
+impl Request {
+    /// Judges `message` by the table of `service` and makes the command of it.
+    ///
+    /// # Errors
+    /// What [`validate`] says; and 00036 (12036 for CHECK_STATUS) for a `fort_id` that has more digits
+    /// than any order's number.
+    pub fn parse(service: Service, message: &Message) -> Result<Request, Refusal> {
+        validate(service, message)?;
+        match service {
+            Service::Authorization => pay(PayKind::Authorization, message),
+            Service::Purchase => pay(PayKind::Purchase, message),
+            Service::Capture => maintain(MaintainKind::Capture, message),
+            Service::VoidAuthorization => maintain(MaintainKind::Void, message),
+            Service::Refund => maintain(MaintainKind::Refund, message),
+            Service::CheckStatus => status(message),
+        }
+    }
+}
+
+fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
+    Ok(Request::Pay(Box::new(PayCommand {
+        kind,
+        merchant_reference: mandatory(message, "merchant_reference")?,
+        money: money(message)?,
+        eci: eci(message)?,
+        card: card(message)?,
+        token_name: optional(message, "token_name"),
+        payment_option: optional(message, "payment_option"),
+        three_ds: match message.text("check_3ds").as_deref() {
+            Some("NO") => ThreeDsWish::Off,
+            _ => ThreeDsWish::Default,
+        },
+        settlement_reference: optional(message, "settlement_reference"),
+        params: safe_params(message),
+    })))
+}
+
+fn maintain(kind: MaintainKind, message: &Message) -> Result<Request, Refusal> {
+    Ok(Request::Maintain(Box::new(MaintainCommand {
+        kind,
+        target: target(message, refused::ORDER_NOT_FOUND)?,
+        money: match kind {
+            MaintainKind::Capture | MaintainKind::Refund => Some(money(message)?),
+            MaintainKind::Void => None,
+        },
+        maintenance_reference: match kind {
+            MaintainKind::Refund => optional(message, "maintenance_reference"),
+            MaintainKind::Capture | MaintainKind::Void => None,
+        },
+        params: safe_params(message),
+    })))
+}
+
+fn status(message: &Message) -> Result<Request, Refusal> {
+    Ok(Request::Status(Box::new(StatusCommand {
+        target: target(message, code::STATUS_NOT_FOUND)?,
+        third_party_codes: match message.text("return_third_party_response_codes").as_deref() {
+            Some("YES") => ThirdPartyCodes::Wanted,
+            _ => ThirdPartyCodes::Unwanted,
+        },
+        params: safe_params(message),
+    })))
+}
+
+fn optional(message: &Message, name: &str) -> Option<String> {
+    message.text(name).map(String::from)
+}
+
+fn mandatory(message: &Message, name: &'static str) -> Result<String, Refusal> {
+    optional(message, name).ok_or_else(|| Refusal::request(refused::MISSING_PARAMETER, name, "it was not sent"))
+}
+
+fn money(message: &Message) -> Result<Money, Refusal> {
+    let amount = Amount::parse_positive(&mandatory(message, "amount")?).ok_or_else(|| {
+        Refusal::request(refused::INVALID_AMOUNT, "amount", "an amount is 1 to 10 digits and above zero")
+    })?;
+    let currency = Currency::from_alpha(&mandatory(message, "currency")?).ok_or_else(|| {
+        Refusal::request(refused::INVALID_CURRENCY, "currency", "a currency is three capitals of ISO 4217")
+    })?;
+    Ok(Money { amount, currency })
+}
+
+fn eci(message: &Message) -> Result<Eci, Refusal> {
+    let Some(name) = message.text("eci") else {
+        return Ok(Eci::Ecommerce);
+    };
+    Eci::parse(&name)
+        .ok_or_else(|| Refusal::request(refused::VALUE_NOT_ALLOWED, "eci", "eci is ECOMMERCE, MOTO or RECURRING"))
+}
+
+/// Card data, when a card was given: its number, or parts of it without a token in its place.
+fn card(message: &Message) -> Result<Option<CardInput>, Refusal> {
+    let number = message.text("card_number").map(|number| Secret::new(number.into_owned()));
+    let code = message.text("card_security_code");
+    let expiry = optional(message, "expiry_date");
+    let holder = optional(message, "card_holder_name");
+    let any = number.is_some() || expiry.is_some() || code.is_some() || holder.is_some();
+    if !any || (number.is_none() && message.text("token_name").is_some()) {
+        return Ok(None);
+    }
+    let security_code = match code.as_deref() {
+        None => None,
+        Some(digits) => Some(SecurityCode::parse(digits).ok_or_else(|| {
+            Refusal::request(refused::INVALID_FORMAT, "card_security_code", "a security code is 3 or 4 digits")
+        })?),
+    };
+    Ok(Some(CardInput { number, expiry, security_code, holder }))
+}
+
+fn target(message: &Message, not_found: ResponseCode) -> Result<OrderTarget, Refusal> {
+    let reference = optional(message, "merchant_reference");
+    let fort_id = match message.text("fort_id") {
+        None => None,
+        Some(digits) => Some(
+            FortId::parse(&digits)
+                .ok_or_else(|| Refusal::request(not_found, "fort_id", "an order's number has at most 18 digits"))?,
+        ),
+    };
+    match (reference, fort_id) {
+        (Some(reference), Some(fort_id)) => Ok(OrderTarget::Both(reference, fort_id)),
+        (Some(reference), None) => Ok(OrderTarget::Reference(reference)),
+        (None, Some(fort_id)) => Ok(OrderTarget::FortId(fort_id)),
+        (None, None) => Err(Refusal::request(
+            refused::MISSING_PARAMETER,
+            "merchant_reference",
+            "neither merchant_reference nor fort_id was sent",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    fn message(fields: &[(&str, &str)]) -> Message {
+        Message::from_json(&crate::client::json(fields)).unwrap()
+    }
+
+    fn base<'a>(extra: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let fixed = [
+            ("command", "PURCHASE"),
+            ("access_code", "AC"),
+            ("merchant_identifier", "MI"),
+            ("merchant_reference", "R-1"),
+            ("amount", "1000"),
+            ("currency", "KWD"),
+            ("language", "en"),
+            ("customer_email", "a@b.c"),
+            ("signature", "00"),
+        ];
+        fixed.into_iter().chain(extra.iter().copied()).collect()
+    }
+
+    fn pay(extra: &[(&str, &str)]) -> PayCommand {
+        match Request::parse(Service::Purchase, &message(&base(extra))).unwrap() {
+            Request::Pay(command) => *command,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_payment_carries_what_was_sent_and_prints_no_card_data() {
+        let command = pay(&[
+            ("card_number", "4005550000000001"),
+            ("expiry_date", "3005"),
+            ("card_security_code", "737"),
+            ("card_holder_name", "Jo Doe"),
+            ("check_3ds", "NO"),
+            ("settlement_reference", "S1"),
+        ]);
+        let card = command.card.clone().unwrap();
+        assert_eq!(card.number.unwrap().reveal(), "4005550000000001");
+        assert_eq!(card.security_code, SecurityCode::parse("737"));
+        assert_eq!((command.eci, command.three_ds), (Eci::Ecommerce, ThreeDsWish::Off));
+        assert_eq!(command.money.to_string(), "1.000 KWD");
+        assert_eq!(command.params.get("card_number"), Some("400555******0001"));
+        assert_eq!(command.params.get("card_security_code"), None);
+        assert_eq!(command.params.get("signature"), None);
+        let shown = format!("{command:?}");
+        assert!(!shown.contains("4005550000000001") && !shown.contains("737"), "{shown}");
+    }
+
+    #[test]
+    fn card_parts_beside_a_token_are_no_card() {
+        assert!(pay(&[("token_name", "t"), ("card_security_code", "123")]).card.is_none());
+        assert!(pay(&[("token_name", "t"), ("card_number", "4005550000000001")]).card.is_some());
+        assert!(pay(&[("expiry_date", "3005")]).card.is_some());
+        assert!(pay(&[]).card.is_none());
+    }
+
+    #[test]
+    fn orders_are_named_by_reference_number_or_both() {
+        let parse = |fields: &[(&str, &str)]| {
+            let fixed = [("access_code", "A"), ("merchant_identifier", "M"), ("language", "en"), ("signature", "00")];
+            let all: Vec<_> = fixed.iter().chain(fields).copied().collect();
+            let message = message(&all);
+            Request::parse(Service::of(&message).unwrap(), &message)
+        };
+        let target = |fields: &[(&str, &str)]| match parse(fields).unwrap() {
+            Request::Maintain(command) => command.target,
+            Request::Status(command) => command.target,
+            Request::Pay(_) => panic!(),
+        };
+        let void = ("command", "VOID_AUTHORIZATION");
+        assert_eq!(target(&[void, ("merchant_reference", "R")]), OrderTarget::Reference("R".into()));
+        assert_eq!(target(&[void, ("fort_id", "17")]), OrderTarget::FortId(FortId(17)));
+        assert_eq!(
+            target(&[void, ("fort_id", "17"), ("merchant_reference", "R")]),
+            OrderTarget::Both("R".into(), FortId(17))
+        );
+        let long = ("fort_id", "1234567890123456789");
+        assert_eq!(parse(&[void, long]).unwrap_err().code, refused::ORDER_NOT_FOUND);
+        let status = ("query_command", "CHECK_STATUS");
+        assert_eq!(parse(&[status, long]).unwrap_err().code, code::STATUS_NOT_FOUND);
+        assert_eq!(parse(&[status]).unwrap_err().code, refused::MISSING_PARAMETER);
+    }
+
+    #[test]
+    fn a_void_ignores_amount_and_currency_in_any_form() {
+        let body = br#"{"command":"VOID_AUTHORIZATION","access_code":"A","merchant_identifier":"M","language":"en",
+            "signature":"00","merchant_reference":"R","amount":["x"],"currency":"nonsense"}"#;
+        match Request::parse(Service::VoidAuthorization, &Message::from_json(body).unwrap()).unwrap() {
+            Request::Maintain(command) => assert_eq!(command.money, None),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Answers on their way out: exactly the fields that the service's table lists, all texts, none empty.
+
+use crate::json_text;
+use crate::message::{Message, Value};
+use crate::service::Service;
+use crate::service::table::{AnswerField, Source, Table, table};
+use crate::signature::{self, SIGNATURE};
+use crate::text::{Language, acquirer_response_message, response_message};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use tollgate_core::answer::Answer;
+use tollgate_core::card::mask;
+use tollgate_core::code::ResponseCode;
+use tollgate_core::command::SafeParams;
+use tollgate_core::merchant::ShaType;
+use tollgate_core::secret::Secret;
+
+/// Where echoed values come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Echo<'a> {
+    /// The request itself: values go back unchanged, the card number masked.
+    Request(&'a Message),
+    /// The kept parameters of a request, for feedback that is made later.
+    Kept(&'a SafeParams),
+}
+
+/// Renders `answer` by the response table of `service`.
+///
+/// `service` is `None` when the message names none: the fields of a payment are then echoed. Empty
+/// values, lists and objects are not echoed, `card_security_code` never is.
+#[must_use]
+pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, language: Language) -> Fields {
+    let table: &'static Table = table(service.unwrap_or(Service::Purchase));
+    let mut fields = Fields::new();
+    for (AnswerField { name, source }, echoed) in table.answer.iter().zip(echo.values(table)) {
+        if let Some(value) = value_of(*source, echo, echoed, answer, language) {
+            fields.push(name, &value);
+        }
+    }
+    fields.push_code(answer.code, language);
+    fields
+}
+
+/// The answer to a body that could not be read (00073): a code and nothing to echo.
+#[must_use]
+pub fn unreadable(code: ResponseCode) -> Fields {
+    let mut fields = Fields::new();
+    fields.push_code(code, Language::English);
+    fields
+}
+
+/// The value of a field that is made of `source`; `echoed` is what the client sent under its name.
+fn value_of<'a>(
+    source: Source,
+    echo: Echo<'a>,
+    echoed: Option<Cow<'a, str>>,
+    answer: &'a Answer,
+    language: Language,
+) -> Option<Cow<'a, str>> {
+    let order = answer.order.as_ref();
+    let status = answer.status.as_ref();
+    let network = || status.and_then(|status| status.network.as_ref());
+    match source {
+        Source::Echo => echoed,
+        Source::EchoOnRefusal if answer.code.status() == 0 && order.is_none() => echoed,
+        Source::EchoOnRefusal => None,
+        Source::OrderReference => {
+            let known = order.map(|order| Cow::Borrowed(&*order.merchant_reference));
+            match echo {
+                Echo::Request(_) => echoed.or(known),
+                // What is kept may be masked; the order knows its own reference.
+                Echo::Kept(_) => known.or(echoed),
+            }
+        }
+        Source::OrderNumber => order.map(|order| Cow::Owned(order.fort_id.to_string())),
+        Source::CardBrand => match &answer.card {
+            Some(card) => Some(Cow::Borrowed(card.brand.name())),
+            None => echoed,
+        },
+        Source::Eci => match answer.eci {
+            Some(eci) => Some(Cow::Borrowed(eci.name())),
+            None => echoed,
+        },
+        Source::CardMask => match &answer.card {
+            Some(card) => Some(Cow::Borrowed(&*card.mask)),
+            None => masked(echo, echoed),
+        },
+        Source::CardExpiry => match &answer.card {
+            Some(card) => Some(Cow::Borrowed(&*card.expiry)),
+            None => echoed,
+        },
+        Source::CardHolder => match &answer.card {
+            Some(card) => card.holder.as_deref().map(Cow::Borrowed),
+            None => echoed,
+        },
+        Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
+        Source::DeclineCode => answer.acquirer_code.as_deref().map(Cow::Borrowed),
+        Source::DeclineText => answer.acquirer_code.as_deref().and_then(acquirer_response_message).map(Cow::Borrowed),
+        Source::LastStatus => status.map(|status| Cow::Owned(status.transaction_code.status_text())),
+        Source::LastCode => status.map(|status| Cow::Owned(status.transaction_code.to_string())),
+        Source::LastText => status.map(|status| Cow::Borrowed(response_message(status.transaction_code, language))),
+        Source::Authorized => status.map(|status| Cow::Owned(status.totals.authorized.to_string())),
+        Source::Captured => status.map(|status| Cow::Owned(status.totals.captured.to_string())),
+        Source::Refunded => status.map(|status| Cow::Owned(status.totals.refunded.to_string())),
+        Source::StatusAuthorization => status.and_then(|s| s.authorization_code.as_deref()).map(Cow::Borrowed),
+        Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
+        Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
+    }
+}
+
+impl<'a> Echo<'a> {
+    /// What the client sent under the name of each field of an answer, in the table's order: texts
+    /// that are not empty.
+    fn values(self, table: &Table) -> Vec<Option<Cow<'a, str>>> {
+        match self {
+            Echo::Request(message) => {
+                table.echoed(message).into_iter().map(|value| value.and_then(Value::scalar)).collect()
+            }
+            Echo::Kept(params) => table.answer.iter().map(|field| params.get(&field.name).map(Cow::Borrowed)).collect(),
+        }
+    }
+}
+
+/// The card number as it may be seen; what is kept is masked already.
+fn masked<'a>(echo: Echo<'_>, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+    match echo {
+        Echo::Request(_) => echoed.map(|number| Cow::Owned(mask(&number))),
+        Echo::Kept(_) => echoed,
+    }
+}
+
+/// The fields of an answer, in the order in which they go out.
+///
+/// `Debug` shows names only: a client may have put anything into a field that is echoed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fields {
+    text: String,
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Field {
+    name: &'static str,
+    value: Range<usize>,
+}
+
+impl Fields {
+    fn new() -> Fields {
+        Fields { text: String::with_capacity(512), fields: Vec::with_capacity(32) }
+    }
+
+    /// The fields as name and value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|field| (field.name, self.text.get(field.value.clone()).unwrap_or_default()))
+    }
+
+    /// The value of a field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Adds `signature` (lower-case hex) over all fields.
+    #[must_use]
+    pub fn sign(mut self, response_phrase: &Secret, sha: ShaType) -> Fields {
+        let signature = signature::sign(self.iter(), response_phrase, sha);
+        self.fields.retain(|field| field.name != SIGNATURE);
+        self.push(SIGNATURE, &signature);
+        self
+    }
+
+    /// The body of an answer or of a feedback: one flat JSON object of strings, UTF-8.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = String::with_capacity(self.text.len() + self.fields.len() * 32);
+        for (name, value) in self.iter() {
+            out.push(if out.is_empty() { '{' } else { ',' });
+            json_text::push(&mut out, name);
+            out.push(':');
+            json_text::push(&mut out, value);
+        }
+        out.push_str(if out.is_empty() { "{}" } else { "}" });
+        out.into_bytes()
+    }
+
+    fn push(&mut self, name: &'static str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        let start = self.text.len();
+        self.text.push_str(value);
+        self.fields.push(Field { name, value: start..self.text.len() });
+    }
+
+    fn push_code(&mut self, code: ResponseCode, language: Language) {
+        self.push("response_code", &code.to_string());
+        self.push("response_message", response_message(code, language));
+        self.push("status", &code.status_text());
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.fields.iter().map(|field| field.name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tollgate_core::code::refused;
+
+    #[test]
+    fn an_unreadable_body_gets_three_fields() {
+        let fields = unreadable(refused::INVALID_REQUEST_FORMAT);
+        let json = String::from_utf8(fields.to_json()).unwrap();
+        assert_eq!(json, r#"{"response_code":"00073","response_message":"Invalid request format","status":"00"}"#);
+    }
+
+    #[test]
+    fn echoed_values_are_texts_unchanged_and_never_empty() {
+        let body = "{\"command\":\"PURCHASE\",\"amount\":1000.0,\"merchant_extra\":\"a\\\"\\\\\\n<é>'\",
+            \"merchant_extra1\":\"\",\"merchant_extra2\":null,\"merchant_extra3\":[\"x\"],\"merchant_extra4\":true,
+            \"merchant_reference\":77,\"card_security_code\":\"737\",\"check_3ds\":\"NO\",
+            \"card_number\":\"4005550000000001\",
+            \"unknown\":\"u\",\"return_url\":\"https://a.b/?c=d\"}";
+        let message = Message::from_json(body.as_bytes()).unwrap();
+        let answer = Answer::bare(refused::INVALID_AMOUNT);
+        let fields = render(Some(Service::Purchase), Echo::Request(&message), &answer, Language::Arabic);
+        let expected = [
+            ("command", "PURCHASE"),
+            ("amount", "1000"),
+            ("merchant_extra", "a\"\\\n<é>'"),
+            ("merchant_extra4", "true"),
+            ("merchant_reference", "77"),
+            ("card_number", "400555******0001"),
+            ("return_url", "https://a.b/?c=d"),
+            ("response_code", "00005"),
+            ("response_message", "المبلغ غير صحيح"),
+            ("status", "00"),
+        ];
+        assert_eq!(fields.iter().count(), expected.len(), "{fields:?}");
+        for (name, value) in expected {
+            assert_eq!(fields.get(name), Some(value), "{name}");
+        }
+        let read: serde_json::Value = serde_json::from_slice(&fields.to_json()).unwrap();
+        assert_eq!(read["merchant_extra"], "a\"\\\n<é>'");
+        assert!(!format!("{fields:?}").contains("1000"));
+    }
+
+    #[test]
+    fn return_url_comes_back_only_when_no_order_was_made() {
+        let message = Message::from_json(br#"{"command":"PURCHASE","return_url":"https://a.b"}"#).unwrap();
+        let shown = |code| {
+            let answer = Answer::bare(code);
+            render(None, Echo::Request(&message), &answer, Language::English).get("return_url").is_some()
+        };
+        assert!(shown(refused::REFERENCE_EXISTS));
+        assert!(!shown(ResponseCode::new(13, 666)));
+    }
+}

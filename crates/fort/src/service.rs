@@ -1,0 +1,174 @@
+//! The services of the FORT API: which one a message asks for, what it takes and what it answers.
+//!
+//! The facts are data, in `data/services.toml`; a table of each service is made of them once.
+
+pub(crate) mod charset;
+pub(crate) mod table;
+mod validate;
+
+use crate::message::Message;
+use crate::text::Language;
+use std::borrow::Cow;
+use tollgate_core::code::refused;
+use tollgate_core::refusal::Refusal;
+
+/// A service of the payment API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Hold money.
+    Authorization,
+    /// Take money at once.
+    Purchase,
+    /// Take held money.
+    Capture,
+    /// Give up a hold.
+    VoidAuthorization,
+    /// Give money back.
+    Refund,
+    /// Ask how an order stands.
+    CheckStatus,
+}
+
+/// The parameters that name a service; a message has exactly one of them.
+const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
+
+impl Service {
+    /// All services.
+    pub const ALL: [Service; 6] = [
+        Service::Authorization,
+        Service::Purchase,
+        Service::Capture,
+        Service::VoidAuthorization,
+        Service::Refund,
+        Service::CheckStatus,
+    ];
+
+    /// The service that `message` asks for.
+    ///
+    /// # Errors
+    /// 00004 when none of `command`, `query_command` and `service_command` was sent, when several
+    /// were, or when the value names no service here (compared exactly, upper case).
+    pub fn of(message: &Message) -> Result<Service, Refusal> {
+        let mut sent = KEYS.into_iter().filter_map(|key| message.value(key).filter(|v| v.is_sent()).map(|v| (key, v)));
+        let refused = |key, detail: &'static str| Err(Refusal::request(refused::INVALID_COMMAND, key, detail));
+        let Some((key, value)) = sent.next() else {
+            return refused("command", "none of command, query_command and service_command was sent");
+        };
+        if let Some((other, _)) = sent.next() {
+            return refused(other, "only one of command, query_command and service_command may be sent");
+        }
+        let name = value.scalar().unwrap_or_default();
+        let found = Service::ALL.into_iter().find(|service| service.key() == key && service.name() == name);
+        match found {
+            Some(service) => Ok(service),
+            None => refused(key, "it names no service of this gateway; names are upper case"),
+        }
+    }
+
+    /// The value of its key parameter, for example `PURCHASE`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Service::Authorization => "AUTHORIZATION",
+            Service::Purchase => "PURCHASE",
+            Service::Capture => "CAPTURE",
+            Service::VoidAuthorization => "VOID_AUTHORIZATION",
+            Service::Refund => "REFUND",
+            Service::CheckStatus => "CHECK_STATUS",
+        }
+    }
+
+    /// The parameter that names it: `command` or `query_command`.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Service::CheckStatus => "query_command",
+            _ => "command",
+        }
+    }
+
+    /// The service named `name` (`AUTHORIZATION`, `CHECK_STATUS` and so on).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Service> {
+        Service::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    /// The parameters that its clients leave out of the signature besides `signature` itself: none,
+    /// in every service that comes as JSON.
+    #[must_use]
+    pub const fn signature_exclude(self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// Whose message it is, before anything of it is trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// `access_code`, which finds the account: `None` (not sent) and an unknown one are both 00010.
+    pub access_code: Option<Cow<'a, str>>,
+    /// `merchant_identifier`, which has to be that of the account, else 00009.
+    pub merchant_identifier: Option<Cow<'a, str>>,
+    /// The language of the answer's text.
+    pub language: Language,
+}
+
+/// Reads who sent `message`. The values are as they were sent: look them up, do not store them.
+#[must_use]
+pub fn identify(message: &Message) -> Identity<'_> {
+    Identity {
+        access_code: message.text("access_code"),
+        merchant_identifier: message.text("merchant_identifier"),
+        language: Language::of(message.text("language").as_deref()),
+    }
+}
+
+/// Judges every parameter of `message` by the table of `service`.
+///
+/// The kinds of fault count in this order, each over all parameters in table order before the next:
+/// a mandatory one that is absent (00001), a value too long (00032), a value of a wrong form (00002),
+/// a value outside its list (00033). With codes of their own, counted among the wrong forms: `amount`
+/// (00005), `currency` (00013), `card_number` (00016). Not judged here: the check digit of a card
+/// number and the expiry date, which the core judges, and parameters that the table does not know.
+///
+/// # Errors
+/// The fault that counts first.
+pub fn validate(service: Service, message: &Message) -> Result<(), Refusal> {
+    validate::validate(table::table(service), message)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn of(body: &str) -> Result<Service, Refusal> {
+        Service::of(&Message::from_json(body.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_service_is_named_by_exactly_one_key_and_compared_exactly() {
+        assert_eq!(of(r#"{"command":"PURCHASE"}"#), Ok(Service::Purchase));
+        assert_eq!(of(r#"{"query_command":"CHECK_STATUS","command":""}"#), Ok(Service::CheckStatus));
+        for body in [
+            "{}",
+            r#"{"command":null}"#,
+            r#"{"command":"purchase"}"#,
+            r#"{"command":"SELL"}"#,
+            r#"{"command":"CHECK_STATUS"}"#,
+            r#"{"query_command":"PURCHASE"}"#,
+            r#"{"service_command":"CAPTURE"}"#,
+            r#"{"command":["PURCHASE"]}"#,
+            r#"{"command":"PURCHASE","service_command":"TOKENIZATION"}"#,
+        ] {
+            assert_eq!(of(body).expect_err(body).code, refused::INVALID_COMMAND, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_identity_is_read_from_numbers_as_well() {
+        let message = Message::from_json(br#"{"access_code":43287943278432,"language":"ar"}"#).unwrap();
+        let identity = identify(&message);
+        assert_eq!(identity.access_code.as_deref(), Some("43287943278432"));
+        assert_eq!((identity.merchant_identifier, identity.language), (None, Language::Arabic));
+    }
+}

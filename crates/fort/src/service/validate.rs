@@ -1,0 +1,155 @@
+//! The judgement of parameters by a table.
+
+use super::table::{ParameterRule, Presence, Shape, Table};
+use crate::message::{Message, Value};
+use tollgate_core::card::{PAN_DIGITS_MAX, PAN_DIGITS_MIN};
+use tollgate_core::code::{ResponseCode, refused};
+use tollgate_core::money::{Amount, Currency};
+use tollgate_core::refusal::Refusal;
+
+/// See [`super::validate`].
+pub(super) fn validate(table: &'static Table, message: &Message) -> Result<(), Refusal> {
+    let sent = table.sent(message);
+    let mut first: Option<Found> = None;
+    for (rule, value) in table.rules.iter().zip(&sent) {
+        let fault = match value {
+            Some(value) => fault_of(rule, *value),
+            None if rule.presence == Presence::Mandatory => Some(Fault::Missing),
+            None => None,
+        };
+        // Table order is kept within one kind, because only an earlier kind replaces what was found.
+        if let Some(fault) = fault
+            && first.as_ref().is_none_or(|found| fault.rank() < found.fault.rank())
+        {
+            first = Some(Found { fault, parameter: &rule.name });
+        }
+    }
+    let none_of =
+        !table.one_of.is_empty() && table.one_of.iter().all(|place| sent.get(*place).is_none_or(Option::is_none));
+    if none_of && first.as_ref().is_none_or(|found| found.fault != Fault::Missing) {
+        let detail = "neither merchant_reference nor fort_id was sent";
+        return Err(Refusal::request(refused::MISSING_PARAMETER, "merchant_reference", detail));
+    }
+    match first {
+        None => Ok(()),
+        Some(found) => Err(Refusal::request(found.fault.code(), found.parameter, found.fault.detail())),
+    }
+}
+
+struct Found {
+    fault: Fault,
+    parameter: &'static str,
+}
+
+/// What is wrong with one parameter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Missing,
+    TooLong,
+    Format,
+    Amount,
+    Currency,
+    CardNumber,
+    NotAllowed,
+}
+
+impl Fault {
+    /// The place of its kind in the order of the kinds.
+    const fn rank(self) -> u8 {
+        match self {
+            Fault::Missing => 0,
+            Fault::TooLong => 1,
+            Fault::Format | Fault::Amount | Fault::Currency | Fault::CardNumber => 2,
+            Fault::NotAllowed => 3,
+        }
+    }
+
+    const fn code(self) -> ResponseCode {
+        match self {
+            Fault::Missing => refused::MISSING_PARAMETER,
+            Fault::TooLong => refused::INVALID_LENGTH,
+            Fault::Format => refused::INVALID_FORMAT,
+            Fault::Amount => refused::INVALID_AMOUNT,
+            Fault::Currency => refused::INVALID_CURRENCY,
+            Fault::CardNumber => refused::INVALID_CARD_NUMBER,
+            Fault::NotAllowed => refused::VALUE_NOT_ALLOWED,
+        }
+    }
+
+    const fn detail(self) -> &'static str {
+        match self {
+            Fault::Missing => "a mandatory parameter was not sent, or sent empty",
+            Fault::TooLong => "the value has more characters than FORT allows",
+            Fault::Format => "the value has characters or a form that FORT does not allow",
+            Fault::Amount => "an amount is 1 to 10 digits, in minor units, and above zero",
+            Fault::Currency => "a currency is three capitals of ISO 4217",
+            Fault::CardNumber => "a card number is 12 to 19 digits",
+            Fault::NotAllowed => "the value is none of those that FORT allows (case counts)",
+        }
+    }
+}
+
+fn fault_of(rule: &ParameterRule, value: Value<'_>) -> Option<Fault> {
+    if matches!(rule.shape, Shape::Ignored) {
+        return None;
+    }
+    let Some(text) = value.scalar() else {
+        return Some(Fault::Format);
+    };
+    let text = &*text;
+    let own = |sound: bool, fault: Fault| (!sound).then_some(fault);
+    match &rule.shape {
+        Shape::Ignored | Shape::Expiry => None,
+        Shape::OneOf(values) => own(values.iter().any(|allowed| **allowed == *text), Fault::NotAllowed),
+        Shape::Amount => own(Amount::parse_positive(text).is_some(), Fault::Amount),
+        Shape::Currency => own(Currency::from_alpha(text).is_some(), Fault::Currency),
+        Shape::CardNumber => own(is_card_number(text), Fault::CardNumber),
+        shape => {
+            let characters = if text.is_ascii() { text.len() } else { text.chars().count() };
+            if characters > rule.characters_max {
+                return Some(Fault::TooLong);
+            }
+            own(characters >= rule.characters_min && has_form(shape, text), Fault::Format)
+        }
+    }
+}
+
+fn has_form(shape: &Shape, text: &str) -> bool {
+    match shape {
+        Shape::Characters(set) => set.covers(text),
+        Shape::Hex => text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        Shape::Email => is_email(text),
+        Shape::Url => is_url(text),
+        Shape::Date => is_date(text),
+        _ => true,
+    }
+}
+
+fn is_card_number(text: &str) -> bool {
+    (PAN_DIGITS_MIN..=PAN_DIGITS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// 1 to 64 characters, `@`, 1 to 189 characters, none of them a blank or a further `@`.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else {
+        return false;
+    };
+    let fits = |part: &str, max: usize| {
+        (1..=max).contains(&part.chars().count()) && !part.chars().any(|c| c.is_whitespace() || c == '@')
+    };
+    fits(local, 64) && fits(domain, 189)
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.chars().any(|c| c.is_whitespace() || c.is_control()))
+}
+
+/// `YYYY-MM-DD`, the digits not judged further.
+fn is_date(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
