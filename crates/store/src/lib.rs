@@ -13,8 +13,8 @@ mod refusals;
 pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
 pub use merchants::{MerchantRecord, MerchantSave, Merchants};
 pub use orders::{
-    held_amount, CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded, RecoveryChange, StoredOperation,
-    StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished,
+    CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded,
+    RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, held_amount,
 };
 pub use recoveries::{Attempt, AttemptResult, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};

@@ -17,7 +17,8 @@ pub trait Recoveries {
     /// Makes the intent of a recovery message durable before it is sent: the row's count of attempts
     /// goes from `attempts_before` to one more, and it is not due again before `retry_at`. `false`
     /// when the row is gone or somebody else began an attempt.
-    fn begin_attempt(&self, operation: OperationId, attempts_before: u32, retry_at: Timestamp) -> StoreFuture<'_, bool>;
+    fn begin_attempt(&self, operation: OperationId, attempts_before: u32, retry_at: Timestamp)
+    -> StoreFuture<'_, bool>;
 
     /// Keeps what came of a recovery message that did not settle the operation.
     fn note_attempt(&self, attempt: Attempt) -> StoreFuture<'_, ()>;

@@ -17,7 +17,11 @@ pub trait Refusals {
     fn note_refusal(&self, row: RefusalRow) -> bool;
 
     /// Refused requests with this merchant reference, or for this order, oldest first.
-    fn refusals_by_reference<'a>(&'a self, merchant_reference: &'a str, limit: usize) -> StoreFuture<'a, Vec<RefusalRow>>;
+    fn refusals_by_reference<'a>(
+        &'a self,
+        merchant_reference: &'a str,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<RefusalRow>>;
 }
 
 /// A refused request.

@@ -1,0 +1,174 @@
+//! Merchant accounts and data keys.
+
+use crate::failure::{Failure, unreadable};
+use crate::rows::{all, first};
+use rusqlite::{Connection, params};
+use tollgate_core::ident::MerchantId;
+use tollgate_core::time::Timestamp;
+use tollgate_store::{MerchantRecord, MerchantSave, StoreError, WrappedDataKey};
+use tollgate_vault::{DataKeyId, NewDataKey};
+
+/// All accounts, by id.
+pub(crate) fn merchants(connection: &Connection) -> Result<Vec<MerchantRecord>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT merchant_id, name, merchant_identifier, active, sealed_credentials, terms, version FROM merchants \
+         ORDER BY merchant_id",
+    )?;
+    all(statement.query([])?, |row| {
+        let id: i64 = row.get(0)?;
+        let terms = row.get_ref(5)?;
+        let terms = terms.as_str().map_err(|_| unreadable("merchants.terms"))?;
+        Ok(MerchantRecord {
+            id: MerchantId(id),
+            name: row.get(1)?,
+            merchant_identifier: row.get(2)?,
+            active: row.get(3)?,
+            access_codes: access_codes(connection, id)?,
+            sealed_credentials: row.get(4)?,
+            terms: serde_json::from_str(terms).map_err(|_| unreadable("merchants.terms"))?,
+            version: row.get(6)?,
+        })
+    })
+}
+
+/// The number that grows with every change of an account, by whatever process.
+pub(crate) fn generation(connection: &Connection) -> Result<u64, Failure> {
+    let mut statement = connection.prepare_cached("SELECT value FROM counters WHERE name = 'merchants_generation'")?;
+    let value: Option<i64> = first(statement.query([])?, |row| Ok(row.get(0)?))?;
+    let value = value.and_then(|value| u64::try_from(value).ok());
+    value.ok_or_else(|| Failure::Store(unreadable("counters.value")))
+}
+
+/// Adds an account under a new id, with version 1.
+pub(crate) fn add(connection: &Connection, record: &MerchantRecord, terms: &str) -> Result<MerchantSave, Failure> {
+    if let Some(taken) = taken(connection, record, None)? {
+        return Ok(taken);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO merchants (name, merchant_identifier, active, sealed_credentials, terms, version) \
+             VALUES (?1, ?2, ?3, ?4, ?5, 1)",
+        )?
+        .execute(params![record.name, record.merchant_identifier, record.active, record.sealed_credentials, terms])?;
+    let id = MerchantId(connection.last_insert_rowid());
+    write_access_codes(connection, id, &record.access_codes)?;
+    count_change(connection)?;
+    Ok(MerchantSave::Saved(id))
+}
+
+/// Replaces an account that still has the version that was read.
+pub(crate) fn save(connection: &Connection, record: &MerchantRecord, terms: &str) -> Result<MerchantSave, Failure> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM merchants WHERE merchant_id = ?1 AND version = ?2")?;
+    if !statement.exists(params![record.id.0, record.version])? {
+        return Ok(MerchantSave::Changed);
+    }
+    if let Some(taken) = taken(connection, record, Some(record.id))? {
+        return Ok(taken);
+    }
+    connection
+        .prepare_cached(
+            "UPDATE merchants SET name = ?2, merchant_identifier = ?3, active = ?4, sealed_credentials = ?5, \
+             terms = ?6, version = version + 1 WHERE merchant_id = ?1",
+        )?
+        .execute(params![
+            record.id.0,
+            record.name,
+            record.merchant_identifier,
+            record.active,
+            record.sealed_credentials,
+            terms
+        ])?;
+    connection.prepare_cached("DELETE FROM access_codes WHERE merchant_id = ?1")?.execute([record.id.0])?;
+    write_access_codes(connection, record.id, &record.access_codes)?;
+    count_change(connection)?;
+    Ok(MerchantSave::Saved(record.id))
+}
+
+/// All data keys, by id.
+pub(crate) fn data_keys(connection: &Connection) -> Result<Vec<WrappedDataKey>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT data_key_id, merchant_id, period, kek_version, wrapped, created_at FROM data_keys ORDER BY data_key_id",
+    )?;
+    all(statement.query([])?, data_key)
+}
+
+/// Adds a data key, or answers the one that its merchant and period already have.
+pub(crate) fn add_data_key(connection: &Connection, new: &NewDataKey) -> Result<WrappedDataKey, Failure> {
+    connection
+        .prepare_cached(
+            "INSERT INTO data_keys (merchant_id, period, kek_version, wrapped, created_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![new.merchant.0, new.period, new.kek_version, new.wrapped, new.created_at.0])?;
+    let mut statement = connection.prepare_cached(
+        "SELECT data_key_id, merchant_id, period, kek_version, wrapped, created_at FROM data_keys \
+         WHERE merchant_id = ?1 AND period = ?2",
+    )?;
+    first(statement.query(params![new.merchant.0, new.period])?, data_key)?
+        .ok_or_else(|| Failure::Store(unreadable("data_keys")))
+}
+
+/// Terms as they are kept: JSON.
+pub(crate) fn terms_text(record: &MerchantRecord) -> Result<String, StoreError> {
+    serde_json::to_string(&record.terms)
+        .map_err(|_| StoreError::Refused("the merchant's terms cannot be kept as JSON".to_owned()))
+}
+
+fn data_key(row: &rusqlite::Row<'_>) -> Result<WrappedDataKey, Failure> {
+    Ok(WrappedDataKey {
+        id: DataKeyId(row.get(0)?),
+        merchant: MerchantId(row.get(1)?),
+        period: row.get(2)?,
+        kek_version: row.get(3)?,
+        wrapped: row.get(4)?,
+        created_at: Timestamp(row.get(5)?),
+    })
+}
+
+fn access_codes(connection: &Connection, merchant: i64) -> Result<Vec<String>, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT access_code FROM access_codes WHERE merchant_id = ?1 ORDER BY place")?;
+    all(statement.query([merchant])?, |row| Ok(row.get(0)?))
+}
+
+fn write_access_codes(connection: &Connection, merchant: MerchantId, codes: &[String]) -> Result<(), Failure> {
+    let mut statement =
+        connection.prepare_cached("INSERT INTO access_codes (access_code, merchant_id, place) VALUES (?1, ?2, ?3)")?;
+    for (code, place) in codes.iter().zip(0_i64..) {
+        statement.execute(params![code, merchant.0, place])?;
+    }
+    Ok(())
+}
+
+fn count_change(connection: &Connection) -> Result<(), Failure> {
+    connection
+        .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = 'merchants_generation'")?
+        .execute([])?;
+    Ok(())
+}
+
+/// What of the account belongs to a merchant other than `own` already.
+fn taken(
+    connection: &Connection,
+    record: &MerchantRecord,
+    own: Option<MerchantId>,
+) -> Result<Option<MerchantSave>, Failure> {
+    // Ids count from 1, so 0 is nobody's.
+    let own = own.map_or(0, |id| id.0);
+    let exists = |sql: &str, value: &str| -> Result<bool, Failure> {
+        Ok(connection.prepare_cached(sql)?.exists(params![value, own])?)
+    };
+    if exists("SELECT 1 FROM merchants WHERE name = ?1 AND merchant_id <> ?2", &record.name)? {
+        return Ok(Some(MerchantSave::NameTaken));
+    }
+    let identifier = "SELECT 1 FROM merchants WHERE merchant_identifier = ?1 AND merchant_id <> ?2";
+    if exists(identifier, &record.merchant_identifier)? {
+        return Ok(Some(MerchantSave::IdentifierTaken));
+    }
+    for code in &record.access_codes {
+        if exists("SELECT 1 FROM access_codes WHERE access_code = ?1 AND merchant_id <> ?2", code)? {
+            return Ok(Some(MerchantSave::AccessCodeTaken(code.clone())));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,162 @@
+//! Making orders and adding operations: the intent, durable before the message may be sent.
+
+use crate::codes;
+use crate::failure::Failure;
+use crate::rows::first;
+use rusqlite::{Connection, params};
+use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::order::{Operation, Order};
+use tollgate_store::{NewOperation, NewOrder, OperationClaim, OrderClaim, StoreError};
+
+/// Makes an order and its first operation. Nothing is changed unless the answer is `Claimed`.
+pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str) -> Result<OrderClaim, Failure> {
+    if new.operation.id.0 != new.order.fort_id.0 || new.order.open_operation != Some(new.operation.id) {
+        return Err(refused("the first operation of an order is open and has the order's number"));
+    }
+    if !insert_order(connection, new)? {
+        let taken = order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?;
+        return Ok(taken.map_or(OrderClaim::NumberTaken, OrderClaim::ReferenceTaken));
+    }
+    if insert_operation(connection, &new.operation, None, request)? {
+        return Ok(OrderClaim::Claimed);
+    }
+    // The number is that of a later operation of another order: take the order back.
+    connection.prepare_cached("DELETE FROM orders WHERE fort_id = ?1")?.execute([new.order.fort_id.0])?;
+    Ok(OrderClaim::NumberTaken)
+}
+
+/// Adds an operation to an order. Nothing is changed unless the answer is `Claimed`. An order that
+/// has changed is told before a reference that is taken, and that before a number that is taken.
+pub(crate) fn claim_operation(
+    connection: &Connection,
+    new: &NewOperation,
+    request: &str,
+) -> Result<OperationClaim, Failure> {
+    if !order_is_as_judged(connection, new)? {
+        return Ok(OperationClaim::OrderChanged);
+    }
+    if let Some(reference) = &new.maintenance_reference
+        && let Some(taken) = operation_of_reference(connection, new.merchant, reference)?
+    {
+        return Ok(OperationClaim::MaintenanceReferenceTaken(taken));
+    }
+    // Orders and operations share one range of numbers: the first operation of an order has its number.
+    if !insert_operation(connection, &new.operation, new.maintenance_reference.as_deref(), request)? {
+        return Ok(OperationClaim::NumberTaken);
+    }
+    connection
+        .prepare_cached(
+            "UPDATE orders SET open_operation = ?2, open_state = ?3, version = version + 1 WHERE fort_id = ?1",
+        )?
+        .execute(params![new.operation.fort_id.0, new.operation.id.0, new.operation.state.number()])?;
+    if let Some(reference) = &new.maintenance_reference {
+        connection
+            .prepare_cached(
+                "INSERT INTO maintenance_references (merchant_id, reference, operation_id) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![new.merchant.0, reference, new.operation.id.0])?;
+    }
+    Ok(OperationClaim::Claimed)
+}
+
+/// `false` when the number or the merchant's reference is taken.
+fn insert_order(connection: &Connection, new: &NewOrder) -> Result<bool, Failure> {
+    let Order { totals, card, original, last, .. } = &new.order;
+    let order = &new.order;
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO orders (fort_id, merchant_id, merchant_reference, kind, currency, amount, eci, brand, \
+             card_mask, card_expiry, card_holder, card_sealed, phase, authorized, captured, refunded, open_operation, \
+             open_state, version, authorization_code, stan, rrn, sent_at, last_kind, last_code, last_network_code, \
+             created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            order.fort_id.0,
+            order.merchant.0,
+            order.merchant_reference,
+            codes::pay_kind_number(order.kind),
+            order.money.currency.numeric(),
+            codes::amount_number(order.money.amount),
+            codes::eci_number(order.eci),
+            codes::brand_number(card.brand),
+            card.mask,
+            card.expiry,
+            card.holder,
+            new.card.as_bytes(),
+            order.phase.number(),
+            codes::amount_number(totals.authorized),
+            codes::amount_number(totals.captured),
+            codes::amount_number(totals.refunded),
+            order.open_operation.map(|operation| operation.0),
+            new.operation.state.number(),
+            order.version,
+            order.authorization_code,
+            original.stan.number(),
+            original.rrn.as_str(),
+            original.sent_at.0,
+            last.kind.number(),
+            last.code.number(),
+            last.network_code,
+            order.created_at.0,
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// `false` when the number is taken.
+fn insert_operation(
+    connection: &Connection,
+    operation: &Operation,
+    maintenance_reference: Option<&str>,
+    request: &str,
+) -> Result<bool, Failure> {
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO operations (operation_id, fort_id, kind, currency, amount, stan, rrn, sent_at, \
+             maintenance_reference, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            operation.id.0,
+            operation.fort_id.0,
+            operation.kind.number(),
+            operation.money.currency.numeric(),
+            codes::amount_number(operation.money.amount),
+            operation.wire.stan.number(),
+            operation.wire.rrn.as_str(),
+            operation.wire.sent_at.0,
+            maintenance_reference,
+            request,
+        ])?;
+    Ok(inserted == 1)
+}
+
+fn order_of_reference(
+    connection: &Connection,
+    merchant: MerchantId,
+    reference: &str,
+) -> Result<Option<FortId>, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT fort_id FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2")?;
+    first(statement.query(params![reference, merchant.0])?, |row| Ok(FortId(row.get(0)?)))
+}
+
+fn order_is_as_judged(connection: &Connection, new: &NewOperation) -> Result<bool, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM orders WHERE fort_id = ?1 AND merchant_id = ?2 AND version = ?3 AND open_operation IS NULL",
+    )?;
+    Ok(statement.exists(params![new.operation.fort_id.0, new.merchant.0, new.order_version])?)
+}
+
+fn operation_of_reference(
+    connection: &Connection,
+    merchant: MerchantId,
+    reference: &str,
+) -> Result<Option<OperationId>, Failure> {
+    let mut statement = connection
+        .prepare_cached("SELECT operation_id FROM maintenance_references WHERE merchant_id = ?1 AND reference = ?2")?;
+    first(statement.query(params![merchant.0, reference])?, |row| Ok(OperationId(row.get(0)?)))
+}
+
+fn refused(rule: &str) -> Failure {
+    Failure::Store(StoreError::Refused(rule.to_owned()))
+}

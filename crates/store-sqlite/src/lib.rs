@@ -1,0 +1,29 @@
+//! The embedded store: SQLite with one writer and group commit.
+//!
+//! [`SqliteStore`] keeps everything in one file beside its write-ahead log (`-wal`, `-shm`). One
+//! thread writes: it takes whatever calls wait, runs them in one transaction, commits with an fsync,
+//! and only then answers. Reads go over a few read-only connections and never wait for the writer.
+//! The command line tools of the gateway may read and write the same file from other processes.
+//!
+//! [`ceiling`] measures what the same machine and the same writer can do at best, for comparison.
+
+mod accounts;
+pub mod ceiling;
+mod checkpoint;
+mod claim;
+mod codes;
+mod connection;
+mod failure;
+mod migrate;
+mod outcome;
+mod queue;
+mod read;
+mod readers;
+mod recovery;
+mod refusal;
+mod rows;
+mod store;
+mod writer;
+
+pub use migrate::{SCHEMA_VERSION, SchemaVersion};
+pub use store::{SqliteOptions, SqliteStore};

@@ -1,0 +1,126 @@
+//! The schema: numbered SQL files inside the binary, each applied once.
+
+use crate::connection::APPLICATION_ID;
+use crate::failure::{Failure, store_error};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use tollgate_store::StoreError;
+
+/// The number of a schema, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SchemaVersion(pub u32);
+
+impl std::fmt::Display for SchemaVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The schema that this version of the gateway writes.
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(1);
+
+struct Migration {
+    version: u32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// All migrations, oldest first, numbered from 1 without a gap. A file that was ever released is
+/// never changed: a new one is added.
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "payments", sql: include_str!("../migrations/0001_payments.sql") }];
+
+const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    version  INTEGER NOT NULL PRIMARY KEY,
+    name     TEXT    NOT NULL,
+    checksum TEXT    NOT NULL
+) STRICT";
+
+/// Brings the database to [`SCHEMA_VERSION`] in one transaction. Two processes that start at once
+/// take turns: the second finds the work done.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<SchemaVersion, StoreError> {
+    let migrated = (|| {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(LEDGER)?;
+        refuse_newer_schema(&transaction)?;
+        for migration in MIGRATIONS {
+            apply(&transaction, migration)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+        Ok(SCHEMA_VERSION)
+    })();
+    let version = migrated.map_err(Failure::into_store_error)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| store_error(&error))?;
+    if mode != "wal" {
+        return Err(StoreError::Unavailable(format!(
+            "the file system cannot hold a write-ahead log (journal mode is {mode}); use a local disk"
+        )));
+    }
+    Ok(version)
+}
+
+fn apply(connection: &Connection, migration: &Migration) -> Result<(), Failure> {
+    let checksum = checksum(migration.sql);
+    let known: Option<String> = connection
+        .query_row("SELECT checksum FROM schema_migrations WHERE version = ?1", [migration.version], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(known) if known == checksum => Ok(()),
+        Some(_) => Err(Failure::Store(StoreError::Corrupt(format!(
+            "migration {} ({}) was applied with another text; use the version of the gateway that wrote this database, \
+             or restore a backup",
+            migration.version, migration.name
+        )))),
+        None => {
+            connection.execute_batch(migration.sql)?;
+            connection.execute(
+                "INSERT INTO schema_migrations (version, name, checksum) VALUES (?1, ?2, ?3)",
+                rusqlite::params![migration.version, migration.name, checksum],
+            )?;
+            Ok(())
+        }
+    }
+}
+
+fn refuse_newer_schema(connection: &Connection) -> Result<(), Failure> {
+    let stored: Option<u32> =
+        connection.query_row("SELECT max(version) FROM schema_migrations", [], |row| row.get(0))?;
+    match stored {
+        Some(stored) if stored > SCHEMA_VERSION.0 => Err(Failure::Store(StoreError::Unavailable(format!(
+            "the database has schema {stored}, and this version of the gateway knows schemas up to {SCHEMA_VERSION}: \
+             start the newer version again, or restore the backup made before the upgrade"
+        )))),
+        _ => Ok(()),
+    }
+}
+
+/// FNV-1a, 64 bits, in hex: it finds an edited file, and is no defence against an attacker, who
+/// could write to the database as well.
+fn checksum(sql: &str) -> String {
+    let hash = sql
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_from_one_without_a_gap() {
+        for (migration, number) in MIGRATIONS.iter().zip(1..) {
+            assert_eq!(migration.version, number);
+        }
+        assert_eq!(MIGRATIONS.last().map(|migration| migration.version), Some(SCHEMA_VERSION.0));
+    }
+
+    #[test]
+    fn the_checksum_is_fnv_1a() {
+        // Test vectors of the FNV reference: the empty text, "a", "foobar".
+        assert_eq!(checksum(""), "cbf29ce484222325");
+        assert_eq!(checksum("a"), "af63dc4c8601ec8c");
+        assert_eq!(checksum("foobar"), "85944171f73967e8");
+    }
+}

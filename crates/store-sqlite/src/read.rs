@@ -1,0 +1,206 @@
+//! Reading orders, operations, stories and sums.
+
+use crate::codes;
+use crate::failure::{Failure, unreadable};
+use crate::outcome::{first_outcome, settled_state};
+use crate::refusal;
+use crate::rows::{
+    self, OUTCOMES_PER_OPERATION_MAX, OrderRow, all, first, limit, operation_columns, order_columns, outcome_columns,
+    recovery_columns,
+};
+use rusqlite::{Connection, params};
+use tollgate_core::command::OrderTarget;
+use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::order::{Operation, OperationState, Phase};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{
+    Attempt, AttemptResult, CurrencyTotals, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome,
+    Unfinished,
+};
+
+/// The order that `target` names, if it is this merchant's.
+pub(crate) fn order(
+    connection: &Connection,
+    merchant: MerchantId,
+    target: &OrderTarget,
+) -> Result<Option<StoredOrder>, Failure> {
+    let found = match target {
+        OrderTarget::Reference(reference) => {
+            let mut statement = connection.prepare_cached(concat!(
+                "SELECT ",
+                order_columns!(),
+                " FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2"
+            ))?;
+            first(statement.query(params![reference, merchant.0])?, rows::stored_order)?
+        }
+        OrderTarget::FortId(fort_id) | OrderTarget::Both(_, fort_id) => {
+            order_row(connection, *fort_id)?.filter(|row| row.stored.order.merchant == merchant)
+        }
+    };
+    Ok(found.map(|row| row.stored))
+}
+
+/// One operation with its order.
+pub(crate) fn operation(connection: &Connection, id: OperationId) -> Result<Option<StoredOperation>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        operation_columns!(),
+        " FROM operations WHERE operation_id = ?1"
+    ))?;
+    let found = first(statement.query([id.0])?, |row| rows::operation(row, OperationState::Sent))?;
+    let Some(mut operation) = found else { return Ok(None) };
+    let row = order_row(connection, operation.fort_id)?.ok_or_else(|| unreadable("operations.fort_id"))?;
+    operation.state = state_of(connection, &row, id)?;
+    Ok(Some(StoredOperation { stored: row.stored, operation }))
+}
+
+/// Sent operations without an outcome, oldest first.
+pub(crate) fn unfinished(
+    connection: &Connection,
+    before: Timestamp,
+    rows_max: usize,
+) -> Result<Vec<Unfinished>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        operation_columns!(),
+        " FROM orders JOIN operations ON operations.operation_id = orders.open_operation WHERE orders.open_state = 0 \
+         AND operations.sent_at < ?1 ORDER BY operations.sent_at, operations.operation_id LIMIT ?2"
+    ))?;
+    let operations: Vec<Operation> =
+        all(statement.query(params![before.0, limit(rows_max)])?, |row| rows::operation(row, OperationState::Sent))?;
+    operations
+        .into_iter()
+        .map(|operation| {
+            let row = order_row(connection, operation.fort_id)?.ok_or_else(|| unreadable("operations.fort_id"))?;
+            Ok(Unfinished { order: row.stored.order, operation })
+        })
+        .collect()
+}
+
+/// Everything about one order.
+pub(crate) fn story(connection: &Connection, fort_id: FortId) -> Result<Option<Story>, Failure> {
+    let Some(row) = order_row(connection, fort_id)? else { return Ok(None) };
+    // The first operation has the order's number and no entry in the index of the later ones.
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        operation_columns!(),
+        ", operations.request FROM operations WHERE operation_id = ?1 AND fort_id = ?1"
+    ))?;
+    let mut operations = all(statement.query([fort_id.0])?, |found| story_operation(connection, &row, found))?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        operation_columns!(),
+        ", operations.request FROM operations WHERE fort_id = ?1 AND operation_id <> fort_id ORDER BY operation_id"
+    ))?;
+    operations.extend(all(statement.query([fort_id.0])?, |found| story_operation(connection, &row, found))?);
+    let order = row.stored.order;
+    let refusals = refusal::of_order(connection, &order)?;
+    Ok(Some(Story { order, operations, refusals }))
+}
+
+/// Orders with this reference, newest first.
+pub(crate) fn orders_by_reference(
+    connection: &Connection,
+    reference: &str,
+    rows_max: usize,
+) -> Result<Vec<FortId>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT fort_id FROM orders WHERE merchant_reference = ?1 ORDER BY created_at DESC, fort_id DESC LIMIT ?2",
+    )?;
+    all(statement.query(params![reference, limit(rows_max)])?, |row| Ok(FortId(row.get(0)?)))
+}
+
+/// The sums of all orders by currency, by its alphabetic code. Goes over the whole table.
+pub(crate) fn totals(connection: &Connection) -> Result<Vec<CurrencyTotals>, Failure> {
+    // What counts as held is the rule of `tollgate_store::held_amount`.
+    let mut statement = connection.prepare_cached(
+        "SELECT currency, count(*), count(open_operation), \
+         sum(CASE WHEN phase IN (?1, ?2) THEN authorized - captured ELSE 0 END), sum(captured), sum(refunded) \
+         FROM orders GROUP BY currency",
+    )?;
+    let phases = [Phase::Authorized.number(), Phase::Captured.number()];
+    let mut totals = all(statement.query(phases)?, |row| {
+        let sum = |place: usize| -> Result<u64, Failure> {
+            let value: i64 = row.get(place)?;
+            Ok(u64::try_from(value).map_err(|_| unreadable("a sum of orders"))?)
+        };
+        Ok(CurrencyTotals {
+            currency: codes::currency(row.get(0)?)?,
+            orders: sum(1)?,
+            unsettled: sum(2)?,
+            held: sum(3)?,
+            captured: sum(4)?,
+            refunded: sum(5)?,
+        })
+    })?;
+    totals.sort_by_key(|totals| totals.currency);
+    Ok(totals)
+}
+
+fn order_row(connection: &Connection, fort_id: FortId) -> Result<Option<OrderRow>, Failure> {
+    let mut statement =
+        connection.prepare_cached(concat!("SELECT ", order_columns!(), " FROM orders WHERE fort_id = ?1"))?;
+    first(statement.query([fort_id.0])?, rows::stored_order)
+}
+
+/// An operation's state: the order's row has that of the open one, the outcomes that of the others.
+fn state_of(connection: &Connection, row: &OrderRow, id: OperationId) -> Result<OperationState, Failure> {
+    match row.open_state {
+        Some(state) if row.stored.order.open_operation == Some(id) => Ok(state),
+        _ => settled_state(connection, id)?.ok_or_else(|| Failure::Store(unreadable("an operation's last outcome"))),
+    }
+}
+
+fn story_operation(
+    connection: &Connection,
+    order: &OrderRow,
+    row: &rusqlite::Row<'_>,
+) -> Result<StoryOperation, Failure> {
+    let mut operation = rows::operation(row, OperationState::Sent)?;
+    operation.state = state_of(connection, order, operation.id)?;
+    let request = row.get_ref(8)?;
+    let request = rows::params(request.as_str().map_err(|_| unreadable("operations.request"))?)?;
+    let id = operation.id;
+    Ok(StoryOperation {
+        operation,
+        request,
+        outcomes: outcomes(connection, id)?,
+        recovery: recovery(connection, id)?,
+        attempts: attempts(connection, id)?,
+    })
+}
+
+fn outcomes(connection: &Connection, operation: OperationId) -> Result<Vec<StoryOutcome>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        outcome_columns!(),
+        " FROM outcomes WHERE outcome_id >= ?1 AND outcome_id < ?2 ORDER BY outcome_id"
+    ))?;
+    let begin = first_outcome(operation);
+    all(statement.query([begin, begin.saturating_add(OUTCOMES_PER_OPERATION_MAX)])?, rows::outcome)
+}
+
+fn recovery(connection: &Connection, operation: OperationId) -> Result<Option<tollgate_store::RecoveryRow>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        recovery_columns!(),
+        " FROM recoveries WHERE operation_id = ?1"
+    ))?;
+    first(statement.query([operation.0])?, rows::recovery)
+}
+
+fn attempts(connection: &Connection, operation: OperationId) -> Result<Vec<Attempt>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, result, trace, at FROM recovery_attempts WHERE operation_id = ?1 ORDER BY number",
+    )?;
+    all(statement.query([operation.0])?, |row| {
+        let result: String = row.get(1)?;
+        Ok(Attempt {
+            operation,
+            number: row.get(0)?,
+            result: AttemptResult::from_text(&result).ok_or_else(|| unreadable("recovery_attempts.result"))?,
+            trace: row.get(2)?,
+            at: Timestamp(row.get(3)?),
+        })
+    })
+}

@@ -1,0 +1,94 @@
+//! A few read-only connections, used inline by the calling task.
+//!
+//! A point read takes some microseconds. Handing it to another thread and waiting for it there costs
+//! several times as much, so it is done on the spot; only reads that go over a whole table belong on
+//! a blocking thread. A connection is opened when all others are in use, so an idle store has few.
+
+use crate::failure::Failure;
+use rusqlite::Connection;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use tollgate_store::StoreError;
+
+/// The pool.
+pub(crate) struct Readers {
+    slots: Vec<Mutex<Slot>>,
+    next: AtomicUsize,
+    open: Box<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>,
+}
+
+enum Slot {
+    Unopened,
+    Open(Connection),
+    Closed,
+}
+
+impl Readers {
+    /// A pool of up to `connections_max` connections, none of them open yet.
+    pub(crate) fn new(
+        connections_max: usize,
+        open: Box<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>,
+    ) -> Readers {
+        let slots = (0..connections_max.max(1)).map(|_| Mutex::new(Slot::Unopened)).collect();
+        Readers { slots, next: AtomicUsize::new(0), open }
+    }
+
+    /// One statement, which sees one state of the database.
+    pub(crate) fn point<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut slot = self.free_slot();
+        let connection = self.connection(&mut slot)?;
+        read(connection).map_err(Failure::into_store_error)
+    }
+
+    /// Several statements, which all see the same state of the database.
+    pub(crate) fn snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut slot = self.free_slot();
+        let connection = self.connection(&mut slot)?;
+        let ran = (|| {
+            let transaction = connection.unchecked_transaction()?;
+            let answer = read(&transaction)?;
+            transaction.finish()?;
+            Ok(answer)
+        })();
+        ran.map_err(Failure::into_store_error)
+    }
+
+    /// Closes all connections; waits for reads under way.
+    pub(crate) fn close(&self) {
+        for slot in &self.slots {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Closed;
+        }
+    }
+
+    /// A slot that nobody uses, an open one if there is one; when all are in use, waits for one.
+    fn free_slot(&self) -> MutexGuard<'_, Slot> {
+        let mut unopened = None;
+        for slot in &self.slots {
+            match slot.try_lock() {
+                Ok(guard) if matches!(*guard, Slot::Unopened) => {
+                    unopened = unopened.or(Some(guard));
+                }
+                Ok(guard) => return guard,
+                // A panic inside a read leaves a connection without an open transaction.
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        if let Some(guard) = unopened {
+            return guard;
+        }
+        // The pool is made with at least one slot, so neither the remainder nor the index can panic.
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
+        self.slots[turn].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connection<'a>(&self, slot: &'a mut MutexGuard<'_, Slot>) -> Result<&'a Connection, StoreError> {
+        if matches!(**slot, Slot::Unopened) {
+            **slot = Slot::Open((self.open)()?);
+        }
+        match &**slot {
+            Slot::Open(connection) => Ok(connection),
+            Slot::Unopened | Slot::Closed => Err(StoreError::Unavailable("the store is closed".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The recovery queue.
+
+use crate::failure::{Failure, unreadable};
+use crate::rows::{self, all, first, limit, recovery_columns};
+use rusqlite::{Connection, params};
+use tollgate_core::ident::OperationId;
+use tollgate_core::time::Timestamp;
+use tollgate_store::{Attempt, RecoveryRow};
+
+/// Rows that are due, the longest due first.
+pub(crate) fn due(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<Vec<RecoveryRow>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        recovery_columns!(),
+        " FROM recoveries WHERE due_at <= ?1 ORDER BY due_at, operation_id LIMIT ?2"
+    ))?;
+    all(statement.query(params![now.0, limit(rows_max)])?, rows::recovery)
+}
+
+/// When the next row falls due.
+pub(crate) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+    let mut statement = connection.prepare_cached("SELECT due_at FROM recoveries ORDER BY due_at LIMIT 1")?;
+    first(statement.query([])?, |row| Ok(Timestamp(row.get(0)?)))
+}
+
+/// Counts one more message, if nobody else did.
+pub(crate) fn begin_attempt(
+    connection: &Connection,
+    operation: OperationId,
+    attempts_before: u32,
+    retry_at: Timestamp,
+) -> Result<bool, Failure> {
+    let begun = connection
+        .prepare_cached(
+            "UPDATE recoveries SET attempts = attempts + 1, due_at = ?3 WHERE operation_id = ?1 AND attempts = ?2",
+        )?
+        .execute(params![operation.0, attempts_before, retry_at.0])?;
+    Ok(begun == 1)
+}
+
+/// Keeps what came of a message.
+pub(crate) fn note_attempt(connection: &Connection, attempt: &Attempt) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "INSERT INTO recovery_attempts (operation_id, number, result, trace, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(
+            params![attempt.operation.0, attempt.number, attempt.result.as_text(), attempt.trace, attempt.at.0,],
+        )?;
+    Ok(())
+}
+
+/// How many rows there are, and since when the oldest waits.
+pub(crate) fn backlog(connection: &Connection) -> Result<(u64, Option<Timestamp>), Failure> {
+    let mut statement = connection.prepare_cached("SELECT count(*), min(created_at) FROM recoveries")?;
+    let found = first(statement.query([])?, |row| {
+        let count: i64 = row.get(0)?;
+        let oldest: Option<i64> = row.get(1)?;
+        Ok((u64::try_from(count).map_err(|_| unreadable("a count"))?, oldest.map(Timestamp)))
+    })?;
+    found.ok_or_else(|| Failure::Store(unreadable("a count")))
+}

@@ -1,0 +1,295 @@
+//! The store itself: threads, connections, and the ports over them.
+
+use crate::checkpoint::Checkpoints;
+use crate::connection::{self, Role};
+use crate::migrate::{self, SchemaVersion};
+use crate::readers::Readers;
+use crate::rows::params_text;
+use crate::writer::{Writer, WriterSettings};
+use crate::{accounts, claim, outcome, read, recovery, refusal};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tollgate_core::command::OrderTarget;
+use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{
+    Attempt, CurrencyTotals, DataKeys, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim,
+    OrderClaim, Orders, OutcomeRecord, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WrappedDataKey,
+};
+use tollgate_vault::{NewDataKey, PortError, PortFuture};
+
+/// How a store is run. The default suits a gateway; tests change single numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// The most calls that wait for the writer; above it a call is answered [`StoreError::Busy`].
+    pub queue_calls_max: usize,
+    /// The most calls in one transaction.
+    pub batch_calls_max: usize,
+    /// How long a lock of another process is waited for, in milliseconds.
+    pub busy_timeout_ms: u64,
+    /// The most read-only connections; each is opened when it is first needed.
+    pub reader_connections_max: usize,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> SqliteOptions {
+        SqliteOptions {
+            queue_calls_max: 4_096,
+            batch_calls_max: 512,
+            busy_timeout_ms: 5_000,
+            reader_connections_max: 4,
+        }
+    }
+}
+
+/// The embedded store: one SQLite file.
+///
+/// A write whose future is dropped after it was polled may still be written; one that was never
+/// polled is not. Dropping the store writes what waits and closes the file; [`SqliteStore::close`]
+/// does the same and can be waited for.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+    checkpoints: Arc<Checkpoints>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    schema: SchemaVersion,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, making it (readable by its owner alone) if it is not there, and
+    /// brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file cannot be used, belongs to another program or was
+    /// written by a newer version; [`StoreError::Corrupt`] when it is damaged.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore, StoreError> {
+        let busy_timeout = Duration::from_millis(options.busy_timeout_ms);
+        let path = Arc::<Path>::from(path);
+        let opener = move |role| {
+            let path = Arc::clone(&path);
+            move || connection::open(&path, role, busy_timeout)
+        };
+        let mut connection = opener(Role::Writer)()?;
+        let schema = migrate::migrate(&mut connection)?;
+        let writer = Writer::new(options.queue_calls_max);
+        let checkpoints = Arc::new(Checkpoints::new());
+        let settings = WriterSettings {
+            batch_calls_max: options.batch_calls_max,
+            first: Some(connection),
+            open: Box::new(opener(Role::Writer)),
+            checkpoints: Arc::clone(&checkpoints),
+        };
+        let readers = Arc::new(Readers::new(options.reader_connections_max, Box::new(opener(Role::Reader))));
+        let threads = start(&writer, settings, &checkpoints, opener(Role::Checkpointer))?;
+        Ok(SqliteStore { writer, readers, checkpoints, threads: Mutex::new(threads), schema })
+    }
+
+    /// The schema of the open database.
+    #[must_use]
+    pub fn schema_version(&self) -> SchemaVersion {
+        self.schema
+    }
+
+    /// Takes no more calls, writes those that wait, and closes the file, with everything moved out of
+    /// the write-ahead log. Later calls are answered [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        let threads = self.begin_close();
+        let readers = Arc::clone(&self.readers);
+        let joined = tokio::task::spawn_blocking(move || end_close(threads, &readers)).await;
+        if let Err(error) = joined {
+            tracing::error!(%error, "the store did not close in order");
+        }
+    }
+
+    fn begin_close(&self) -> Vec<JoinHandle<()>> {
+        self.writer.close();
+        self.checkpoints.close();
+        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        end_close(self.begin_close(), &self.readers);
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// Starts the writer and the checkpointer.
+pub(crate) fn start(
+    writer: &Writer,
+    settings: WriterSettings,
+    checkpoints: &Arc<Checkpoints>,
+    open_checkpointer: impl Fn() -> Result<rusqlite::Connection, StoreError> + Send + 'static,
+) -> Result<Vec<JoinHandle<()>>, StoreError> {
+    let not_started = |error: std::io::Error| StoreError::Unavailable(format!("cannot start a thread: {error}"));
+    let body = writer.clone();
+    let writing = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || body.run(settings));
+    let writing = writing.map_err(not_started)?;
+    let body = Arc::clone(checkpoints);
+    let copying =
+        std::thread::Builder::new().name("store-checkpoint".to_owned()).spawn(move || body.run(&open_checkpointer));
+    match copying {
+        Ok(copying) => Ok(vec![copying, writing]),
+        Err(error) => {
+            writer.close();
+            Err(not_started(error))
+        }
+    }
+}
+
+/// Readers first, then the checkpointer, then the writer: the last connection that closes moves what
+/// is left in the write-ahead log into the database file and deletes the log.
+fn end_close(threads: Vec<JoinHandle<()>>, readers: &Readers) {
+    readers.close();
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store ended in a panic");
+        }
+    }
+}
+
+impl Orders for SqliteStore {
+    fn claim_order(&self, new: NewOrder) -> StoreFuture<'_, OrderClaim> {
+        Box::pin(async move {
+            let request = params_text(&new.request)?;
+            self.writer.call(move |connection| claim::claim_order(connection, &new, &request)).await
+        })
+    }
+
+    fn claim_operation(&self, new: NewOperation) -> StoreFuture<'_, OperationClaim> {
+        Box::pin(async move {
+            let request = params_text(&new.request)?;
+            self.writer.call(move |connection| claim::claim_operation(connection, &new, &request)).await
+        })
+    }
+
+    fn record_outcome(&self, record: OutcomeRecord) -> StoreFuture<'_, Recorded> {
+        Box::pin(self.writer.call(move |connection| outcome::record_outcome(connection, &record)))
+    }
+
+    fn order<'a>(&'a self, merchant: MerchantId, target: &'a OrderTarget) -> StoreFuture<'a, Option<StoredOrder>> {
+        Box::pin(async move { self.readers.point(|connection| read::order(connection, merchant, target)) })
+    }
+
+    fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>> {
+        Box::pin(async move { self.readers.snapshot(|connection| read::operation(connection, id)) })
+    }
+
+    fn unfinished(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {
+        Box::pin(async move { self.readers.snapshot(|connection| read::unfinished(connection, before, limit)) })
+    }
+
+    fn story(&self, fort_id: FortId) -> StoreFuture<'_, Option<Story>> {
+        Box::pin(async move { self.readers.snapshot(|connection| read::story(connection, fort_id)) })
+    }
+
+    fn orders_by_reference<'a>(&'a self, merchant_reference: &'a str, limit: usize) -> StoreFuture<'a, Vec<FortId>> {
+        Box::pin(async move {
+            self.readers.point(|connection| read::orders_by_reference(connection, merchant_reference, limit))
+        })
+    }
+
+    fn totals(&self) -> StoreFuture<'_, Vec<CurrencyTotals>> {
+        let readers = Arc::clone(&self.readers);
+        Box::pin(async move {
+            // Goes over all orders: the only read that may take seconds.
+            match tokio::task::spawn_blocking(move || readers.point(read::totals)).await {
+                Ok(totals) => totals,
+                Err(error) => Err(StoreError::Unavailable(format!("a read broke off: {error}"))),
+            }
+        })
+    }
+}
+
+impl Recoveries for SqliteStore {
+    fn recoveries_due(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+        Box::pin(async move { self.readers.point(|connection| recovery::due(connection, now, limit)) })
+    }
+
+    fn recovery_next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        Box::pin(async move { self.readers.point(recovery::next_due) })
+    }
+
+    fn begin_attempt(
+        &self,
+        operation: OperationId,
+        attempts_before: u32,
+        retry_at: Timestamp,
+    ) -> StoreFuture<'_, bool> {
+        Box::pin(
+            self.writer
+                .call(move |connection| recovery::begin_attempt(connection, operation, attempts_before, retry_at)),
+        )
+    }
+
+    fn note_attempt(&self, attempt: Attempt) -> StoreFuture<'_, ()> {
+        Box::pin(self.writer.call(move |connection| recovery::note_attempt(connection, &attempt)))
+    }
+
+    fn recovery_backlog(&self) -> StoreFuture<'_, (u64, Option<Timestamp>)> {
+        Box::pin(async move { self.readers.point(recovery::backlog) })
+    }
+}
+
+impl Merchants for SqliteStore {
+    fn merchants(&self) -> StoreFuture<'_, Vec<MerchantRecord>> {
+        Box::pin(async move { self.readers.snapshot(accounts::merchants) })
+    }
+
+    fn merchants_generation(&self) -> StoreFuture<'_, u64> {
+        Box::pin(async move { self.readers.point(accounts::generation) })
+    }
+
+    fn add_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
+        Box::pin(async move {
+            let terms = accounts::terms_text(&record)?;
+            self.writer.call(move |connection| accounts::add(connection, &record, &terms)).await
+        })
+    }
+
+    fn save_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
+        Box::pin(async move {
+            let terms = accounts::terms_text(&record)?;
+            self.writer.call(move |connection| accounts::save(connection, &record, &terms)).await
+        })
+    }
+}
+
+impl Refusals for SqliteStore {
+    fn note_refusal(&self, row: RefusalRow) -> bool {
+        let Ok(request) = params_text(&row.request) else { return false };
+        self.writer.call_unheard(move |connection| refusal::note(connection, &row, &request))
+    }
+
+    fn refusals_by_reference<'a>(
+        &'a self,
+        merchant_reference: &'a str,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<RefusalRow>> {
+        Box::pin(async move {
+            self.readers.point(|connection| refusal::by_reference(connection, merchant_reference, limit))
+        })
+    }
+}
+
+impl DataKeys for SqliteStore {
+    fn data_keys(&self) -> PortFuture<'_, Vec<WrappedDataKey>> {
+        Box::pin(async move { self.readers.point(accounts::data_keys).map_err(|error| PortError(error.to_string())) })
+    }
+
+    fn add_data_key(&self, new: NewDataKey) -> PortFuture<'_, WrappedDataKey> {
+        Box::pin(async move {
+            let kept = self.writer.call(move |connection| accounts::add_data_key(connection, &new)).await;
+            kept.map_err(|error| PortError(error.to_string()))
+        })
+    }
+}

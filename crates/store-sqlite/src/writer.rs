@@ -1,0 +1,379 @@
+//! The one thread that writes: whatever waits becomes one transaction, one commit, one fsync.
+//!
+//! There is no timer. While a commit is on its way to the disk new calls gather, and the next batch
+//! takes them all; a single caller waits for one commit and nothing else.
+//!
+//! A call checks before it writes, so a call that finds its reference taken has changed nothing and
+//! shares the commit of the others. A call that breaks a rule of the database fails in the middle:
+//! then the batch is rolled back and run again with a savepoint around each call, and only the
+//! culprit is answered with its error. Savepoints are not free, so the first try does without.
+
+use crate::checkpoint::Checkpoints;
+use crate::failure::{Failure, store_error};
+use crate::queue::{NotQueued, Queue};
+use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+use tollgate_store::StoreError;
+
+/// One waiting call.
+pub(crate) trait Job: Send {
+    /// Does the work inside the batch's transaction and keeps the answer. May be called again after
+    /// a rollback.
+    fn run(&mut self, connection: &Connection) -> Result<(), Failure>;
+
+    /// Answers the caller: with what was kept if the batch is committed, else with its error.
+    fn answer(self: Box<Self>, end: Result<(), StoreError>);
+}
+
+/// The way to the writer thread.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    queue: Arc<Queue<Box<dyn Job>>>,
+}
+
+impl Writer {
+    /// A way to a writer that is not started yet; at most `calls_max` calls wait.
+    pub(crate) fn new(calls_max: usize) -> Writer {
+        Writer { queue: Arc::new(Queue::new(calls_max)) }
+    }
+
+    /// Runs `work` in the next batch, and answers after its commit. A caller that goes away once
+    /// this is polled loses the answer, not the write.
+    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(Box::new(Call { work, done: None, reply })).map_err(not_queued)?;
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::Unavailable(
+                "the writer broke off in the middle of this call; whether it was written is not known".to_owned(),
+            )),
+        }
+    }
+
+    /// Runs `work` some time soon, if few calls wait. `false` when it will not run.
+    pub(crate) fn call_unheard<F>(&self, work: F) -> bool
+    where
+        F: FnMut(&Connection) -> Result<(), Failure> + Send + 'static,
+    {
+        self.queue.push_idle(Box::new(Unheard { work })).is_ok()
+    }
+
+    /// Takes no more calls; those that wait are still written.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+    }
+
+    /// The body of the writer thread. Ends when the queue is closed and empty.
+    pub(crate) fn run(&self, mut settings: WriterSettings) {
+        let abandon = AbandonOnDrop(&self.queue);
+        let mut connection = settings.first.take();
+        let mut jobs: Vec<Box<dyn Job>> = Vec::new();
+        while abandon.0.take(&mut jobs, settings.batch_calls_max) {
+            let batch = std::mem::take(&mut jobs);
+            let open = match connection.take() {
+                Some(open) => Ok(open),
+                None => (settings.open)(),
+            };
+            match open {
+                Ok(open) => connection = write_or_break(open, batch, &settings.checkpoints),
+                Err(error) => answer_all(batch, &Err(error)),
+            }
+        }
+    }
+}
+
+/// What a writer thread needs.
+pub(crate) struct WriterSettings {
+    /// The most calls in one transaction.
+    pub(crate) batch_calls_max: usize,
+    /// The connection to begin with.
+    pub(crate) first: Option<Connection>,
+    /// Opens another one after a panic.
+    pub(crate) open: Box<dyn Fn() -> Result<Connection, StoreError> + Send>,
+    /// Told of every commit.
+    pub(crate) checkpoints: Arc<Checkpoints>,
+}
+
+/// Drops what waits when the writer thread ends for whatever reason, so that no caller hangs.
+struct AbandonOnDrop<'a>(&'a Queue<Box<dyn Job>>);
+
+impl Drop for AbandonOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+struct Call<T, F> {
+    work: F,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Call<T, F>
+where
+    T: Send,
+    F: FnMut(&Connection) -> Result<T, Failure> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
+        self.done = None;
+        self.done = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, end: Result<(), StoreError>) {
+        let answer = match (end, self.done) {
+            (Ok(()), Some(done)) => Ok(done),
+            (Ok(()), None) => Err(StoreError::Unavailable("the call was left out of its batch".to_owned())),
+            (Err(error), _) => Err(error),
+        };
+        // Nobody waits any more if the caller went away; the write stands all the same.
+        let _gone = self.reply.send(answer);
+    }
+}
+
+struct Unheard<F> {
+    work: F,
+}
+
+impl<F> Job for Unheard<F>
+where
+    F: FnMut(&Connection) -> Result<(), Failure> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
+        (self.work)(connection)
+    }
+
+    fn answer(self: Box<Self>, end: Result<(), StoreError>) {
+        if let Err(error) = end {
+            tracing::warn!(%error, "a refusal was not noted");
+        }
+    }
+}
+
+/// Writes the batch. After a panic the connection is dropped, which rolls back, and the callers of
+/// the batch learn of it because their jobs are dropped.
+fn write_or_break(connection: Connection, batch: Vec<Box<dyn Job>>, checkpoints: &Checkpoints) -> Option<Connection> {
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        checkpoints.finish_if_asked(&connection);
+        let calls = batch.len();
+        let begun = Instant::now();
+        let wrote = write(&connection, batch);
+        metrics::histogram!("tollgate_store_batch_calls").record(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)));
+        metrics::histogram!("tollgate_store_batch_seconds").record(begun.elapsed().as_secs_f64());
+        if wrote == Wrote::Batch {
+            checkpoints.note_commit(&connection, calls);
+        }
+        connection
+    }));
+    if written.is_err() {
+        metrics::counter!("tollgate_store_writer_panics_total").increment(1);
+        tracing::error!("the store's writer panicked; it goes on with a new connection");
+    }
+    written.ok()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Batch,
+    Nothing,
+}
+
+fn write(connection: &Connection, mut batch: Vec<Box<dyn Job>>) -> Wrote {
+    let mut end = run_plainly(connection, &mut batch);
+    if let End::Broken = end {
+        (batch, end) = run_with_savepoints(connection, batch);
+    }
+    match end {
+        End::Committed => {
+            answer_all(batch, &Ok(()));
+            Wrote::Batch
+        }
+        End::Failed(error) => {
+            metrics::counter!("tollgate_store_batch_failures_total").increment(1);
+            tracing::error!(%error, calls = batch.len(), "a batch of the store failed");
+            answer_all(batch, &Err(error));
+            Wrote::Nothing
+        }
+        // The careful run has answered every culprit; what is left over was rolled back.
+        End::Broken => {
+            answer_all(batch, &Err(StoreError::Unavailable("the batch could not be run".to_owned())));
+            Wrote::Nothing
+        }
+    }
+}
+
+/// How a try to write a batch ended.
+enum End {
+    /// It is on the disk.
+    Committed,
+    /// One call broke a rule; everything is rolled back.
+    Broken,
+    /// The database failed; everything is rolled back, unless the text says otherwise.
+    Failed(StoreError),
+}
+
+fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>]) -> End {
+    if let Err(error) = begin(connection) {
+        return End::Failed(error);
+    }
+    for job in batch.iter_mut() {
+        if let Err(failure) = job.run(connection) {
+            roll_back(connection);
+            return if failure.is_of_the_call() { End::Broken } else { End::Failed(failure.into_store_error()) };
+        }
+    }
+    commit(connection)
+}
+
+/// Runs the batch again, each call alone inside a savepoint; answers and removes those that fail.
+fn run_with_savepoints(connection: &Connection, batch: Vec<Box<dyn Job>>) -> (Vec<Box<dyn Job>>, End) {
+    if let Err(error) = begin(connection) {
+        return (batch, End::Failed(error));
+    }
+    let mut good = Vec::with_capacity(batch.len());
+    let mut waiting = batch.into_iter();
+    while let Some(mut job) = waiting.next() {
+        match run_in_savepoint(connection, job.as_mut()) {
+            Ok(()) => good.push(job),
+            Err(failure) if failure.is_of_the_call() => job.answer(Err(failure.into_store_error())),
+            Err(failure) => {
+                roll_back(connection);
+                good.push(job);
+                good.extend(waiting);
+                return (good, End::Failed(failure.into_store_error()));
+            }
+        }
+    }
+    let end = commit(connection);
+    (good, end)
+}
+
+fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> Result<(), Failure> {
+    step(connection, "SAVEPOINT one_call")?;
+    let ran = job.run(connection);
+    if ran.is_err() {
+        step(connection, "ROLLBACK TO one_call")?;
+    }
+    step(connection, "RELEASE one_call")?;
+    ran
+}
+
+fn begin(connection: &Connection) -> Result<(), StoreError> {
+    step(connection, "BEGIN IMMEDIATE").map_err(|error| store_error(&error))
+}
+
+fn commit(connection: &Connection) -> End {
+    match step(connection, "COMMIT") {
+        Ok(()) => End::Committed,
+        Err(error) => {
+            roll_back(connection);
+            // The frames may have reached the disk although the sync failed; a crash right now could
+            // bring them back. So nobody may take this for a definite no.
+            End::Failed(StoreError::Unavailable(format!(
+                "the commit failed, and whether it was written is not known: {}",
+                store_error(&error)
+            )))
+        }
+    }
+}
+
+fn roll_back(connection: &Connection) {
+    // SQLite rolls back by itself on some errors (no space, I/O).
+    if !connection.is_autocommit()
+        && let Err(error) = step(connection, "ROLLBACK")
+    {
+        tracing::error!(%error, "a rollback failed");
+    }
+}
+
+fn step(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+fn answer_all(batch: Vec<Box<dyn Job>>, end: &Result<(), StoreError>) {
+    for job in batch {
+        job.answer(end.clone());
+    }
+}
+
+fn not_queued(reason: NotQueued) -> StoreError {
+    match reason {
+        NotQueued::Full => {
+            metrics::counter!("tollgate_store_busy_total").increment(1);
+            StoreError::Busy
+        }
+        NotQueued::Closed => StoreError::Unavailable("the store is closed".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn memory() -> Result<Connection, StoreError> {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE kept (value INTEGER)").unwrap();
+        Ok(connection)
+    }
+
+    fn insert(connection: &Connection) -> Result<usize, Failure> {
+        Ok(connection.execute("INSERT INTO kept VALUES (1)", [])?)
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_call_answers_its_batch_and_the_writer_goes_on() {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let writer = Writer::new(16);
+        let counted = Arc::clone(&opened);
+        let settings = WriterSettings {
+            batch_calls_max: 8,
+            first: None,
+            open: Box::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                memory()
+            }),
+            checkpoints: Arc::new(Checkpoints::new()),
+        };
+        let body = writer.clone();
+        let thread = std::thread::spawn(move || body.run(settings));
+        assert_eq!(writer.call(insert).await.unwrap(), 1);
+        let broken = writer.call(|_| -> Result<(), Failure> { panic!("a defect") }).await;
+        let Err(StoreError::Unavailable(text)) = broken else { panic!("{broken:?}") };
+        assert!(text.contains("not known"), "{text}");
+        assert_eq!(writer.call(insert).await.unwrap(), 1);
+        assert_eq!(opened.load(Ordering::Relaxed), 2, "a new connection after the panic");
+        writer.close();
+        thread.join().unwrap();
+        assert!(writer.call(insert).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_cannot_open_answers_and_tries_again() {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let writer = Writer::new(16);
+        let settings = WriterSettings {
+            batch_calls_max: 8,
+            first: None,
+            open: Box::new(move || match tries.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(StoreError::Unavailable("no such folder".to_owned())),
+                _ => memory(),
+            }),
+            checkpoints: Arc::new(Checkpoints::new()),
+        };
+        let body = writer.clone();
+        let thread = std::thread::spawn(move || body.run(settings));
+        assert!(writer.call(insert).await.is_err());
+        assert_eq!(writer.call(insert).await.unwrap(), 1);
+        writer.close();
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,98 @@
+//! The conformance suite: the rules that every store keeps, each as one test.
+//!
+//! A store's tests say how to open it ([`Subject`]) and expand [`conformance_tests!`](crate::conformance_tests);
+//! every rule then is a test of its own, on an empty database of its own. A rule panics when it is
+//! broken, which is what a test wants; nothing else may call it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accounts;
+mod chance;
+mod claims;
+mod fixtures;
+mod model;
+mod outcomes;
+mod reading;
+mod recovery;
+
+pub use accounts::*;
+pub use claims::*;
+pub use model::*;
+pub use outcomes::*;
+pub use reading::*;
+pub use recovery::*;
+
+use crate::Store;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A database of one test.
+pub trait Subject: Send + Sync {
+    /// Opens the store. The first time the database is empty; later everything that was answered must
+    /// be there, whether the suite has dropped the stores it got before or still has them, like
+    /// several processes.
+    fn open(&self) -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send + '_>>;
+}
+
+/// Expands to one test per rule. The argument is an expression that makes a new
+/// [`Subject`](crate::conformance::Subject). The caller depends on `tokio` with its macros and the
+/// multi-thread runtime.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:expr) => {
+        $crate::conformance_tests! { @each $make;
+            one_of_many_claimers_of_a_reference_wins
+            a_taken_reference_names_the_order_that_took_it
+            another_merchant_may_use_the_same_reference
+            a_taken_number_changes_nothing
+            the_first_operation_has_the_number_of_its_order
+            an_operation_is_claimed_on_the_version_that_was_judged
+            an_order_has_one_open_operation_at_most
+            an_operation_of_a_missing_or_foreign_order_is_not_claimed
+            one_of_many_captures_wins
+            a_taken_operation_number_changes_nothing
+            a_maintenance_reference_is_used_once_per_merchant
+            a_refund_that_came_to_nothing_frees_its_reference
+            a_refund_that_counts_or_may_count_keeps_its_reference
+            an_outcome_is_written_once
+            an_outcome_needs_the_state_that_was_judged
+            sums_that_break_are_refused_and_change_nothing
+            an_outcome_may_open_only_its_own_operation
+            a_refused_call_does_not_fail_its_neighbours
+            a_call_refused_at_its_last_step_changes_nothing
+            an_unknown_outcome_waits_in_the_recovery_queue_until_it_is_settled
+            a_late_answer_ends_a_recovery_only_before_its_first_message
+            a_late_answer_and_a_recovery_message_never_both_win
+            recoveries_come_longest_due_first
+            a_row_that_keeps_failing_holds_nobody_back
+            one_of_many_attempts_begins
+            the_backlog_counts_rows_and_knows_the_oldest
+            an_attempt_is_noted_once
+            unfinished_operations_come_oldest_first
+            an_order_is_found_by_each_of_its_names_and_by_its_merchant_alone
+            orders_of_a_reference_come_newest_first
+            a_story_is_complete_and_in_order
+            totals_add_up_by_currency
+            everything_reads_back_as_it_was_written
+            what_was_answered_is_there_after_reopening
+            a_merchant_is_added_and_saved_by_version
+            names_identifiers_and_access_codes_are_unique
+            the_generation_grows_with_every_saved_account
+            one_of_many_savers_of_a_version_wins
+            a_merchant_and_period_has_one_data_key
+            refusals_are_found_by_reference_and_by_order
+            refusals_are_bounded_and_the_oldest_go
+            random_calls_answer_as_the_model_does
+        }
+    };
+    (@each $make:expr; $($rule:ident)*) => {
+        $(
+            #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let subject = $make;
+                $crate::conformance::$rule(&subject).await;
+            }
+        )*
+    };
+}
