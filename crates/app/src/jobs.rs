@@ -323,7 +323,12 @@ async fn finish_attempt(
 }
 
 /// Keeps what came of the message that was begun on `row`.
-async fn note_attempt(inner: &Inner, row: &RecoveryRow, result: AttemptResult, trace: WireTrace) -> Result<(), StoreError> {
+async fn note_attempt(
+    inner: &Inner,
+    row: &RecoveryRow,
+    result: AttemptResult,
+    trace: WireTrace,
+) -> Result<(), StoreError> {
     let number = row.attempts.saturating_add(1);
     let note = Attempt { operation: row.operation, number, result, trace: trace.0, at: inner.clock.now() };
     inner.store.note_attempt(note).await

@@ -112,8 +112,9 @@ pub fn decline_message(network_code: &str) -> u16 {
     match network_code {
         "51" => message::INSUFFICIENT_FUNDS,
         "33" | "54" => message::CARD_EXPIRED,
-        // "Additional customer authentication required": the issuer wants 3-D Secure.
-        "1A" | "65" => message::AUTHENTICATION_FAILED,
+        // "Additional customer authentication required": the issuer wants 3-D Secure. One brand says 65
+        // for it, which to all others is a withdrawal limit.
+        "1A" => message::AUTHENTICATION_FAILED,
         "34" | "59" => message::FRAUD,
         // The network could not process it, and says so: a definite no, without blame on the card.
         "96" => message::TECHNICAL_PROBLEM,

@@ -2,7 +2,7 @@
 //! each has one exact response code.
 
 use crate::bin::Brand;
-use crate::card::{CardData, CardFacts, Expiry, Pan, PanError};
+use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, holds_card_number};
 use crate::code::refused as code;
 use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand};
 use crate::merchant::{Merchant, Terms, TrustedChannel};
@@ -27,6 +27,9 @@ pub struct PayIntent {
 /// The first guard that fails, with its code.
 pub fn pay(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Result<PayIntent, Refusal> {
     let terms = &merchant.terms;
+    free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
+    free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
+    free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
     offered_eci(command)?;
     channel_allows_card(terms, command, now)?;
     let input = given_card(command)?;
@@ -49,6 +52,7 @@ pub fn pay(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Result<
 /// The first guard that fails, with its code.
 pub fn maintain(order: &Order, command: &MaintainCommand) -> Result<Money, Refusal> {
     names_agree(order, &command.target)?;
+    free_of_card_numbers("maintenance_reference", command.maintenance_reference.as_deref())?;
     order_currency(order, command)?;
     order_confirmed(order)?;
     match command.kind {
@@ -72,6 +76,15 @@ pub fn names_agree(order: &Order, target: &OrderTarget) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::request(code::ORDER_NOT_FOUND, "fort_id", "merchant_reference and fort_id name different orders"))
+}
+
+/// References and names are kept and sent on as they are, so that a card number in one cannot be masked.
+fn free_of_card_numbers(parameter: &'static str, reference: Option<&str>) -> Result<(), Refusal> {
+    if !reference.is_some_and(holds_card_number) {
+        return Ok(());
+    }
+    let detail = "it holds what looks like a card number, which may be stored nowhere but in the vault: send another";
+    Err(Refusal::request(code::INVALID_FORMAT, parameter, detail))
 }
 
 fn offered_eci(command: &PayCommand) -> Result<(), Refusal> {

@@ -26,5 +26,6 @@ pub mod money;
 pub mod order;
 pub mod refusal;
 pub mod secret;
+pub mod shown;
 pub mod time;
 pub mod transition;

@@ -93,6 +93,21 @@ fn a_right_purchase_may_be_sent() {
 #[test]
 fn each_guard_of_a_payment_has_its_code() {
     let table: Vec<(&str, PayCommand, _)> = vec![
+        (
+            "a card number as reference",
+            PayCommand { merchant_reference: "O-4005550000000001".into(), eci: Eci::Moto, ..purchase() },
+            refused::INVALID_FORMAT,
+        ),
+        (
+            "a card number as settlement reference",
+            PayCommand { settlement_reference: Some("4005-5500-0000-0001".into()), ..purchase() },
+            refused::INVALID_FORMAT,
+        ),
+        (
+            "a card number as holder",
+            with_card(|card| card.holder = Some("4005 5500 0000 0001".into())),
+            refused::INVALID_FORMAT,
+        ),
         ("moto", PayCommand { eci: Eci::Moto, ..purchase() }, refused::NOT_FOR_ECI),
         ("recurring", PayCommand { eci: Eci::Recurring, ..purchase() }, refused::NOT_FOR_ECI),
         ("nothing to pay with", PayCommand { card: None, ..purchase() }, refused::MISSING_PARAMETER),
@@ -225,6 +240,12 @@ fn each_guard_of_maintenance_has_its_code() {
             Some(refused::OPERATION_NOT_ALLOWED),
         ),
         ("refund of a purchase", purchased(0), maintain(Refund, 15000), None),
+        (
+            "a card number as maintenance reference",
+            purchased(0),
+            MaintainCommand { maintenance_reference: Some("4005550000000001".into()), ..maintain(Refund, 1) },
+            Some(refused::INVALID_FORMAT),
+        ),
         ("refund above", purchased(4000), maintain(Refund, 11001), Some(refused::EXCEEDS_CAPTURED)),
         ("refund of the captured part", captured(), maintain(Refund, 5000), None),
         ("refund above the captured part", captured(), maintain(Refund, 5001), Some(refused::EXCEEDS_CAPTURED)),

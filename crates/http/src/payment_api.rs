@@ -18,9 +18,11 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use tollgate_app::{Account, Gateway, Refused};
 use tollgate_core::answer::Answer;
 use tollgate_core::code::refused;
+use tollgate_core::command::SafeParams;
 use tollgate_core::merchant::Credential;
 use tollgate_core::refusal::{Guilty, Refusal};
-use tollgate_fort::command::{Request as FortRequest, safe_params};
+use tollgate_core::shown::harmless;
+use tollgate_fort::command::{Request as FortRequest, mask_card_numbers, safe_params, stray_card_numbers};
 use tollgate_fort::explain::{Finding, explain};
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
 use tollgate_fort::response::{self, Echo, Fields};
@@ -35,6 +37,8 @@ const PATH: &str = "/FortAPI/paymentApi";
 const EXPLAINED_PER_SECOND_MAX: u32 = 1;
 /// The most parameters of a message that is explained at once: the search grows with them.
 const EXPLAINED_PARAMS_MAX: usize = 48;
+/// How many characters of a value from outside go into a log line.
+const VALUE_LOGGED_CHARS_MAX: usize = 60;
 
 /// The FORT payment API of a gateway.
 pub struct PaymentApi {
@@ -125,6 +129,7 @@ impl PaymentApi {
         merchant_fits(identity, account)?;
         merchant_active(account)?;
         self.signature_fits(message, credential, service.as_ref().ok().copied())?;
+        count_strays(account, message);
         match FortRequest::parse(service?, message)? {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
             FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
@@ -142,18 +147,20 @@ impl PaymentApi {
         if signature::verify(message, exclude, &credential.request_phrases, credential.sha_type).is_match() {
             return Ok(());
         }
-        let detail: Cow<'static, str> = if message.len() <= EXPLAINED_PARAMS_MAX && self.explained.may_explain(self.gateway.now().unix_seconds()) {
-            let why = why(&explain(message, exclude, credential).finding);
-            format!("the signature differs. {why}").into()
-        } else {
-            "the signature differs; see `tollgate sign --explain`".into()
-        };
+        let detail: Cow<'static, str> =
+            if message.len() <= EXPLAINED_PARAMS_MAX && self.explained.may_explain(self.gateway.now().unix_seconds()) {
+                let why = why(&explain(message, exclude, credential).finding);
+                // It may name parameters, which the client named.
+                format!("the signature differs. {}", harmless(&mask_card_numbers(&why))).into()
+            } else {
+                "the signature differs; see `tollgate sign --explain`".into()
+            };
         Err(Refusal::request(refused::SIGNATURE_MISMATCH, "signature", detail))
     }
 
     /// Keeps a refused request for the explainer.
     fn note(&self, account: &Account, message: &Message, refused: &Refused) {
-        let request = safe_params(message);
+        let request = noted_params(message);
         let text = |name: &str| request.get(name).map(str::to_owned);
         let command = ["command", "query_command", "service_command"].into_iter().find_map(text).unwrap_or_default();
         let reference = refused.order.as_ref().map(|order| order.merchant_reference.clone());
@@ -221,6 +228,29 @@ fn why(finding: &Finding) -> String {
     }
 }
 
+/// The parameters for the diary: masked, those that name the account too, since a refused request may
+/// have anything in them.
+fn noted_params(message: &Message) -> SafeParams {
+    let mut params = safe_params(message);
+    for param in &mut params.0 {
+        if let Cow::Owned(masked) = mask_card_numbers(&param.value) {
+            param.value = masked.into();
+        }
+    }
+    params
+}
+
+/// Counts card numbers outside `card_number`: a reason to talk to the merchant.
+fn count_strays(account: &Account, message: &Message) {
+    let strays = stray_card_numbers(message);
+    if strays > 0 {
+        let merchant = account.merchant.name.as_str();
+        tracing::warn!(merchant, strays, "a request holds card numbers outside card_number");
+        let strays = u64::try_from(strays).unwrap_or(u64::MAX);
+        metrics::counter!("tollgate_stray_card_numbers_total", "merchant" => merchant.to_owned()).increment(strays);
+    }
+}
+
 fn render(service: Option<Service>, message: &Message, answer: &Answer, language: Language) -> Fields {
     response::render(service, Echo::Request(message), answer, language)
 }
@@ -233,10 +263,10 @@ fn unreadable(why: &str) -> Fields {
 fn log_refusal(account: Option<&Account>, message: &Message, refusal: &Refusal) {
     let merchant = account.map_or("unknown", |account| account.merchant.name.as_str());
     let reference = message.text("merchant_reference").unwrap_or_default();
-    let reference = tollgate_fort::command::mask_card_numbers(&reference);
+    let reference = mask_card_numbers(&reference);
     tracing::info!(
         merchant,
-        merchant_reference = %short(&reference),
+        merchant_reference = %beginning(&reference),
         code = %refusal.code,
         guilty = %refusal.guilty,
         parameter = refusal.parameter.as_deref().unwrap_or_default(),
@@ -245,9 +275,10 @@ fn log_refusal(account: Option<&Account>, message: &Message, refusal: &Refusal) 
     );
 }
 
-/// A value from outside, cut to what a log line may hold.
-fn short(text: &str) -> &str {
-    text.char_indices().nth(60).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
+/// The beginning of a value from outside, as a log line may hold it.
+fn beginning(text: &str) -> Cow<'_, str> {
+    let end = text.char_indices().nth(VALUE_LOGGED_CHARS_MAX).map_or(text.len(), |(end, _)| end);
+    harmless(text.get(..end).unwrap_or(text))
 }
 
 fn code_label(fields: &Fields) -> String {

@@ -152,6 +152,7 @@ impl Config {
         if server.connections_max == 0 {
             bail!("server.connections_max is 0: nobody could connect");
         }
+        crate::logging::level(&self.log)?;
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! Printing a payment's story. Everything in it is masked already.
 
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
 use tollgate_core::money::{Amount, Money};
 use tollgate_core::order::Order;
+use tollgate_core::shown::harmless;
 use tollgate_core::time::Timestamp;
 use tollgate_fort::text::{Language, response_message};
 use tollgate_iso8583::{Description, Spec};
@@ -29,7 +31,8 @@ pub fn print_wire(story: &Story) {
 
 /// Prints a refused request.
 pub fn print_refusal(row: &RefusalRow) {
-    println!("\n{}  {} refused", row.at, if row.command.is_empty() { "request" } else { &row.command });
+    let command = if row.command.is_empty() { Cow::Borrowed("request") } else { harmless(&row.command) };
+    println!("\n{}  {command} refused", row.at);
     println!("  {:<20}{} {}", "code", row.code, response_message(row.code, Language::English));
     println!("  {:<20}{}", "guilty", row.guilty);
     if let Some(parameter) = &row.parameter {
@@ -94,7 +97,7 @@ fn print_operation(told: &StoryOperation) {
 fn print_params(params: &SafeParams) {
     println!("  request (masked)");
     for param in &params.0 {
-        println!("    {:<28}{}", param.name, param.value);
+        println!("    {:<28}{}", harmless(&param.name), harmless(&param.value));
     }
 }
 

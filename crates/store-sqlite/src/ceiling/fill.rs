@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(totals[0].captured, (0..25).map(|place| 1_000 + place).sum::<u64>());
         let target = OrderTarget::Reference(reference(110));
         let order = store.order(MerchantId(1), &target).await.unwrap().unwrap().order;
-        assert_eq!((order.phase, order.totals.captured.minor()), (Phase::Captured, 1_010));
+        assert_eq!((order.phase, order.totals.captured.minor()), (Phase::Purchased, 1_010));
         store.close().await;
         assert!(fill(&path, MerchantId(1), 100, 1).is_err(), "the reference is taken");
     }

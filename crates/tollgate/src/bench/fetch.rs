@@ -34,7 +34,8 @@ async fn get(address: &str, path: &str) -> anyhow::Result<Bytes> {
     let request = Request::get(path).header(header::HOST, address).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(anyhow::Error::from_boxed)?;
+    let body =
+        Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(anyhow::Error::from_boxed)?;
     if status != StatusCode::OK {
         bail!("{address}{path} answered HTTP {status}");
     }

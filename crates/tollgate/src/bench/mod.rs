@@ -29,5 +29,6 @@ mod worker;
 pub use load::Pace;
 pub use print::print;
 pub use report::Report;
-pub use run::{OwnPlan, PlanCommon, RunningPlan, measure_own, measure_running};
+pub use run::{OwnPlan, PlanCommon, RunningPlan, WithCeilings, measure_own, measure_running};
 pub use script::Mix;
+pub use signer::Signer;

@@ -1,6 +1,5 @@
 //! Who signs the requests and checks the answers.
 
-use crate::command::first_credential;
 use anyhow::Context;
 use std::path::Path;
 use tollgate_app::Account;
@@ -38,7 +37,9 @@ impl Signer {
     /// # Errors
     /// When it has none.
     pub fn of(account: &Account) -> anyhow::Result<Signer> {
-        let credential = first_credential(account)?;
+        let name = &account.merchant.name;
+        let credential =
+            account.merchant.credentials.first().with_context(|| format!("merchant {name} has no access code"))?;
         Ok(Signer {
             access_code: credential.access_code.clone(),
             merchant_identifier: account.merchant.merchant_identifier.clone(),
@@ -53,11 +54,13 @@ impl Signer {
     /// # Errors
     /// When the file cannot be read or holds something else. The text of it is never shown.
     pub fn read(file: &Path) -> anyhow::Result<Signer> {
-        let text = zeroize::Zeroizing::new(std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?);
+        let text =
+            zeroize::Zeroizing::new(std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?);
         let shown: Option<Shown> = serde_json::from_slice(&text).ok();
         let shown = shown.filter(|shown| ShaType::parse(&shown.sha_type).is_some());
-        let shown = shown
-            .with_context(|| format!("{} is not what `tollgate merchant show NAME --format json` prints", file.display()))?;
+        let shown = shown.with_context(|| {
+            format!("{} is not what `tollgate merchant show NAME --format json` prints", file.display())
+        })?;
         Ok(Signer {
             sha: ShaType::parse(&shown.sha_type).context("the digest is unknown")?,
             access_code: shown.access_code,

@@ -1,6 +1,6 @@
 //! The commands, one file each.
 
-// mod bench;
+mod bench;
 mod call;
 mod config;
 mod explain;
@@ -41,7 +41,7 @@ enum Command {
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Measure this machine: payments per second, latencies, ceilings; and check the sums afterwards
-    // Bench(bench::Bench),
+    Bench(bench::Bench),
     /// Check or show the configuration
     Config(config::ConfigCommand),
 }
@@ -60,7 +60,7 @@ impl Cli {
             Command::Explain(command) => command.run(),
             Command::Merchant(command) => command.run(),
             Command::Issuer(command) => command.run(),
-            // Command::Bench(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Config(command) => command.run(),
         }
     }

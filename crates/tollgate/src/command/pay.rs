@@ -72,11 +72,11 @@ impl Pay {
                 let exchanged = call::send(&folder, &opened, &self.caller, params).await?;
                 exchanged.print(self.caller.format)?;
                 let fort_id = exchanged.field("fort_id").and_then(|text| FortId::parse(&text));
-                if let (true, Some(fort_id), Format::Text) = (self.trace, fort_id, self.caller.format) {
-                    if let Some(story) = opened.store.story(fort_id).await? {
-                        println!("ISO 8583 on the wire (card data masked)");
-                        story::print_wire(&story);
-                    }
+                if let (true, Some(fort_id), Format::Text) = (self.trace, fort_id, self.caller.format)
+                    && let Some(story) = opened.store.story(fort_id).await?
+                {
+                    println!("ISO 8583 on the wire (card data masked)");
+                    story::print_wire(&story);
                 }
                 let status = exchanged.field("status").unwrap_or_default();
                 if self.caller.format == Format::Text {

@@ -2,12 +2,20 @@
 //! FORT client that owes nothing to the gateway's code but the signature.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod accounts;
+pub mod books;
+pub mod card_network;
+pub mod secrets;
+pub mod shop;
+pub mod wire;
+
 use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tollgate_core::merchant::ShaType;
 use tollgate_core::secret::Secret;
@@ -35,6 +43,7 @@ pub struct Gateway {
     pub running: Value,
     child: Child,
     output: Arc<Mutex<String>>,
+    collectors: Vec<JoinHandle<()>>,
     folder: Option<tempfile::TempDir>,
 }
 
@@ -55,19 +64,32 @@ impl Gateway {
 
     /// `tollgate serve --dev` in this folder.
     pub fn start_in(data: &Path, environment: &[(&str, &str)]) -> Gateway {
+        Gateway::serve(data, &["--dev"], environment)
+    }
+
+    /// `tollgate serve --dev` in this folder with a card network of its own process, and short waits.
+    pub fn start_on(network: &str, data: &Path) -> Gateway {
+        let mut environment = QUICK.to_vec();
+        environment.push(("TOLLGATE_ACQUIRER_ADDRESS", network));
+        Gateway::serve(data, &["--dev", "--no-issuer"], &environment)
+    }
+
+    /// `tollgate serve` in this folder with these arguments besides.
+    pub fn serve(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Gateway {
         let _ = std::fs::remove_file(data.join("running.json"));
         let mut child = Command::new(binary())
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
             .arg(data)
-            .envs(environment.iter().copied())
+            .args(arguments)
             .env("RUST_LOG", "debug")
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the gateway starts");
         let output = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().unwrap(), &output);
-        collect(child.stderr.take().unwrap(), &output);
+        let collectors =
+            vec![collect(child.stdout.take().unwrap(), &output), collect(child.stderr.take().unwrap(), &output)];
         let running = wait_for("the gateway listens", || {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the gateway ended with {status}:\n{}", output.lock().unwrap());
@@ -76,7 +98,7 @@ impl Gateway {
             serde_json::from_slice::<Value>(&text).ok()
         });
         let address = running["url"].as_str().unwrap().split("//").nth(1).unwrap().to_owned();
-        Gateway { data: data.to_owned(), address, running, child, output, folder: None }
+        Gateway { data: data.to_owned(), address, running, child, output, collectors, folder: None }
     }
 
     /// Everything it printed and logged so far.
@@ -93,18 +115,48 @@ impl Gateway {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.collect_to_the_end();
+    }
+
+    /// Waits until everything that the ended process printed is in [`Gateway::output`].
+    fn collect_to_the_end(&mut self) {
+        for collector in self.collectors.drain(..) {
+            collector.join().expect("what it printed is read to its end");
+        }
     }
 
     /// Asks it to end and waits until it has. `true` when it ended well.
     pub fn stop(&mut self) -> bool {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        wait_for("the gateway ends", || self.child.try_wait().unwrap()).success()
+        self.signal("TERM");
+        self.ended_well()
     }
 
     /// Runs a command of the binary on this gateway's folder.
     pub fn run(&self, arguments: &[&str]) -> Output {
         Command::new(binary()).args(arguments).arg("--data").arg(&self.data).output().expect("the binary runs")
+    }
+
+    /// The same with a text on standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(binary())
+            .args(arguments)
+            .arg("--data")
+            .arg(&self.data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that has to fail. Gives what it said on standard error.
+    pub fn run_badly(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments:?} should have failed: {}", text(&output.stdout));
+        assert_eq!(text(&output.stdout), "", "{arguments:?}: an error goes to standard error");
+        text(&output.stderr)
     }
 
     /// The same; it has to succeed. Gives what it printed.
@@ -117,6 +169,24 @@ impl Gateway {
     /// The demo merchant.
     pub fn demo(&self) -> Merchant {
         Merchant::show(self, "demo")
+    }
+
+    /// Sends the gateway a signal, for example `TERM`, and does not wait.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Waits until it has ended by itself. `true` when it ended well.
+    pub fn ended_well(&mut self) -> bool {
+        let status = wait_for("the gateway ends", || self.child.try_wait().unwrap());
+        self.collect_to_the_end();
+        status.success()
+    }
+
+    /// The value of a metric; its labels, if any, belong to the name.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.admin("/metrics");
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// Posts a body to the payment API; gives the HTTP status and the answer's body.
@@ -149,7 +219,12 @@ impl Gateway {
     }
 
     /// CHECK_STATUS until `done` likes the answer.
-    pub fn wait_for_status(&self, merchant: &Merchant, reference: &str, done: impl Fn(&Map<String, Value>) -> bool) -> Map<String, Value> {
+    pub fn wait_for_status(
+        &self,
+        merchant: &Merchant,
+        reference: &str,
+        done: impl Fn(&Map<String, Value>) -> bool,
+    ) -> Map<String, Value> {
         wait_for("the order's status", || {
             let answer = self.call(merchant, &[("query_command", "CHECK_STATUS"), ("merchant_reference", reference)]);
             done(&answer).then_some(answer)
@@ -180,7 +255,8 @@ pub struct Merchant {
 impl Merchant {
     /// As `merchant show` tells it.
     pub fn show(gateway: &Gateway, name: &str) -> Merchant {
-        let shown: Value = serde_json::from_str(&gateway.run_well(&["merchant", "show", name, "--format", "json"])).unwrap();
+        let shown: Value =
+            serde_json::from_str(&gateway.run_well(&["merchant", "show", name, "--format", "json"])).unwrap();
         let field = |name: &str| shown[name].as_str().unwrap().to_owned();
         Merchant {
             access_code: field("access_code"),
@@ -212,7 +288,9 @@ impl Merchant {
         let fields: Vec<(&str, &str)> = answer
             .iter()
             .filter(|(name, _)| *name != "signature")
-            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_else(|| panic!("{name} is no text: {answer:?}"))))
+            .map(|(name, value)| {
+                (name.as_str(), value.as_str().unwrap_or_else(|| panic!("{name} is no text: {answer:?}")))
+            })
             .collect();
         assert!(fields.iter().all(|(_, value)| !value.is_empty()), "an empty field: {answer:?}");
         let ours = tollgate_fort::signature::sign(fields, &Secret::new(self.response_phrase.clone()), self.sha_type);
@@ -234,6 +312,31 @@ pub fn payment<'a>(command: &'a str, reference: &'a str, amount: &'a str, card: 
         ("check_3ds", "NO"),
     ]
 }
+
+/// The parameters of CAPTURE, REFUND or VOID_AUTHORIZATION of an order; a void has no amount.
+pub fn operation<'a>(command: &'a str, reference: &'a str, amount: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut params = vec![("command", command), ("merchant_reference", reference)];
+    if command != "VOID_AUTHORIZATION" {
+        params.extend([("amount", amount), ("currency", "AED")]);
+    }
+    params
+}
+
+/// The parameters of CHECK_STATUS of an order.
+pub fn status(reference: &str) -> Vec<(&str, &str)> {
+    vec![("query_command", "CHECK_STATUS"), ("merchant_reference", reference)]
+}
+
+/// Short waits for unknown outcomes. A late answer of the network inside the gateway's process comes
+/// after 1000 ms: 500 ms after the answer was given up and 500 ms before its reversal is due.
+pub const QUICK: [(&str, &str); 6] = [
+    ("TOLLGATE_ACQUIRER_ANSWER_TIMEOUT_MS", "500"),
+    ("TOLLGATE_ACQUIRER_BACKOFF_MS_MIN", "10"),
+    ("TOLLGATE_ACQUIRER_BACKOFF_MS_MAX", "100"),
+    ("TOLLGATE_GATEWAY_REVERSAL_DELAY_MS", "1000"),
+    ("TOLLGATE_GATEWAY_RECOVERY_RETRY_MS_MIN", "50"),
+    ("TOLLGATE_GATEWAY_RECOVERY_RETRY_MS_MAX", "400"),
+];
 
 /// A field of an answer, empty when it is not there.
 pub fn field<'a>(answer: &'a Map<String, Value>, name: &str) -> &'a str {
@@ -262,6 +365,23 @@ pub fn post(address: &str, path: &str, body: &[u8], content_type: &str) -> (u16,
     exchange(address, &[head.as_bytes(), body].concat())
 }
 
+/// The same; `None` when the gateway was gone before it had answered in whole, otherwise the body of
+/// an answer with HTTP 200.
+pub fn try_post(address: &str, path: &str, body: &[u8], content_type: &str) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(WAIT_MAX)).ok()?;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", text(&answer));
+    Some(answer[end + 4..].to_vec())
+}
+
 /// GET over a connection of its own.
 pub fn get(address: &str, path: &str) -> (u16, Vec<u8>) {
     exchange(address, format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
@@ -275,9 +395,31 @@ pub fn exchange(address: &str, request: &[u8]) -> (u16, Vec<u8>) {
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {}", text(&answer)));
+    let end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no HTTP answer: {}", text(&answer)));
     let status = text(&answer[..end]).split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an HTTP status");
     (status, answer[end + 4..].to_vec())
+}
+
+/// Sends a process a signal by its name, for example `STOP`.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap();
+    assert!(sent.success(), "the process {pid} could not be sent {name}");
+}
+
+/// Runs `work` once for each number below `count`, all at the same time, and gives the results in order.
+pub fn all_at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let gate = std::sync::Barrier::new(count);
+    std::thread::scope(|scope| {
+        let run = |number| {
+            gate.wait();
+            work(number)
+        };
+        let threads: Vec<_> = (0..count).map(|number| scope.spawn(move || run(number))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a thread ends well")).collect()
+    })
 }
 
 /// Bytes as text.
@@ -285,7 +427,8 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
+/// Collects what a process prints, line by line, in a thread of its own.
+pub fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> JoinHandle<()> {
     let output = Arc::clone(output);
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -293,5 +436,5 @@ fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
             output.push_str(&line);
             output.push('\n');
         }
-    });
+    })
 }

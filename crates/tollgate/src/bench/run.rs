@@ -1,0 +1,397 @@
+//! The phases of a measurement.
+
+use super::added;
+use super::bed::{GatewayBed, IssuerBed};
+use super::echo::Echo;
+use super::folder::ScratchFolder;
+use super::load::{self, KeepPayments, LoadPlan, LoadResult, Pace, Until, Watched};
+use super::report::{Ceilings, GatewayFigures, Load, Machine, Report, StoredOrders, rounded};
+use super::script::{Cart, Carts, Mix, Script, Step};
+use super::signer::Signer;
+use super::sums::{Answers, Books, compare};
+use crate::client::Target;
+use crate::data_folder::DataFolder;
+use crate::wiring::{self, Keep};
+use anyhow::{Context, bail};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tollgate_app::Accounts;
+use tollgate_core::ident::MerchantId;
+use tollgate_core::time::Clock;
+use tollgate_store_sqlite::ceiling::{bare_batches, bare_two_commit_loop, fill};
+
+/// What both kinds of measurement have in common.
+#[derive(Clone, Debug)]
+pub struct PlanCommon {
+    /// The merchant's handle.
+    pub merchant: String,
+    /// Which requests.
+    pub mix: Mix,
+    /// Connections.
+    pub in_flight: u32,
+    /// When requests begin.
+    pub pace: Pace,
+    /// Not counted.
+    pub warm_up: Duration,
+    /// Counted.
+    pub counted: Duration,
+    /// ISO 4217 alphabetic codes.
+    pub currencies: Vec<String>,
+}
+
+/// A measurement of processes of our own.
+#[derive(Clone, Debug)]
+pub struct OwnPlan {
+    /// What it has in common with the other.
+    pub common: PlanCommon,
+    /// Where the folder is made.
+    pub folder: PathBuf,
+    /// Whether the ceilings are measured too.
+    pub ceilings: WithCeilings,
+    /// Orders stored beforehand, for a second load.
+    pub orders: u64,
+}
+
+/// Whether the ceilings are measured too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithCeilings {
+    /// Yes, with the loads that are held against them.
+    Measured,
+    /// No.
+    LeftOut,
+}
+
+/// A measurement of a gateway that runs already.
+pub struct RunningPlan {
+    /// What it has in common with the other.
+    pub common: PlanCommon,
+    /// Where it is.
+    pub target: Target,
+    /// Who signs; where nothing is given, the merchant in the data folder.
+    pub signer: Option<Signer>,
+    /// Its data folder, where it can be reached.
+    pub data: Option<DataFolder>,
+    /// The admin address of the sandbox card network behind it.
+    pub issuer_admin: String,
+    /// Its process, where it is on this machine.
+    pub gateway_pid: Option<u32>,
+}
+
+/// Orders that are made before CHECK_STATUS is asked of them.
+const STATUS_ORDERS: u64 = 2_000;
+/// How often the start on existing data is measured.
+const STARTS: usize = 3;
+/// How long an idle gateway is left alone before its memory is read, in milliseconds.
+const IDLE_MS: u64 = 500;
+/// The batch of the store's writer in the bare loop: the store's own default.
+const BARE_BATCH_CALLS_MAX: usize = 512;
+
+/// Measures processes of our own over fresh data.
+///
+/// # Errors
+/// When they cannot be started, do not answer at all, or cannot be read afterwards.
+pub async fn measure_own(plan: &OwnPlan) -> anyhow::Result<Report> {
+    let scratch = ScratchFolder::create_in(&plan.folder)?;
+    let mut report = Report::begin(Machine::look(scratch.path()));
+    let issuer = IssuerBed::start(scratch.path()).await?;
+    let gateway = GatewayBed::start(scratch.path(), issuer.iso).await?;
+    let signer = signer_of(&gateway.data()?, &plan.common.merchant).await?;
+    let mut bench = Bench::new(plan.common.clone(), signer, Target::parse(&gateway.url, None)?)?;
+    bench.watched = Watched { gateway: Some(gateway.pid()), issuer: Some(issuer.pid()) };
+    tokio::time::sleep(Duration::from_millis(IDLE_MS)).await;
+    let mut figures = GatewayFigures {
+        resident_fresh_bytes: gateway.usage().map(|usage| usage.resident_bytes),
+        ..Default::default()
+    };
+
+    bench.load(bench.main_plan(), &mut report).await?;
+    if plan.ceilings == WithCeilings::Measured {
+        measure_ceilings(&mut bench, scratch.path(), &gateway.data()?, &mut report).await?;
+    }
+    bench.make_one(&mut report).await?;
+    bench.check_sums(&gateway.data()?, &issuer.admin.to_string(), &Books::default(), &mut report).await?;
+    figures.resident_loaded_bytes = gateway.usage().map(|usage| usage.resident_bytes);
+
+    let gateway = restart(gateway, &bench, &mut figures).await?;
+    let database = gateway.data()?.database();
+    gateway.stop().await?;
+    // The gateway has ended in order, so everything is in the one file.
+    figures.database_bytes = std::fs::metadata(database).ok().map(|about| about.len());
+    report.gateway = Some(figures);
+    if plan.orders > 0 {
+        measure_filled(plan, scratch.path(), &issuer, &mut report).await?;
+    }
+    issuer.stop().await?;
+    report.end();
+    Ok(report)
+}
+
+/// Measures a gateway that runs already, and checks what the run added to the books.
+///
+/// # Errors
+/// As [`measure_own`].
+pub async fn measure_running(plan: RunningPlan) -> anyhow::Result<Report> {
+    let here = plan.data.as_ref().map_or(Path::new("."), DataFolder::path);
+    let mut report = Report::begin(Machine::look(here));
+    let signer = match (plan.signer, &plan.data) {
+        (Some(signer), _) => signer,
+        (None, Some(data)) => signer_of(data, &plan.common.merchant).await?,
+        (None, None) => bail!("--url needs --data, or --credentials, to sign the requests"),
+    };
+    let before = match &plan.data {
+        Some(data) => Some(Books::read(data, &plan.issuer_admin).await?),
+        None => None,
+    };
+    let mut bench = Bench::new(plan.common, signer, plan.target)?;
+    bench.watched.gateway = plan.gateway_pid;
+    bench.load(bench.main_plan(), &mut report).await?;
+    if let (Some(data), Some(before)) = (&plan.data, &before) {
+        bench.check_sums(data, &plan.issuer_admin, before, &mut report).await?;
+    }
+    report.end();
+    Ok(report)
+}
+
+/// One gateway under load.
+struct Bench {
+    common: PlanCommon,
+    target: Target,
+    script: Arc<Script>,
+    carts: Arc<Carts>,
+    watched: Watched,
+    answers: Answers,
+    lost: Lost,
+    /// Orders that exist, by their numbers; empty before some were made.
+    known: Range<u64>,
+}
+
+/// Whether an answer was lost, so that the answers cannot tell everything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    None,
+    Some,
+}
+
+impl Bench {
+    fn new(common: PlanCommon, signer: Signer, target: Target) -> anyhow::Result<Bench> {
+        let mut first = [0_u8; 8];
+        if aws_lc_rs::rand::fill(&mut first).is_err() {
+            bail!("the system gives no random numbers");
+        }
+        let year = crate::clock::SystemClock.now().utc().year;
+        let script = Arc::new(Script::new(signer, common.currencies.clone(), year));
+        let carts = Arc::new(Carts::new(u64::from_le_bytes(first), common.currencies.len()));
+        let (watched, answers) = (Watched::default(), Answers::default());
+        Ok(Bench { common, target, script, carts, watched, answers, lost: Lost::None, known: 0..0 })
+    }
+
+    /// The load that was asked for.
+    fn main_plan(&self) -> LoadPlan {
+        let plan = self.plan(self.common.mix, self.common.in_flight);
+        LoadPlan { pace: self.common.pace, ..plan }
+    }
+
+    /// A closed loop.
+    fn plan(&self, mix: Mix, in_flight: u32) -> LoadPlan {
+        LoadPlan {
+            name: mix.name().to_owned(),
+            target: self.target.clone(),
+            script: Arc::clone(&self.script),
+            carts: Arc::clone(&self.carts),
+            mix,
+            known: self.known.clone(),
+            in_flight,
+            pace: Pace::Closed,
+            until: Until::Time { warm_up: self.common.warm_up, counted: self.common.counted },
+            payments: KeepPayments::None,
+            watched: self.watched,
+        }
+    }
+
+    /// Runs a load, with orders to ask for where it needs them, and reports it.
+    async fn load(&mut self, mut plan: LoadPlan, report: &mut Report) -> anyhow::Result<LoadResult> {
+        if plan.mix == Mix::Status && self.known.is_empty() {
+            self.make(STATUS_ORDERS, report).await?;
+        }
+        plan.known = self.known.clone();
+        let result = load::run(plan.clone()).await?;
+        self.book(&result);
+        report.loads.push(Load::new(&plan, &result));
+        Ok(result)
+    }
+
+    /// Makes orders that all succeed.
+    async fn make(&mut self, orders: u64, report: &mut Report) -> anyhow::Result<()> {
+        let begin = self.carts.next() + 1;
+        let plan =
+            LoadPlan { name: "preparation".to_owned(), until: Until::Orders(orders), ..self.plan(Mix::Purchase, 32) };
+        let result = load::run(plan.clone()).await?;
+        self.book(&result);
+        if result.tally.errors_total() > 0 {
+            report.loads.push(Load::new(&plan, &result));
+            bail!("the orders to ask for could not be made: {:?}", result.tally.errors);
+        }
+        self.known = begin..begin + orders;
+        Ok(())
+    }
+
+    /// Makes one order if there is none to ask for yet.
+    async fn make_one(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        if self.known.is_empty() { self.make(1, report).await } else { Ok(()) }
+    }
+
+    fn book(&mut self, result: &LoadResult) {
+        let answered: u64 = result.tally.codes.values().sum();
+        if answered < result.tally.sent {
+            self.lost = Lost::Some;
+        }
+        self.answers.add(&result.tally.money, &self.script.currencies);
+    }
+
+    async fn check_sums(
+        &self,
+        data: &DataFolder,
+        ledger: &str,
+        before: &Books,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        let after = Books::read(data, ledger).await?;
+        let answers = Some(&self.answers).filter(|_| self.lost == Lost::None);
+        report.sums.push(compare(before, &after, answers));
+        Ok(())
+    }
+
+    /// CHECK_STATUS of an order that exists.
+    fn status_request(&self) -> Vec<u8> {
+        let cart: Cart = self.carts.cart(self.known.start);
+        self.script.request(Step::CheckStatus, &cart)
+    }
+}
+
+/// The loads and the ceilings, each load beside the ceiling that it is held against: machines drift.
+async fn measure_ceilings(
+    bench: &mut Bench,
+    scratch: &Path,
+    data: &DataFolder,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let counted = bench.common.counted;
+    let mut ceilings = Ceilings::default();
+    let done = report.loads.iter().any(|load| load.mix == "purchase" && load.in_flight == 32 && load.rate.is_none());
+    if !done {
+        bench.load(bench.plan(Mix::Purchase, 32), report).await?;
+    }
+    tell("bare two-commit loop, 32 callers");
+    ceilings.bare_32 = Some(bare_two_commit_loop(scratch, 32, BARE_BATCH_CALLS_MAX, counted).await?.into());
+    bench.load(bench.plan(Mix::Purchase, 256), report).await?;
+    tell("bare two-commit loop, 256 callers, and in batches of 256");
+    ceilings.bare_256 = Some(bare_two_commit_loop(scratch, 256, BARE_BATCH_CALLS_MAX, counted).await?.into());
+    let folder = scratch.to_owned();
+    let batches = tokio::task::spawn_blocking(move || bare_batches(&folder, 256, counted)).await;
+    ceilings.bare_batches_256 = Some(batches.context("the bare loop broke off")??.into());
+    bench.load(bench.plan(Mix::Status, 32), report).await?;
+    let echo = Echo::start(bench.script.signer.clone()).await?;
+    let plan = LoadPlan {
+        name: "echo".to_owned(),
+        target: Target::parse(&echo.url, None)?,
+        watched: Watched::default(),
+        ..bench.plan(Mix::Status, 32)
+    };
+    let echoed = load::run(plan.clone()).await?;
+    echo.stop().await;
+    ceilings.echo = Some(Load::new(&plan, &echoed));
+    let few = LoadPlan { payments: KeepPayments::Each, ..bench.plan(Mix::Purchase, 8) };
+    let payments = bench.load(few, report).await?.tally.payments;
+    report.latency_parts = Some(added::parts(data, &payments).await?);
+    report.ceilings = Some(ceilings);
+    Ok(())
+}
+
+/// Stops the gateway and starts it on the data it has, some times.
+async fn restart(mut gateway: GatewayBed, bench: &Bench, figures: &mut GatewayFigures) -> anyhow::Result<GatewayBed> {
+    let body = bench.status_request();
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        let restarted = gateway.stop().await?.start_and_ask(&body).await?;
+        starts.push(rounded(restarted.first_answer_after.as_secs_f64() * 1e3));
+        gateway = restarted.gateway;
+        tokio::time::sleep(Duration::from_millis(IDLE_MS)).await;
+    }
+    figures.resident_restarted_bytes = gateway.usage().map(|usage| usage.resident_bytes);
+    figures.starts_ms.clone_from(&starts);
+    starts.sort_by(f64::total_cmp);
+    figures.start_ms = starts.get(starts.len() / 2).copied();
+    Ok(gateway)
+}
+
+/// The same load on a gateway of its own that has many orders stored.
+async fn measure_filled(plan: &OwnPlan, scratch: &Path, issuer: &IssuerBed, report: &mut Report) -> anyhow::Result<()> {
+    let folder = scratch.join("filled");
+    std::fs::create_dir(&folder)?;
+    let gateway = GatewayBed::start(&folder, issuer.iso).await?;
+    let data = gateway.data()?;
+    let account = account_of(&data, &plan.common.merchant).await?;
+    let stopped = gateway.stop().await?;
+    tell(&format!("storing {} orders", plan.orders));
+    let begun = Instant::now();
+    fill_apart(&data, account.id, plan.orders).await?;
+    let fill_seconds = rounded(begun.elapsed().as_secs_f64());
+    let gateway = stopped.start().await?;
+    let ledger = issuer.admin.to_string();
+    let before = Books::read(&data, &ledger).await?;
+    let mut bench = Bench::new(plan.common.clone(), account.signer, Target::parse(&gateway.url, None)?)?;
+    bench.watched = Watched { gateway: Some(gateway.pid()), issuer: Some(issuer.pid()) };
+    let named = LoadPlan {
+        name: format!("{} with {} stored orders", plan.common.mix.name(), plan.orders),
+        ..bench.main_plan()
+    };
+    bench.load(named, report).await?;
+    bench.check_sums(&data, &ledger, &before, report).await?;
+    gateway.stop().await?;
+    if let (Some(empty), Some(filled)) = (report.loads.first(), report.loads.last()) {
+        report.stored_orders = Some(StoredOrders {
+            orders: plan.orders,
+            fill_seconds,
+            empty_per_second: empty.per_second,
+            filled_per_second: filled.per_second,
+            ratio: (filled.per_second / empty.per_second.max(1e-9) * 1e3).round() / 1e3,
+        });
+    }
+    Ok(())
+}
+
+async fn fill_apart(data: &DataFolder, merchant: MerchantId, orders: u64) -> anyhow::Result<()> {
+    let database = data.database();
+    // Numbers far from those of any run's references, which are drawn at random.
+    let filled = tokio::task::spawn_blocking(move || fill(&database, merchant, 0, orders)).await;
+    Ok(filled.context("the filling broke off")??)
+}
+
+/// Who signs, and under which number the store knows him.
+struct AccountOf {
+    id: MerchantId,
+    signer: Signer,
+}
+
+async fn account_of(data: &DataFolder, merchant: &str) -> anyhow::Result<AccountOf> {
+    let opened = wiring::open(data, Keep::Existing).await?;
+    let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
+    let account = accounts.by_name(merchant).await;
+    drop(accounts);
+    wiring::close(opened).await;
+    let account = account?;
+    Ok(AccountOf { id: account.merchant.id, signer: Signer::of(&account)? })
+}
+
+async fn signer_of(data: &DataFolder, merchant: &str) -> anyhow::Result<Signer> {
+    Ok(account_of(data, merchant).await?.signer)
+}
+
+fn tell(what: &str) {
+    use std::io::IsTerminal;
+    if std::io::stderr().is_terminal() {
+        eprintln!("{what}");
+    }
+}

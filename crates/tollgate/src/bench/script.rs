@@ -1,0 +1,261 @@
+//! What is asked of the gateway: the steps of each mix, their requests, and what they ought to come to.
+
+use super::signer::Signer;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tollgate_core::code::{STATUS_FOUND, message};
+use tollgate_core::order::OperationKind;
+use tollgate_store_sqlite::ceiling::reference;
+
+/// Which requests make up one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mix {
+    /// PURCHASE
+    Purchase,
+    /// AUTHORIZATION, CAPTURE of a part, CAPTURE of the rest, REFUND of a part, CHECK_STATUS
+    Cycle,
+    /// CHECK_STATUS of orders that were made before
+    Status,
+}
+
+impl Mix {
+    /// The requests of one order, in their order.
+    pub fn steps(self) -> &'static [Step] {
+        match self {
+            Mix::Purchase => &[Step::Purchase],
+            Mix::Cycle => &[Step::Authorization, Step::CapturePart, Step::CaptureRest, Step::Refund, Step::CheckStatus],
+            Mix::Status => &[Step::CheckStatus],
+        }
+    }
+
+    /// Its name in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mix::Purchase => "purchase",
+            Mix::Cycle => "cycle",
+            Mix::Status => "status",
+        }
+    }
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// PURCHASE of the whole amount.
+    Purchase,
+    /// AUTHORIZATION of the whole amount.
+    Authorization,
+    /// CAPTURE of a part.
+    CapturePart,
+    /// CAPTURE of what is left.
+    CaptureRest,
+    /// REFUND of a part.
+    Refund,
+    /// CHECK_STATUS.
+    CheckStatus,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Step; 6] =
+        [Step::Purchase, Step::Authorization, Step::CapturePart, Step::CaptureRest, Step::Refund, Step::CheckStatus];
+
+    /// The name in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Purchase => "purchase",
+            Step::Authorization => "authorization",
+            Step::CapturePart => "capture_part",
+            Step::CaptureRest => "capture_rest",
+            Step::Refund => "refund",
+            Step::CheckStatus => "check_status",
+        }
+    }
+
+    /// Its place in [`Step::ALL`].
+    pub fn place(self) -> usize {
+        Step::ALL.iter().position(|step| *step == self).unwrap_or_default()
+    }
+
+    /// The response code that says that all is well (FORT: status, then 000).
+    pub fn code_expected(self) -> String {
+        let kind = match self {
+            Step::Purchase => OperationKind::Purchase,
+            Step::Authorization => OperationKind::Authorize,
+            Step::CapturePart | Step::CaptureRest => OperationKind::Capture,
+            Step::Refund => OperationKind::Refund,
+            Step::CheckStatus => return STATUS_FOUND.to_string(),
+        };
+        kind.code(message::SUCCESS).to_string()
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Step::Purchase => "PURCHASE",
+            Step::Authorization => "AUTHORIZATION",
+            Step::CapturePart | Step::CaptureRest => "CAPTURE",
+            Step::Refund => "REFUND",
+            Step::CheckStatus => "CHECK_STATUS",
+        }
+    }
+}
+
+/// The published test card that the sandbox approves.
+pub const CARD: &str = "4005550000000001";
+
+/// What money is asked for one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cart {
+    /// The merchant reference.
+    pub reference: String,
+    /// The place of its currency among those of the run.
+    pub currency: usize,
+    /// The whole amount, minor units.
+    pub amount: u64,
+}
+
+impl Cart {
+    /// The amount of a step, minor units; `None` where the request has none.
+    pub fn amount_of(&self, step: Step) -> Option<u64> {
+        let part = self.amount / 3;
+        match step {
+            Step::Purchase | Step::Authorization => Some(self.amount),
+            Step::CapturePart => Some(part),
+            Step::CaptureRest => Some(self.amount - part),
+            Step::Refund => Some(self.amount / 4),
+            Step::CheckStatus => None,
+        }
+    }
+}
+
+/// Makes carts with references that occur once.
+#[derive(Debug)]
+pub struct Carts {
+    /// Where this run's numbers begin: drawn at random, so that two runs on one gateway do not meet.
+    first: u64,
+    next: AtomicU64,
+    currencies: usize,
+}
+
+/// The smallest amount, minor units: each part of it is above zero.
+const AMOUNT_MIN: u64 = 10;
+/// How many amounts there are. Small ones, so that the sandbox card's limit outlasts the run.
+const AMOUNTS: u64 = 90;
+
+impl Carts {
+    /// Carts in that many currencies, numbered from `first`.
+    pub fn new(first: u64, currencies: usize) -> Carts {
+        Carts { first, next: AtomicU64::new(0), currencies: currencies.max(1) }
+    }
+
+    /// The number of a cart that nobody had.
+    pub fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The cart of a number: always the same. Its reference is in no order, as those of merchants are.
+    pub fn cart(&self, number: u64) -> Cart {
+        let currencies = u64::try_from(self.currencies).unwrap_or(1);
+        Cart {
+            reference: reference(self.first.wrapping_add(number)),
+            currency: usize::try_from(number % currencies).unwrap_or(0),
+            amount: AMOUNT_MIN + number % AMOUNTS,
+        }
+    }
+}
+
+/// What all requests of a run have in common.
+#[derive(Debug)]
+pub struct Script {
+    /// Who signs.
+    pub signer: Signer,
+    /// The currencies, by their alphabetic codes.
+    pub currencies: Vec<String>,
+    /// YYMM.
+    expiry: String,
+}
+
+impl Script {
+    /// Requests in these currencies, with a card that is valid for some years after `year`.
+    pub fn new(signer: Signer, currencies: Vec<String>, year: i32) -> Script {
+        let expiry = format!("{:02}05", (year + 3).rem_euclid(100));
+        Script { signer, currencies, expiry }
+    }
+
+    /// The signed body of one step.
+    pub fn request(&self, step: Step, cart: &Cart) -> Vec<u8> {
+        let amount = cart.amount_of(step).map(|amount| amount.to_string()).unwrap_or_default();
+        let maintenance = format!("{}-R", cart.reference);
+        let key = if step == Step::CheckStatus { "query_command" } else { "command" };
+        let mut params = vec![
+            (key, step.command()),
+            ("access_code", self.signer.access_code.as_str()),
+            ("merchant_identifier", self.signer.merchant_identifier.as_str()),
+            ("merchant_reference", cart.reference.as_str()),
+            ("language", "en"),
+        ];
+        if !amount.is_empty() {
+            let currency = self.currencies.get(cart.currency).map_or("", String::as_str);
+            params.extend([("amount", amount.as_str()), ("currency", currency)]);
+        }
+        match step {
+            Step::Purchase | Step::Authorization => params.extend([
+                ("customer_email", "layla@example.com"),
+                ("customer_ip", "192.0.2.17"),
+                ("order_description", "Two books and a lamp"),
+                ("card_number", CARD),
+                ("expiry_date", self.expiry.as_str()),
+                ("card_security_code", "123"),
+                ("card_holder_name", "Layla Haddad"),
+                ("check_3ds", "NO"),
+            ]),
+            Step::Refund => params.push(("maintenance_reference", maintenance.as_str())),
+            Step::CapturePart | Step::CaptureRest | Step::CheckStatus => {}
+        }
+        self.signer.sign_request(&params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tollgate_fort::command::Request;
+    use tollgate_fort::message::Message;
+    use tollgate_fort::service::Service;
+
+    #[test]
+    fn every_request_is_one_that_the_gateway_takes() {
+        let script = Script::new(Signer::sample(), vec!["AED".into(), "KWD".into()], 2026);
+        let carts = Carts::new(7, 2);
+        for step in Step::ALL {
+            let message = Message::from_json(&script.request(step, &carts.cart(11))).unwrap();
+            assert!(script.signer.request_is_right(&message), "{step:?}");
+            assert!(Request::parse(Service::of(&message).unwrap(), &message).is_ok(), "{step:?}");
+        }
+    }
+
+    #[test]
+    fn the_captures_of_a_cart_are_its_whole_amount_and_every_part_is_above_zero() {
+        let carts = Carts::new(0, 3);
+        for number in 0..2 * AMOUNTS {
+            let cart = carts.cart(number);
+            let amount = |step| cart.amount_of(step).unwrap();
+            assert_eq!(amount(Step::CapturePart) + amount(Step::CaptureRest), amount(Step::Authorization));
+            assert!(amount(Step::Refund) > 0 && amount(Step::CapturePart) > 0);
+            assert!(amount(Step::Refund) <= amount(Step::CapturePart) + amount(Step::CaptureRest));
+        }
+    }
+
+    #[test]
+    fn references_occur_once_and_codes_are_forts() {
+        let carts = Carts::new(u64::MAX - 5, 1);
+        let references: std::collections::HashSet<_> = (0..1_000).map(|number| carts.cart(number).reference).collect();
+        assert_eq!(references.len(), 1_000);
+        assert_eq!(Step::Purchase.code_expected(), "14000");
+        assert_eq!(Step::Authorization.code_expected(), "02000");
+        assert_eq!(Step::CaptureRest.code_expected(), "04000");
+        assert_eq!(Step::Refund.code_expected(), "06000");
+        assert_eq!(Step::CheckStatus.code_expected(), "12000");
+    }
+}

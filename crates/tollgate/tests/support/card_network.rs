@@ -1,0 +1,94 @@
+//! The sandbox card network as a process of its own, which can be frozen, killed and started again.
+
+use super::{binary, collect, get, signal, text, wait_for};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A running `tollgate issuer`. It is killed when dropped.
+pub struct CardNetwork {
+    /// `127.0.0.1:port` of ISO 8583.
+    pub iso: String,
+    /// `127.0.0.1:port` of its admin pages.
+    pub admin: String,
+    data: PathBuf,
+    options: Vec<String>,
+    child: Child,
+    output: Arc<Mutex<String>>,
+}
+
+impl CardNetwork {
+    /// Starts one on free ports.
+    pub fn start(data: &Path, options: &[&str]) -> CardNetwork {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        CardNetwork::start_on(data, options, "127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    fn start_on(data: &Path, options: Vec<String>, iso: &str, admin: &str) -> CardNetwork {
+        let mut child = Command::new(binary())
+            .args(["issuer", "--listen", iso, "--admin-listen", admin, "--data"])
+            .arg(data)
+            .args(&options)
+            .env("RUST_LOG", "trace")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the card network starts");
+        let output = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take().unwrap(), &output);
+        collect(child.stderr.take().unwrap(), &output);
+        let addresses = wait_for("the card network listens", || {
+            let printed = output.lock().unwrap().clone();
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the card network ended with {status}:\n{printed}");
+            }
+            let line = printed.lines().find(|line| line.starts_with("sandbox card network: "))?;
+            let (iso, admin) =
+                line.strip_prefix("sandbox card network: ISO 8583 on ")?.split_once(", admin on http://")?;
+            Some([iso.to_owned(), admin.to_owned()])
+        });
+        let [iso, admin] = addresses;
+        CardNetwork { iso, admin, data: data.to_owned(), options, child, output }
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again on the same ports, after [`CardNetwork::kill`].
+    pub fn start_again(&mut self) {
+        *self = CardNetwork::start_on(&self.data, self.options.clone(), &self.iso, &self.admin);
+    }
+
+    /// It takes messages and answers nothing until [`CardNetwork::thaw`].
+    pub fn freeze(&self) {
+        signal(self.child.id(), "STOP");
+    }
+
+    /// It goes on.
+    pub fn thaw(&self) {
+        signal(self.child.id(), "CONT");
+    }
+
+    /// GET on its admin address.
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = get(&self.admin, path);
+        assert_eq!(status, 200, "{}", text(&body));
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// Everything it printed and logged so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+}
+
+impl Drop for CardNetwork {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
