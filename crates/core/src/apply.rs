@@ -100,7 +100,12 @@ pub fn apply(order: &Order, operation: &Operation, outcome: &Outcome) -> Result<
         (OperationState::Unknown, _) => Recovery::End,
         _ => Recovery::None,
     };
-    let last = LastOperation { kind: operation.kind, code, network_code: outcome.network_code.clone() };
+    // An operation on an order that never left the gateway was only refused: it has not become the order's last.
+    let last = if state == OperationState::NotSent && !begins {
+        order.last.clone()
+    } else {
+        LastOperation { kind: operation.kind, code, network_code: outcome.network_code.clone() }
+    };
     let version = order.version.saturating_add(1);
     let order = Order { phase, totals, open_operation, authorization_code, last, version, ..order.clone() };
     Ok(Applied { order, state, code, recovery })

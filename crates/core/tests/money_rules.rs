@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
 use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
-use tollgate_core::code::UNCERTAIN;
+use tollgate_core::code::{UNCERTAIN, refused};
 use tollgate_core::command::*;
 use tollgate_core::decide;
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
@@ -117,6 +117,23 @@ fn live(
         }
     }
     Ok(())
+}
+
+#[test]
+fn what_never_left_the_gateway_is_the_last_operation_only_of_an_order_that_it_began() {
+    let (order, operation) = fresh(PayKind::Purchase);
+    let never_left = Outcome::silent(OperationEvent::NotSent);
+    let failed = apply::apply(&order, &operation, &never_left).unwrap().order;
+    assert_eq!((failed.phase, failed.last.code), (Phase::Failed, refused::TECHNICAL_PROBLEM));
+
+    let paid = apply::apply(&order, &operation, &Outcome::silent(OperationEvent::Approved)).unwrap().order;
+    let refund = Operation { id: OperationId(2), kind: OperationKind::Refund, wire: wire(2), ..operation };
+    let asked = Order { open_operation: Some(refund.id), version: paid.version + 1, ..paid.clone() };
+    let applied = apply::apply(&asked, &refund, &never_left).unwrap();
+    assert_eq!(applied.code, refused::TECHNICAL_PROBLEM, "the refund was refused");
+    assert_eq!(applied.order.last, paid.last, "the order is paid as before");
+    assert_eq!((applied.order.phase, applied.order.totals), (paid.phase, paid.totals));
+    assert_eq!(applied.order.open_operation, None);
 }
 
 proptest! {

@@ -29,6 +29,8 @@ fn the_search_finds_a_number_in_every_form_and_a_security_code_where_it_is_a_val
         &bytes_printed,
         "\"card_security_code\":\"907\"",
         "cvv=907 ",
+        "card_security_code          907\n",
+        "F048.92 card verification value ....: 9173\n",
         "cvv: Some(\"9173\")",
         "48=4203210920390749",
     ] {

@@ -106,7 +106,11 @@ fn of_a_capture_and_a_void_at_the_same_time_only_one_counts() {
     }
     let answers = all_at_once(references.len() * 2, |number| {
         let reference = references[number / 2].as_str();
-        let request = if number % 2 == 0 { operation("CAPTURE", reference, "1000") } else { operation("VOID_AUTHORIZATION", reference, "") };
+        let request = if number % 2 == 0 {
+            operation("CAPTURE", reference, "1000")
+        } else {
+            operation("VOID_AUTHORIZATION", reference, "")
+        };
         until_its_turn(&gateway, &demo, &request)
     });
     for (pair, reference) in answers.chunks(2).zip(&references) {
@@ -186,6 +190,15 @@ fn a_stop_answers_every_payment_under_way_and_ends_with_zero() {
     assert!(!gateway.output().contains("without an outcome"), "every outcome is on the disk");
     for reference in &references {
         assert_eq!(field(&gateway.call(&demo, &status(reference)), "transaction_code"), "14000");
+    }
+}
+
+#[test]
+fn a_stop_at_the_moment_of_the_start_ends_with_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    for life in 0..8 {
+        let mut gateway = Gateway::start_in(&folder.path().join("data"), &[]);
+        assert!(gateway.stop(), "life {life}");
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use support::books;
 use support::card_network::CardNetwork;
-use support::{Gateway, Merchant, all_at_once, field, operation, payment, status, wait_for};
+use support::{Gateway, Merchant, all_at_once, field, operation, payment, wait_for};
 
 const GOOD: &str = "4005550000000001";
 const LATE: &str = "4005559000004004";
@@ -116,6 +116,15 @@ impl Seen {
     }
 }
 
+/// Set when it goes, also when a check has failed, so that the clients stop.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Clients pay, capture, void and refund, and count their answers, while `disturb` does its work and
 /// until it is done.
 fn live(gateway: &Gateway, life: usize, answers: &AtomicUsize, disturb: impl FnOnce() + Send) -> Seen {
@@ -142,8 +151,8 @@ fn live(gateway: &Gateway, life: usize, answers: &AtomicUsize, disturb: impl FnO
     };
     let all = std::thread::scope(|scope| {
         let disturber = scope.spawn(|| {
+            let _done = SetAtEnd(&done);
             disturb();
-            done.store(true, Ordering::SeqCst);
         });
         let all = all_at_once(CLIENTS, client);
         disturber.join().unwrap();
@@ -155,7 +164,7 @@ fn live(gateway: &Gateway, life: usize, answers: &AtomicUsize, disturb: impl FnO
 }
 
 /// A mixture of lives of an order.
-fn requests<'a>(kind: usize, reference: &'a str) -> Vec<Vec<(&'a str, &'a str)>> {
+fn requests(kind: usize, reference: &str) -> Vec<Vec<(&str, &str)>> {
     match kind % 7 {
         0 => vec![
             payment("PURCHASE", reference, "1000", GOOD),

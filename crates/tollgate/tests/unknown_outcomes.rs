@@ -30,11 +30,11 @@ fn a_late_approval_settles_the_payment_and_nothing_is_reversed() {
         assert_eq!(field(&told, "authorized_amount"), "1000");
         assert_eq!(field(&told, "authorization_code").len(), 6, "the late answer brings the code: {told:?}");
         let story = story(&gateway, reference);
-        let operation = &story["operations"][0];
+        let paid = &story["operations"][0];
         let events: Vec<_> =
-            operation["outcomes"].as_array().unwrap().iter().map(|o| o["event"].as_str().unwrap()).collect();
+            paid["outcomes"].as_array().unwrap().iter().map(|o| o["event"].as_str().unwrap()).collect();
         assert_eq!(events, ["no_answer", "approved"]);
-        assert_eq!(operation["recovery_messages"], serde_json::json!([]), "nothing was reversed");
+        assert_eq!(paid["recovery_messages"], serde_json::json!([]), "nothing was reversed");
         // What was settled late can be worked with like any other.
         let next = if command == "PURCHASE" { "REFUND" } else { "CAPTURE" };
         let answer = gateway.call(&demo, &operation(next, reference, "400"));
@@ -86,6 +86,10 @@ fn each_spoilt_answer_to_a_payment_ends_with_equal_books() {
         let reference = format!("spoilt-{amount}");
         let answer = when_link_is_up(&gateway, &demo, &payment("PURCHASE", &reference, amount, BY_AMOUNT));
         assert_eq!(field(&answer, "response_code"), first, "{amount}: {answer:?}");
+        if amount == "90103" {
+            // Its answer is on the way; the link drops further on would lose it.
+            settled(&gateway, &demo, &reference);
+        }
         references.push((reference, amount, last));
     }
     for (reference, amount, last) in &references {
@@ -141,6 +145,9 @@ fn an_unknown_refund_is_reversed_or_settled_by_its_late_answer() {
         assert_eq!(field(&answer, "response_code"), "14000", "{answer:?}");
         let answer = when_link_is_up(&gateway, &demo, &operation("REFUND", reference, amount));
         assert_eq!(field(&answer, "response_code"), "15777", "{amount}: {answer:?}");
+        if *amount == "90103" {
+            settled(&gateway, &demo, reference);
+        }
     }
     for ((amount, last), reference) in cases.iter().zip(&references) {
         let told = settled(&gateway, &demo, reference);

@@ -57,13 +57,14 @@ impl Issuer {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
+            let mut end = super::serve::EndSignals::listen()?;
             let host = Host::start(settings).await?;
             println!(
                 "sandbox card network: ISO 8583 on {}, admin on http://{}",
                 host.iso_address(),
                 host.admin_address()
             );
-            super::serve::wait_for_end().await?;
+            end.wait().await;
             host.shutdown().await;
             Ok(ExitCode::SUCCESS)
         })

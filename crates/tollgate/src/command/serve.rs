@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
 use tollgate_app::{Account, Accounts, Gateway, GatewayParts, Jobs};
 use tollgate_core::merchant::TrustedChannel;
@@ -80,6 +81,7 @@ impl Serve {
 
     async fn serve(&self, folder: &DataFolder, mut config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
         let _only_one = RunLock::take(folder)?;
+        let mut end = EndSignals::listen()?;
         let issuer = if self.dev && !self.no_issuer { Some(start_issuer(folder, &config).await?) } else { None };
         if let Some(issuer) = &issuer {
             config.acquirer.address = issuer.iso_address().to_string();
@@ -103,7 +105,7 @@ impl Serve {
             println!("{}", welcome(&self.data, &running));
         }
         tracing::info!(url = %running.url, admin = %started.admin.address(), "tollgate serves");
-        wait_for_end().await?;
+        end.wait().await;
         Running::remove(folder);
         started.stop(&config).await;
         wiring::close(opened).await;
@@ -255,15 +257,31 @@ async fn wait_for_link(link: &IsoLink) {
     }
 }
 
+/// Waits for SIGTERM or Ctrl-C from now on.
 pub(super) async fn wait_for_end() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    EndSignals::listen()?.wait().await;
     Ok(())
+}
+
+/// SIGTERM and Ctrl-C. They count from when this is made, so it is made before anybody is told that
+/// the process runs.
+pub(super) struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    pub(super) fn listen() -> anyhow::Result<EndSignals> {
+        Ok(EndSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    pub(super) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Only one gateway may run on a data folder: two would both take each other's payments for lost.

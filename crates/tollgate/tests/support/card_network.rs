@@ -66,6 +66,16 @@ impl CardNetwork {
     /// It takes messages and answers nothing until [`CardNetwork::thaw`].
     pub fn freeze(&self) {
         signal(self.child.id(), "STOP");
+        // The signal stops one thread after the other.
+        wait_for("every thread of the card network stands still", || self.is_frozen().then_some(()));
+    }
+
+    /// Whether each of its threads is in state `T`, the field after the name in parentheses (proc(5)).
+    fn is_frozen(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the card network runs");
+        threads
+            .map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default())
+            .all(|stat| stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('T')))
     }
 
     /// It goes on.
