@@ -7,9 +7,11 @@
 use crate::gateway::{Gateway, Inner};
 use crate::maintain::original_of;
 use crate::settle::{self, Overtaking, Written};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{self, JoinSet};
 use tollgate_acquirer::{
     Exchange, ExchangeResult, LateReply, LinkState, NetworkCard, NetworkKind, NetworkReply, NetworkRequest,
     OriginalReference, WireTrace,
@@ -31,20 +33,13 @@ const LOST_AFTER_MS: u64 = 180_000;
 const LATE_TRIES_MAX: u32 = 100;
 /// How long it waits each time.
 const LATE_WAIT_MS: u64 = 20;
+/// How many late answers are taken side by side; more wait in their queue.
+const LATE_AT_ONCE_MAX: usize = 64;
 
 /// The running jobs of a gateway.
 pub struct Jobs {
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-/// What one look at the recovery queue did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecoveryTick {
-    /// Operations settled.
-    pub settled: usize,
-    /// Messages that settled nothing yet.
-    pub unsettled: usize,
 }
 
 impl Jobs {
@@ -117,34 +112,6 @@ impl Gateway {
         Ok(marked)
     }
 
-    /// Looks at the recovery queue once and sends what is due.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn recover_due(&self) -> Result<RecoveryTick, StoreError> {
-        let inner = &self.inner;
-        let rows = inner.store.recoveries_due(inner.clock.now(), ROWS_PER_ROUND_MAX).await?;
-        let places = Arc::new(Semaphore::new(inner.settings.recovery_in_flight_max.max(1)));
-        let mut attempts = tokio::task::JoinSet::new();
-        for row in rows {
-            let (gateway, places) = (self.clone(), Arc::clone(&places));
-            attempts.spawn(async move {
-                let _place = places.acquire().await;
-                attempt(&gateway.inner, &row).await
-            });
-        }
-        let mut tick = RecoveryTick::default();
-        while let Some(result) = attempts.join_next().await {
-            match result {
-                Ok(Ok(true)) => tick.settled += 1,
-                Ok(Ok(false)) => tick.unsettled += 1,
-                Ok(Err(error)) => tracing::error!(%error, "a recovery message failed in the store"),
-                Err(error) => tracing::error!(%error, "a recovery task ended early"),
-            }
-        }
-        Ok(tick)
-    }
-
     /// Takes an answer that came when nobody waited for it.
     ///
     /// # Errors
@@ -155,6 +122,7 @@ impl Gateway {
 }
 
 async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
+    let mut rolling = Rolling::default();
     while !*stopped.borrow() {
         // While the link is down no message could leave: the rows keep their place and their count.
         if gateway.link() == LinkState::Up {
@@ -163,7 +131,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
             if let Err(error) = gateway.mark_interrupted(before).await {
                 tracing::error!(%error, "the janitor cannot read the store");
             }
-            if let Err(error) = gateway.recover_due().await {
+            if let Err(error) = rolling.start_due(&gateway).await {
                 tracing::error!(%error, "the recovery queue cannot be read");
             }
         }
@@ -171,7 +139,54 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
             () = gateway.inner.recovery_wanted.notified() => {}
+            Some(ended) = rolling.attempts.join_next_with_id() => rolling.end(ended),
             _ = stopped.changed() => {}
+        }
+    }
+    while let Some(ended) = rolling.attempts.join_next_with_id().await {
+        rolling.end(ended);
+    }
+}
+
+/// The recovery messages under way. Each row takes a place for as long as its own message lasts, so that
+/// a silent network holds back nothing but what waits for it.
+#[derive(Default)]
+struct Rolling {
+    attempts: JoinSet<Result<bool, StoreError>>,
+    under_way: HashMap<task::Id, OperationId>,
+}
+
+impl Rolling {
+    /// Begins what is due and not under way, as far as there are places.
+    async fn start_due(&mut self, gateway: &Gateway) -> Result<(), StoreError> {
+        let inner = &gateway.inner;
+        let free = inner.settings.recovery_in_flight_max.max(1).saturating_sub(self.under_way.len());
+        if free == 0 {
+            return Ok(());
+        }
+        // A row under way may be due again, and must not hide one that is not.
+        let rows = inner.store.recoveries_due(inner.clock.now(), free + self.under_way.len()).await?;
+        let fresh = rows.into_iter().filter(|row| !self.under_way.values().any(|id| *id == row.operation));
+        for row in fresh.take(free).collect::<Vec<_>>() {
+            let (gateway, operation) = (gateway.clone(), row.operation);
+            let handle = self.attempts.spawn(async move { attempt(&gateway.inner, &row).await });
+            self.under_way.insert(handle.id(), operation);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, ended: Result<(task::Id, Result<bool, StoreError>), task::JoinError>) {
+        match ended {
+            Ok((id, result)) => {
+                self.under_way.remove(&id);
+                if let Err(error) = result {
+                    tracing::error!(%error, "a recovery message failed in the store");
+                }
+            }
+            Err(error) => {
+                self.under_way.remove(&error.id());
+                tracing::error!(%error, "a recovery task ended early");
+            }
         }
     }
 }
@@ -188,19 +203,27 @@ async fn report_backlog(gateway: &Gateway) {
 }
 
 async fn late_job(gateway: Gateway, mut late: mpsc::Receiver<LateReply>, mut stopped: watch::Receiver<bool>) {
+    let mut taking = JoinSet::new();
     loop {
         tokio::select! {
-            reply = late.recv() => match reply {
+            Some(_) = taking.join_next() => {}
+            reply = late.recv(), if taking.len() < LATE_AT_ONCE_MAX => match reply {
                 Some(reply) => {
-                    let wire = reply.wire;
-                    if let Err(error) = gateway.take_late(reply).await {
-                        tracing::error!(rrn = %wire.rrn, %error, "a late answer could not be written; the recovery queue settles it");
-                    }
+                    let gateway = gateway.clone();
+                    taking.spawn(async move { take_or_leave(&gateway, reply).await });
                 }
-                None => return,
+                None => break,
             },
-            _ = stopped.changed() => return,
+            _ = stopped.changed() => break,
         }
+    }
+    while taking.join_next().await.is_some() {}
+}
+
+async fn take_or_leave(gateway: &Gateway, reply: LateReply) {
+    let wire = reply.wire;
+    if let Err(error) = gateway.take_late(reply).await {
+        tracing::error!(rrn = %wire.rrn, %error, "a late answer could not be written; the recovery queue settles it");
     }
 }
 

@@ -16,4 +16,4 @@ mod settle;
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 pub use directory::{Account, Directory};
 pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
-pub use jobs::{Jobs, RecoveryTick};
+pub use jobs::Jobs;
