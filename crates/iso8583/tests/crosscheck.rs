@@ -1,7 +1,7 @@
 //! The codec against pyiso8583, an independent one: `crosscheck/crosscheck.py` does the work.
 //!
-//! `TOLLGATE_PYTHON` names the interpreter (`python3` if unset). Without pyiso8583 the test fails, so that nobody believes it
-//! has run; `TOLLGATE_SKIP_FOREIGN=1` leaves it out knowingly.
+//! `CROSSCHECK_PYTHON` names the interpreter (`python3` if unset). Without pyiso8583 the test fails, so that nobody believes it
+//! has run; `CROSSCHECK_SKIP=1` leaves it out knowingly.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -14,17 +14,17 @@ const MESSAGES_PER_SPEC: &str = "400";
 
 #[test]
 fn pyiso8583_packs_and_reads_the_same() {
-    if env::var_os("TOLLGATE_SKIP_FOREIGN").is_some_and(|value| value == "1") {
-        eprintln!("left out: TOLLGATE_SKIP_FOREIGN=1");
+    if env::var_os("CROSSCHECK_SKIP").is_some_and(|value| value == "1") {
+        eprintln!("left out: CROSSCHECK_SKIP=1");
         return;
     }
-    let python = env::var_os("TOLLGATE_PYTHON").unwrap_or_else(|| "python3".into());
+    let python = env::var_os("CROSSCHECK_PYTHON").unwrap_or_else(|| "python3".into());
     let probe = Command::new(&python).args(["-c", "import tomllib, iso8583"]).output();
     assert!(
         probe.as_ref().is_ok_and(|output| output.status.success()),
         "{} has no pyiso8583 (or is older than 3.11). Make one that has:\n  python3 -m venv .venv && .venv/bin/pip install \
-         pyiso8583==4.0.1\nthen set TOLLGATE_PYTHON=.venv/bin/python (an absolute path), or leave this test out with \
-         TOLLGATE_SKIP_FOREIGN=1",
+         pyiso8583==4.0.1\nthen set CROSSCHECK_PYTHON=.venv/bin/python (an absolute path), or leave this test out with \
+         CROSSCHECK_SKIP=1",
         python.display()
     );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
