@@ -156,6 +156,7 @@ impl Accounts {
         };
         let record = self.record(&merchant, 0).await?;
         saved(&merchant, self.store.add_merchant(record).await?)?;
+        self.directory.look_again();
         self.by_name(&merchant.name).await
     }
 
@@ -229,6 +230,7 @@ impl Accounts {
     async fn save(&self, merchant: &Merchant, version: u32) -> Result<Arc<Account>, AccountError> {
         let record = self.record(merchant, version).await?;
         saved(merchant, self.store.save_merchant(record).await?)?;
+        self.directory.look_again();
         self.by_name(&merchant.name).await
     }
 

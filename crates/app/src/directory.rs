@@ -1,17 +1,23 @@
 //! Which account an access code belongs to.
 //!
 //! Accounts are kept in memory, opened and ready to use, and are valid as long as the store's
-//! generation is the one they were read at: a change by any process counts from the next request on.
+//! generation is the one they were read at: a change by any process counts a millisecond later.
 
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::{AcquirerTerms, Credential, Merchant, ShaType};
 use tollgate_core::secret::Secret;
 use tollgate_store::{MerchantRecord, Store, StoreError};
 use tollgate_vault::Vault;
 use zeroize::Zeroizing;
+
+/// How long a generation that was read counts as fresh, in microseconds: shorter than the command that
+/// changes an account takes to end.
+const GENERATION_FRESH_US: u64 = 1_000;
 
 /// A merchant account, ready to use.
 #[derive(Debug)]
@@ -30,6 +36,10 @@ pub struct Directory {
     vault: Arc<Vault>,
     snapshot: ArcSwap<Snapshot>,
     reload: tokio::sync::Mutex<()>,
+    /// When the directory was made; the moments below are microseconds since then.
+    made_at: Instant,
+    /// Until when the generation needs no look; 0 before the first.
+    fresh_until_us: AtomicU64,
 }
 
 #[derive(Default)]
@@ -44,7 +54,14 @@ impl Directory {
     /// A directory that reads on first use.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>) -> Directory {
-        Directory { store, vault, snapshot: ArcSwap::default(), reload: tokio::sync::Mutex::new(()) }
+        Directory {
+            store,
+            vault,
+            snapshot: ArcSwap::default(),
+            reload: tokio::sync::Mutex::new(()),
+            made_at: Instant::now(),
+            fresh_until_us: AtomicU64::new(0),
+        }
     }
 
     /// The account of an access code.
@@ -76,9 +93,20 @@ impl Directory {
         Ok(accounts)
     }
 
+    /// Makes the next call look at the generation, whatever was seen before: after a change of one's own.
+    pub(crate) fn look_again(&self) {
+        self.fresh_until_us.store(0, Ordering::Relaxed);
+    }
+
     async fn fresh(&self) -> Result<(), StoreError> {
+        // Taken before the look, so that a change after it is never taken for seen.
+        let now_us = u64::try_from(self.made_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if now_us < self.fresh_until_us.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let generation = self.store.merchants_generation().await?;
         if self.snapshot.load().generation == Some(generation) {
+            self.fresh_until_us.store(now_us.saturating_add(GENERATION_FRESH_US), Ordering::Relaxed);
             return Ok(());
         }
         let _one_at_a_time = self.reload.lock().await;

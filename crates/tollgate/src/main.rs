@@ -15,6 +15,10 @@ mod wiring;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// A payment allocates some hundred small texts; this allocator is quicker at that than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let command = command::Cli::parse();
     match command.run() {
