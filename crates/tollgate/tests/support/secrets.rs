@@ -159,15 +159,18 @@ fn place(bytes: &[u8]) -> usize {
 }
 
 /// Whether a security code stands here as a value: in quotes, after an equals sign or a colon, in a
-/// column of values, or as subelement 92 of ISO 8583 field 48; and not as a part of a longer number.
+/// column of values, or as subelement 92 of ISO 8583 field 48; and not as a part of a longer number or
+/// of a digest that happens to begin with it.
 fn is_security_code(bytes: &[u8], at: usize, code: &[u8]) -> bool {
-    if !bytes[at..].starts_with(code) || bytes.get(at + code.len()).is_some_and(u8::is_ascii_digit) {
+    let after = bytes.get(at + code.len());
+    if !bytes[at..].starts_with(code) || after.is_some_and(u8::is_ascii_digit) {
         return false;
     }
     let before = &bytes[..at];
     let subelement = format!("92{:02}", code.len());
+    let is_whole = !after.is_some_and(u8::is_ascii_alphanumeric);
     before.ends_with(subelement.as_bytes())
-        || ["\"", "=", ":", "'", ": ", "  "].iter().any(|end| before.ends_with(end.as_bytes()))
+        || is_whole && ["\"", "=", ":", "'", ": ", "  "].iter().any(|end| before.ends_with(end.as_bytes()))
 }
 
 fn around(bytes: &[u8], at: usize) -> String {
