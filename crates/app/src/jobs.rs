@@ -139,13 +139,28 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
             () = gateway.inner.recovery_wanted.notified() => {}
-            Some(ended) = rolling.attempts.join_next_with_id() => rolling.end(ended),
+            Some(ended) = rolling.attempts.join_next_with_id() => {
+                if rolling.end(ended) == Ended::InError {
+                    // The row may still be due: without a pause a store that cannot write would be asked
+                    // as fast as it can refuse.
+                    tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
+                }
+            }
             _ = stopped.changed() => {}
         }
     }
     while let Some(ended) = rolling.attempts.join_next_with_id().await {
-        rolling.end(ended);
+        let _ = rolling.end(ended);
     }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// Its row is settled or put off.
+    InOrder,
+    /// The store failed, or a defect of ours broke it off.
+    InError,
 }
 
 /// The recovery messages under way. Each row takes a place for as long as its own message lasts, so that
@@ -175,19 +190,19 @@ impl Rolling {
         Ok(())
     }
 
-    fn end(&mut self, ended: Result<(task::Id, Result<bool, StoreError>), task::JoinError>) {
+    fn end(&mut self, ended: Result<(task::Id, Result<bool, StoreError>), task::JoinError>) -> Ended {
         match ended {
             Ok((id, result)) => {
                 self.under_way.remove(&id);
-                if let Err(error) = result {
-                    tracing::error!(%error, "a recovery message failed in the store");
-                }
+                let Err(error) = result else { return Ended::InOrder };
+                tracing::error!(%error, "a recovery message failed in the store");
             }
             Err(error) => {
                 self.under_way.remove(&error.id());
                 tracing::error!(%error, "a recovery task ended early");
             }
         }
+        Ended::InError
     }
 }
 
@@ -408,4 +423,23 @@ fn recovery_original(order: &Order, operation: &Operation) -> OriginalReference 
 fn retry_after_ms(inner: &Inner, attempts: u32) -> u64 {
     let factor = 1u64.checked_shl(attempts.min(32)).unwrap_or(u64::MAX);
     inner.settings.recovery_retry_ms_min.saturating_mul(factor).min(inner.settings.recovery_retry_ms_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_attempt_gives_its_place_back_and_asks_for_a_pause() {
+        let mut rolling = Rolling::default();
+        for (result, expected) in
+            [(Ok(true), Ended::InOrder), (Ok(false), Ended::InOrder), (Err(StoreError::Busy), Ended::InError)]
+        {
+            let handle = rolling.attempts.spawn(async move { result });
+            rolling.under_way.insert(handle.id(), OperationId(1));
+            let ended = rolling.attempts.join_next_with_id().await;
+            assert_eq!(ended.map(|ended| rolling.end(ended)), Some(expected));
+            assert!(rolling.under_way.is_empty());
+        }
+    }
 }
