@@ -353,3 +353,60 @@ fn random_phrase() -> Result<Secret, AccountError> {
         .map_err(|_| AccountError::Invalid("the system gives no random numbers".into()))?;
     Ok(Secret::new(hex::encode(bytes)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tollgate_core::merchant::{AcquirerTerms, FeedbackTerms};
+    use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
+    use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_795_176_000_000_000)
+        }
+    }
+
+    fn terms() -> Terms {
+        let acquirer = AcquirerTerms {
+            card_acceptor_id: "M".into(),
+            terminal_id: "T".into(),
+            category_code: "5999".into(),
+            shop_name: "S".into(),
+            city: "DUBAI".into(),
+            country: "AE".into(),
+        };
+        let feedback = FeedbackTerms::default();
+        Terms { currencies: vec![], payment_options: vec![], trusted_channel: None, acquirer, feedback }
+    }
+
+    #[tokio::test]
+    async fn a_change_of_ones_own_is_seen_at_once_however_long_a_look_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("t.db"), SqliteOptions::default()).unwrap();
+        let provider = FileKeyProvider::create_or_open(&folder.path().join("keys"), StoredDataKeys::NoneYet).unwrap();
+        let vault = Vault::open(Box::new(provider), Arc::new(MemoryDataKeys::new())).await.unwrap();
+        let mut accounts = Accounts::new(Arc::new(store), Arc::new(vault), Arc::new(Noon));
+        accounts.directory.fresh_us = u64::MAX;
+        let new = |name: &str| NewMerchant {
+            name: name.into(),
+            merchant_identifier: None,
+            access_code: None,
+            request_phrase: None,
+            response_phrase: None,
+            sha_type: ShaType::Sha256,
+            terms: terms(),
+        };
+        accounts.add(new("first")).await.unwrap();
+        accounts.add(new("second")).await.unwrap();
+        let off = accounts.change("second", TermsChange::Active(Activity::Inactive)).await.unwrap();
+        assert!(!off.merchant.active);
+        let rotated =
+            accounts.rotate("second", None, PhraseRotation::BeginRequest(Secret::new("new phrase"))).await.unwrap();
+        assert_eq!(rotated.merchant.credentials.first().unwrap().request_phrases.len(), 2);
+        assert_eq!(accounts.all().await.unwrap().len(), 2);
+    }
+}

@@ -40,6 +40,8 @@ pub struct Directory {
     made_at: Instant,
     /// Until when the generation needs no look; 0 before the first.
     fresh_until_us: AtomicU64,
+    /// For how long a look counts, in microseconds.
+    pub(crate) fresh_us: u64,
 }
 
 #[derive(Default)]
@@ -61,6 +63,7 @@ impl Directory {
             reload: tokio::sync::Mutex::new(()),
             made_at: Instant::now(),
             fresh_until_us: AtomicU64::new(0),
+            fresh_us: GENERATION_FRESH_US,
         }
     }
 
@@ -106,7 +109,7 @@ impl Directory {
         }
         let generation = self.store.merchants_generation().await?;
         if self.snapshot.load().generation == Some(generation) {
-            self.fresh_until_us.store(now_us.saturating_add(GENERATION_FRESH_US), Ordering::Relaxed);
+            self.fresh_until_us.store(now_us.saturating_add(self.fresh_us), Ordering::Relaxed);
             return Ok(());
         }
         let _one_at_a_time = self.reload.lock().await;
