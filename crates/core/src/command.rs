@@ -87,8 +87,6 @@ pub struct StatusCommand {
     pub target: OrderTarget,
     /// `return_third_party_response_codes=YES`.
     pub third_party_codes: ThirdPartyCodes,
-    /// All non-empty parameters, masked.
-    pub params: SafeParams,
 }
 
 /// Whether the network's own codes are wanted in an answer.
@@ -149,38 +147,67 @@ impl fmt::Display for Eci {
 
 /// Request parameters that may be kept and shown: only non-empty ones, in the order of the message,
 /// numbers as text, card numbers masked, security codes and signatures left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SafeParams(pub Vec<SafeParam>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SafeParams {
+    /// Names and values, one behind the other: one piece of memory for all of them.
+    text: String,
+    /// Where each name and each value ends in `text`.
+    ends: Vec<usize>,
+}
 
 /// One parameter of [`SafeParams`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SafeParam {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SafeParam<'a> {
     /// Its name.
-    pub name: Box<str>,
+    pub name: &'a str,
     /// Its value as text, never empty.
-    pub value: Box<str>,
+    pub value: &'a str,
 }
 
 impl SafeParams {
+    /// None yet, with room for `params` of them that have `bytes` bytes in all.
+    #[must_use]
+    pub fn with_capacity(params: usize, bytes: usize) -> SafeParams {
+        SafeParams { text: String::with_capacity(bytes), ends: Vec::with_capacity(params * 2) }
+    }
+
     /// The value of the parameter `name`, if it was sent non-empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|param| *param.name == *name).map(|param| &*param.value)
+        self.iter().find(|param| param.name == name).map(|param| param.value)
+    }
+
+    /// All of them in the order of the message.
+    pub fn iter(&self) -> impl Iterator<Item = SafeParam<'_>> {
+        let mut start = 0;
+        let mut next = move |end: usize| self.text.get(std::mem::replace(&mut start, end)..end).unwrap_or_default();
+        self.ends.chunks_exact(2).filter_map(move |ends| match *ends {
+            [name, value] => Some(SafeParam { name: next(name), value: next(value) }),
+            _ => None,
+        })
     }
 
     /// Adds a parameter at the end; an empty value is left out.
-    pub fn push(&mut self, name: &str, value: impl Into<Box<str>>) {
-        let value = value.into();
+    pub fn push(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            self.0.push(SafeParam { name: name.into(), value });
+            for part in [name, value] {
+                self.text.push_str(part);
+                self.ends.push(self.text.len());
+            }
         }
+    }
+}
+
+impl fmt::Debug for SafeParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|param| (param.name, param.value))).finish()
     }
 }
 
 impl serde::Serialize for SafeParams {
     /// A map in message order.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|param| (&param.name, &param.value)))
+        serializer.collect_map(self.iter().map(|param| (param.name, param.value)))
     }
 }
 
@@ -195,7 +222,7 @@ impl<'de> serde::Deserialize<'de> for SafeParams {
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<SafeParams, A::Error> {
                 let mut params = SafeParams::default();
                 while let Some((name, value)) = map.next_entry::<String, String>()? {
-                    params.0.push(SafeParam { name: name.into(), value: value.into() });
+                    params.push(&name, &value);
                 }
                 Ok(params)
             }

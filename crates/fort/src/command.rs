@@ -89,7 +89,6 @@ fn status(message: &Message) -> Result<Request, Refusal> {
             Some("YES") => ThirdPartyCodes::Wanted,
             _ => ThirdPartyCodes::Unwanted,
         },
-        params: safe_params(message),
     })))
 }
 

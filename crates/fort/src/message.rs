@@ -177,6 +177,11 @@ impl Message {
         self.params.len()
     }
 
+    /// How many bytes all names and values of scalars have together.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

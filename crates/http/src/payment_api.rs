@@ -231,11 +231,9 @@ fn why(finding: &Finding) -> String {
 /// The parameters for the diary: masked, those that name the account too, since a refused request may
 /// have anything in them.
 fn noted_params(message: &Message) -> SafeParams {
-    let mut params = safe_params(message);
-    for param in &mut params.0 {
-        if let Cow::Owned(masked) = mask_card_numbers(&param.value) {
-            param.value = masked.into();
-        }
+    let mut params = SafeParams::default();
+    for param in safe_params(message).iter() {
+        params.push(param.name, &mask_card_numbers(param.value));
     }
     params
 }

@@ -99,7 +99,7 @@ async fn child_that_writes_until_no_space_is_left() {
     let store = SqliteStore::open(Path::new(&database), SqliteOptions::default()).unwrap();
     for number in 1..100_000 {
         let mut new = orders::new_order(number, &format!("order-{number}"));
-        new.request.push("merchant_extra", "x".repeat(900));
+        new.request.push("merchant_extra", &"x".repeat(900));
         match store.claim_order(new).await {
             Ok(claim) => assert_eq!(claim, OrderClaim::Claimed),
             Err(StoreError::Unavailable(_)) => {

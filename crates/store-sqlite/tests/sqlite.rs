@@ -230,7 +230,7 @@ async fn the_write_ahead_log_does_not_grow_for_ever() {
         tokio::spawn(async move {
             for number in (caller..12_800).step_by(64) {
                 let mut new = orders::new_order(number + 1, &format!("order-{number}"));
-                new.request.push("merchant_extra", "x".repeat(3_000));
+                new.request.push("merchant_extra", &"x".repeat(3_000));
                 store.claim_order(new).await.unwrap();
             }
         })

@@ -96,8 +96,8 @@ fn print_operation(told: &StoryOperation) {
 
 fn print_params(params: &SafeParams) {
     println!("  request (masked)");
-    for param in &params.0 {
-        println!("    {:<28}{}", harmless(&param.name), harmless(&param.value));
+    for param in params.iter() {
+        println!("    {:<28}{}", harmless(param.name), harmless(param.value));
     }
 }
 

@@ -88,11 +88,11 @@ impl Chance {
         let mut params = SafeParams::default();
         for index in 0..self.below(12) {
             let name = if self.one_in(4) { self.text(20) } else { format!("parameter_{index}") };
-            params.push(&name, self.text(40));
+            params.push(&name, &self.text(40));
         }
         if self.one_in(3) {
             let extra: String = (0..999).map(|_| *self.pick(&['x', 'ع', '"'])).collect();
-            params.push("merchant_extra", extra);
+            params.push("merchant_extra", &extra);
         }
         params
     }

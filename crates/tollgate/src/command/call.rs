@@ -127,9 +127,9 @@ impl Exchanged {
             }
             Format::Text => {
                 println!("request (card data masked)");
-                request.0.iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
+                request.iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
                 println!("answer (signature checked)");
-                answer.0.iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
+                answer.iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
             }
         }
         Ok(())
@@ -144,7 +144,7 @@ impl Exchanged {
 fn texts(message: &Message) -> SafeParams {
     let mut params = SafeParams::default();
     for (name, value) in message.params() {
-        params.push(name, value.scalar().unwrap_or_default());
+        params.push(name, &value.scalar().unwrap_or_default());
     }
     params
 }
