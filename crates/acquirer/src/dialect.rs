@@ -153,7 +153,7 @@ impl Dialect {
 
     /// The message on one line, masked.
     pub(crate) fn compact(&self, message: &Message) -> String {
-        self.spec.describe(message).to_compact()
+        self.spec.describe_compact(message)
     }
 
     fn set_names(&self, message: &mut Message, stan: Stan, sent_at: Timestamp) -> Result<(), Unbuildable> {

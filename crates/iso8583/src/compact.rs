@@ -7,35 +7,75 @@ use thiserror::Error;
 use crate::ber_tlv::{BER_DEPTH_MAX, BerTag};
 use crate::describe::{Described, Description, UNLISTED_FIELD, UNLISTED_PART};
 use crate::mask::MASK;
-use crate::message::FIELD_NUMBER_MAX;
+use crate::message::{FIELD_NUMBER_MAX, Field, Message};
 use crate::mti::Mti;
 use crate::spec::{Layout, Sensitivity, Spec};
 
 /// The longest line that is read back, in bytes: a message that shows all it can hold, with some of it escaped.
 pub const COMPACT_BYTES_MAX: usize = 512 * 1024;
 
+/// The room for a line to begin with, in bytes: enough for a payment.
+const LINE_BYTES: usize = 320;
+
 /// Stands for the missing MTI.
 const NO_MTI: &str = "none";
+
+impl Spec {
+    /// The description of `message` on one line: what `describe(message).to_compact()` gives, without making the
+    /// description first. It is made for every message of every payment.
+    pub fn describe_compact(&self, message: &Message) -> String {
+        let mut line = String::with_capacity(LINE_BYTES);
+        line.push_str(message.mti().as_ref().map_or(NO_MTI, Mti::as_str));
+        let mut entries = Vec::new();
+        for field in message.fields() {
+            if let Some(text) = self.shown_as_it_is(field) {
+                push_entry(field.number, None, text, &mut line);
+                continue;
+            }
+            self.describe_field(field, &mut entries);
+            for entry in entries.drain(..) {
+                push_entry(entry.field, entry.part.as_deref(), &entry.value, &mut line);
+            }
+        }
+        line
+    }
+
+    /// The value of a field of which nothing has to be hidden, as is the rule.
+    fn shown_as_it_is<'a>(&self, field: Field<'a>) -> Option<&'a str> {
+        let label = self.label(field.number).filter(|label| label.layout == Layout::Plain)?;
+        self.plan(field.number)?.class()?;
+        let text = std::str::from_utf8(field.value).ok()?;
+        label.sensitivity.shows_all(text).then_some(text)
+    }
+}
 
 impl Description<'_> {
     /// The description on one line of ASCII. `%`, `;`, `=` and what is not printable become `%XX` of their bytes.
     ///
     /// Like the description, it holds masked values only. Read it back with [`Description::from_compact`].
     pub fn to_compact(&self) -> String {
-        let mut line = String::with_capacity(self.entries.len() * 24);
+        let mut line = String::with_capacity(LINE_BYTES);
         line.push_str(self.mti.as_ref().map_or(NO_MTI, Mti::as_str));
         for entry in &self.entries {
-            // Writing to a String cannot fail.
-            let _ = write!(line, ";{}", entry.field);
-            if let Some(part) = &entry.part {
-                line.push('.');
-                line.push_str(part);
-            }
-            line.push('=');
-            escape(&entry.value, &mut line);
+            push_entry(entry.field, entry.part.as_deref(), &entry.value, &mut line);
         }
         line
     }
+}
+
+fn push_entry(field: u8, part: Option<&str>, value: &str, line: &mut String) {
+    line.push(';');
+    for unit in [100, 10, 1] {
+        if field >= unit {
+            line.push(char::from(b'0' + field / unit % 10));
+        }
+    }
+    if let Some(part) = part {
+        line.push('.');
+        line.push_str(part);
+    }
+    line.push('=');
+    escape(value, line);
 }
 
 impl<'s> Description<'s> {
@@ -122,9 +162,14 @@ fn is_part_key(key: &str) -> bool {
 }
 
 fn escape(value: &str, line: &mut String) {
+    let is_plain = |byte: u8| !matches!(byte, b'%' | b';' | b'=' | 0..0x20 | 0x7F..);
+    if value.bytes().all(is_plain) {
+        line.push_str(value);
+        return;
+    }
     for byte in value.bytes() {
         match byte {
-            b'%' | b';' | b'=' | 0..0x20 | 0x7F.. => {
+            byte if !is_plain(byte) => {
                 let _ = write!(line, "%{byte:02X}");
             }
             _ => line.push(char::from(byte)),

@@ -30,7 +30,7 @@ impl Spec {
         Description { mti: message.mti(), entries }
     }
 
-    fn describe_field<'s>(&'s self, field: Field<'_>, entries: &mut Vec<Described<'s>>) {
+    pub(crate) fn describe_field<'s>(&'s self, field: Field<'_>, entries: &mut Vec<Described<'s>>) {
         let Some(label) = self.label(field.number) else {
             entries.push(Described::whole(field.number, UNLISTED_FIELD, MASK.to_owned()));
             return;

@@ -19,6 +19,15 @@ impl Sensitivity {
             Sensitivity::Full => MASK.to_owned(),
         }
     }
+
+    /// Whether [`mask`](Sensitivity::mask) would leave `text` as it is.
+    pub(crate) fn shows_all(self, text: &str) -> bool {
+        match self {
+            Sensitivity::None => true,
+            Sensitivity::Scan => !text.as_bytes().split(|byte| !byte.is_ascii_digit()).any(holds_card_number),
+            Sensitivity::Pan | Sensitivity::Full => false,
+        }
+    }
 }
 
 /// First six and last four characters (PCI DSS 3.4.1 allows no more).

@@ -163,6 +163,7 @@ proptest! {
         for spec in specs() {
             let message = message_of(&sketch, &spec);
             let description = spec.describe(&message);
+            prop_assert_eq!(spec.describe_compact(&message), description.to_compact());
             let line = description.to_compact();
             prop_assert!(line.bytes().all(|byte| matches!(byte, 0x20..=0x7E)));
             prop_assert_eq!(Description::from_compact(&spec, &line).unwrap(), description);

@@ -64,6 +64,7 @@ fn nothing_that_is_shown_or_stored_holds_card_data() {
         assert_clean("Debug", &format!("{description:?}"));
         assert_clean("Debug", &format!("{description:#?}"));
         assert_clean("compact", &description.to_compact());
+        assert_eq!(spec.describe_compact(&message), description.to_compact());
         assert_eq!(description.value(2), Some("411111******1111"));
         assert_eq!(description.value(34), Some("411111******1111"));
         assert_eq!(description.value(102), Some("411111******1111"));
