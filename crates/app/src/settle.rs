@@ -66,9 +66,16 @@ pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Oper
 #[derive(Debug)]
 pub(crate) enum Written {
     /// It was.
-    Done(Box<Applied>),
+    Done(Done),
     /// Somebody else was faster; nothing was written.
     Overtaken,
+}
+
+/// What an operation came to by an outcome that was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    pub(crate) state: OperationState,
+    pub(crate) code: ResponseCode,
 }
 
 /// Why an outcome was not written.
@@ -89,27 +96,27 @@ pub(crate) async fn write(
     trace: WireTrace,
     overtaking: Overtaking,
 ) -> Result<Written, SettleError> {
-    let applied = apply::apply(order, operation, outcome)?;
+    let Applied { order, state, code, recovery } = apply::apply(order, operation, outcome)?;
     let now = inner.clock.now();
     let record = OutcomeRecord {
-        order: applied.order.clone(),
+        order,
         operation: operation.id,
         state_before: operation.state,
-        state: applied.state,
+        state,
         event: outcome.event,
-        code: applied.code,
+        code,
         network_code: outcome.network_code.clone(),
         authorization_code: outcome.authorization_code.clone(),
         trace: trace.0,
-        recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
+        recovery: recovery_change(inner, recovery, overtaking, outcome.event, now),
         at: now,
     };
     match inner.store.record_outcome(record).await? {
         Recorded::Written => {
-            if matches!(applied.recovery, Recovery::Begin(_)) {
+            if matches!(recovery, Recovery::Begin(_)) {
                 inner.recovery_wanted.notify_one();
             }
-            Ok(Written::Done(Box::new(applied)))
+            Ok(Written::Done(Done { state, code }))
         }
         Recorded::Changed | Recorded::RecoveryBegun => Ok(Written::Overtaken),
     }
