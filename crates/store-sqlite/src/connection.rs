@@ -8,8 +8,10 @@ use tollgate_store::StoreError;
 
 /// "Toll" in ASCII: marks the file as ours (SQLite's `application_id`).
 pub(crate) const APPLICATION_ID: i32 = 0x546F_6C6C;
-/// Pages of the writer, in KiB. Allocated as they are used; an idle store holds a few of them.
-const WRITER_CACHE_KIB: i64 = 24 * 1024;
+/// Pages of the writer, in KiB. Allocated as they are used; an idle store holds a few of them. More would not be better:
+/// a commit in which a page of an index was split goes over all cached pages, and a page that is missing comes from the
+/// system's own cache in a microsecond or two.
+const WRITER_CACHE_KIB: i64 = 6 * 1024;
 /// Pages of one reader, in KiB. A reader forgets its pages with each commit, so more would not help.
 const READER_CACHE_KIB: i64 = 512;
 /// Pages of the checkpointer, which reads no tables, in KiB.
