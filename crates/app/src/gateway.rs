@@ -1,10 +1,11 @@
 //! The gateway: the ports that the use cases need, and the entry to each of them.
 
 use crate::directory::{Account, Directory};
+use crate::feedback::FeedbackWatch;
 use crate::{check_status, maintain, pay};
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
@@ -112,6 +113,7 @@ pub(crate) struct Inner {
     pub(crate) settings: GatewaySettings,
     pub(crate) directory: Directory,
     pub(crate) recovery_wanted: tokio::sync::Notify,
+    pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
     numbers: Mutex<Numbers>,
     stan: AtomicU32,
     in_flight: TaskTracker,
@@ -134,6 +136,7 @@ impl Gateway {
             settings: parts.settings,
             directory,
             recovery_wanted: tokio::sync::Notify::new(),
+            feedback_watch: OnceLock::new(),
             stan: AtomicU32::new(stan),
             in_flight: TaskTracker::new(),
         };

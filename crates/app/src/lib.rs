@@ -7,6 +7,7 @@
 mod accounts;
 mod check_status;
 mod directory;
+mod feedback;
 mod gateway;
 mod jobs;
 mod maintain;
@@ -15,5 +16,6 @@ mod settle;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 pub use directory::{Account, Directory};
+pub use feedback::{FeedbackWatch, feedback_answer};
 pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
 pub use jobs::Jobs;

@@ -1,6 +1,7 @@
 //! What an answer, or the lack of one, means: the step from the network back into the store. The
 //! use cases, the late answers and the recovery all take it.
 
+use crate::feedback;
 use crate::gateway::Inner;
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
@@ -90,6 +91,7 @@ pub(crate) async fn write(
     overtaking: Overtaking,
 ) -> Result<Written, SettleError> {
     let applied = apply::apply(order, operation, outcome)?;
+    let told = feedback::of_step(inner, order, operation, applied.state).await;
     let now = inner.clock.now();
     let record = OutcomeRecord {
         order: applied.order.clone(),
@@ -102,12 +104,16 @@ pub(crate) async fn write(
         authorization_code: outcome.authorization_code.clone(),
         trace: trace.0,
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
+        feedback: told,
         at: now,
     };
     match inner.store.record_outcome(record).await? {
         Recorded::Written => {
             if matches!(applied.recovery, Recovery::Begin(_)) {
                 inner.recovery_wanted.notify_one();
+            }
+            if told.is_some() {
+                feedback::written(inner);
             }
             Ok(Written::Done(Box::new(applied)))
         }

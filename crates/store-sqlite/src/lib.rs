@@ -14,6 +14,7 @@ mod claim;
 mod codes;
 mod connection;
 mod failure;
+mod feedback;
 mod migrate;
 mod outcome;
 mod queue;

@@ -1,8 +1,8 @@
 //! Writing what became of an operation.
 
-use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::rows::{OUTCOMES_PER_OPERATION_MAX, first};
+use crate::{codes, feedback};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationState, WayOut};
@@ -26,7 +26,10 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     if !update_order(connection, record, version_before, open)? {
         return Ok(Recorded::Changed);
     }
-    insert_outcome(connection, record)?;
+    let place = insert_outcome(connection, record)?;
+    if let Some(new) = record.feedback {
+        feedback::insert(connection, record, place, new)?;
+    }
     change_recovery(connection, record)?;
     free_maintenance_reference(connection, record)?;
     Ok(Recorded::Written)
@@ -124,7 +127,8 @@ fn update_order(
     Ok(updated == 1)
 }
 
-fn insert_outcome(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+/// Gives the place of the outcome among those of its operation.
+fn insert_outcome(connection: &Connection, record: &OutcomeRecord) -> Result<i64, Failure> {
     let place = match record.state_before {
         OperationState::Sent => 0,
         _ => outcomes_of(connection, record.operation)?,
@@ -147,7 +151,7 @@ fn insert_outcome(connection: &Connection, record: &OutcomeRecord) -> Result<(),
             record.trace,
             record.at.0,
         ])?;
-    Ok(())
+    Ok(place)
 }
 
 fn change_recovery(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {

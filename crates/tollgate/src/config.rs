@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tollgate_acquirer::LinkSettings;
 use tollgate_app::GatewaySettings;
+use tollgate_feedback::FeedbackSettings;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub acquirer: LinkSettings,
     /// Numbers and times of the gateway.
     pub gateway: GatewaySettings,
+    /// Times and limits of transaction feedback.
+    pub feedback: FeedbackSettings,
     /// Logs.
     pub log: LogSettings,
 }
@@ -187,7 +190,7 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "log"];
+const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "log"];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.

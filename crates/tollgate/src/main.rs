@@ -7,6 +7,8 @@ mod command;
 mod config;
 mod data_folder;
 mod demo;
+mod feedback;
+mod feedback_story;
 mod logging;
 mod running;
 mod story;

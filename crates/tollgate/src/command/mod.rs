@@ -4,6 +4,7 @@ mod bench;
 mod call;
 mod config;
 mod explain;
+mod feedback;
 mod issuer;
 mod merchant;
 mod pay;
@@ -36,6 +37,8 @@ enum Command {
     Sign(sign::Sign),
     /// Tell one payment's whole story: requests, decisions, ISO 8583 messages, answers, times
     Explain(explain::Explain),
+    /// List, show and replay transaction feedback
+    Feedback(feedback::Feedback),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
     /// Run the sandbox card network alone
@@ -58,6 +61,7 @@ impl Cli {
             Command::Call(command) => command.run(),
             Command::Sign(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Feedback(command) => command.run(),
             Command::Merchant(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Bench(command) => command.run(),

@@ -3,6 +3,7 @@
 use super::DataArg;
 use crate::config::{Config, environment};
 use crate::data_folder::DataFolder;
+use crate::feedback::{FortRenderer, Watch};
 use crate::running::Running;
 use crate::wiring::{self, Keep, Opened};
 use crate::{demo, logging};
@@ -15,10 +16,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, Gateway, GatewayParts, Jobs};
+use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs};
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::time::Timestamp;
+use tollgate_feedback::guard::Reach;
+use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
 use tollgate_http::{Admin, PaymentApi, Server, ServerSettings};
 use tollgate_issuer::{Issuer, IssuerSettings};
 
@@ -86,13 +90,17 @@ impl Serve {
         if let Some(issuer) = &issuer {
             config.acquirer.address = issuer.iso_address().to_string();
         }
+        if self.dev {
+            folder.mark_as_sandbox()?;
+        }
+        let reach = if self.dev { Reach::Sandbox } else { Reach::Public };
         let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
         let opened = wiring::open(folder, keep).await?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
             demo::ensure(&accounts, opened.clock.now()).await?;
         }
-        let started = Started::start(&config, &opened, metrics).await?;
+        let started = Started::start(&config, &opened, metrics, reach).await?;
         let running = Running {
             pid: std::process::id(),
             url: format!("{}://{}", config.scheme(), started.server.address()),
@@ -122,6 +130,7 @@ struct Started {
     gateway: Gateway,
     link: Arc<IsoLink>,
     jobs: Jobs,
+    deliveries: Deliveries,
     server: Server,
     admin: Server,
     admin_service: Arc<Admin>,
@@ -130,7 +139,12 @@ struct Started {
 }
 
 impl Started {
-    async fn start(config: &Config, opened: &Opened, metrics: PrometheusHandle) -> anyhow::Result<Started> {
+    async fn start(
+        config: &Config,
+        opened: &Opened,
+        metrics: PrometheusHandle,
+        reach: Reach,
+    ) -> anyhow::Result<Started> {
         let (late, late_replies) = tokio::sync::mpsc::channel::<LateReply>(LATE_WAITING_MAX);
         let link = Arc::new(IsoLink::start(config.acquirer.clone(), opened.clock.clone(), late)?);
         let acquirer: Arc<dyn Acquirer> = link.clone();
@@ -141,6 +155,7 @@ impl Started {
             clock: opened.clock.clone(),
             settings: config.gateway.clone(),
         });
+        let deliveries = start_deliveries(config, opened, &gateway, reach).await?;
         let jobs = Jobs::start(&gateway, late_replies).await?;
         wait_for_link(&link).await;
         let attestations = tokio::spawn(watch_attestations(gateway.clone()));
@@ -165,7 +180,7 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started { gateway, link, jobs, server, admin, admin_service, upkeep, attestations })
+        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -180,11 +195,34 @@ impl Started {
             tracing::error!("some payments are still without an outcome; they are settled at the next start");
         }
         self.jobs.stop().await;
+        self.deliveries.stop().await;
         self.link.shutdown().await;
         self.admin.stop(Duration::from_secs(1)).await;
         self.upkeep.abort();
         self.attestations.abort();
     }
+}
+
+/// Begins to deliver feedback. The gateway tells of what it writes from now on.
+async fn start_deliveries(
+    config: &Config,
+    opened: &Opened,
+    gateway: &Gateway,
+    reach: Reach,
+) -> anyhow::Result<Deliveries> {
+    let (listeners, wake) = (Arc::new(Listeners::default()), Arc::new(Notify::new()));
+    gateway.watch_feedback(Arc::new(Watch { listeners: listeners.clone(), wake: wake.clone() }));
+    let directory = Directory::new(opened.store.clone(), opened.vault.clone());
+    let parts = FeedbackParts {
+        store: opened.store.clone(),
+        clock: opened.clock.clone(),
+        renderer: Arc::new(FortRenderer::new(directory)),
+        sender: Arc::new(HttpSender::new(reach)?),
+        listeners,
+        node: config.gateway.node,
+        settings: config.feedback.clone(),
+    };
+    Ok(Deliveries::start(parts, wake).await?)
 }
 
 /// Warns, now and once a day, of attestations that end soon or have ended.
