@@ -30,7 +30,7 @@ use tollgate_feedback::{
 use tollgate_store::{
     FeedbackContent, FeedbackFilter, FeedbackLease, FeedbackRouse, FeedbackRow, FeedbackState, NewFeedback,
     NewOperation, NewOrder, OperationClaim, OrderClaim, OutcomeRecord, PauseReason, Recorded, RecoveryChange,
-    SealedCard, Store,
+    SealedCard,
 };
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 
@@ -388,9 +388,9 @@ impl World {
     /// Lets everything run that can run without the time moving: each round takes the job at least one
     /// step over the store further.
     pub async fn rest(&self) {
-        for _ in 0..8 {
+        for _ in 0..5 {
             self.parts.store.release_feedback(99, self.now()).await.unwrap();
-            for _ in 0..16 {
+            for _ in 0..8 {
                 tokio::task::yield_now().await;
             }
         }
@@ -399,7 +399,7 @@ impl World {
     /// So much time passes, in small steps.
     pub async fn pass_s(&self, seconds: i64) {
         let total_ms = u64::try_from(seconds).unwrap() * 1_000;
-        let step_ms = (total_ms / 400).max(250);
+        let step_ms = (total_ms / 400).max(500);
         let mut passed_ms = 0;
         self.rest().await;
         while passed_ms < total_ms {
