@@ -70,10 +70,7 @@ pub fn feedback_answer(content: &FeedbackContent) -> Answer {
     Answer {
         card: Some(order.card.clone()),
         eci: Some(order.eci),
-        authorization_code: outcome
-            .authorization_code
-            .clone()
-            .filter(|_| outcome.state == OperationState::Approved),
+        authorization_code: outcome.authorization_code.clone().filter(|_| outcome.state == OperationState::Approved),
         acquirer_code: outcome.network_code.clone().filter(|_| outcome.state == OperationState::Declined),
         ..bare
     }

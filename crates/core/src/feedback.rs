@@ -196,41 +196,27 @@ impl FeedbackTerms {
     }
 }
 
-/// How many outcomes one operation can have.
-pub const OUTCOMES_PER_OPERATION_MAX: i64 = 8;
-
 /// The name of a feedback: the outcome that it tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedbackId {
     /// The operation.
     pub operation: OperationId,
-    /// The place of the outcome among those of the operation, 0 to 7.
-    pub place: u8,
+    /// The place of the outcome among those of the operation, from 0.
+    pub place: u16,
 }
 
 impl FeedbackId {
-    /// One number, for stores.
-    #[must_use]
-    pub const fn number(self) -> i64 {
-        self.operation.0.saturating_mul(OUTCOMES_PER_OPERATION_MAX).saturating_add(self.place as i64)
-    }
-
-    /// Reads [`FeedbackId::number`].
-    #[must_use]
-    pub fn from_number(number: i64) -> FeedbackId {
-        let place = u8::try_from(number.rem_euclid(OUTCOMES_PER_OPERATION_MAX)).unwrap_or(0);
-        FeedbackId { operation: OperationId(number.div_euclid(OUTCOMES_PER_OPERATION_MAX)), place }
-    }
-
     /// Reads what [`fmt::Display`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<FeedbackId> {
         let (operation, place) = text.split_once('.')?;
-        if operation.is_empty() || operation.len() > 18 || !operation.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = |text: &str, most: usize| {
+            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !digits(operation, 18) || !digits(place, 4) {
             return None;
         }
-        let place = place.parse().ok().filter(|place| i64::from(*place) < OUTCOMES_PER_OPERATION_MAX)?;
-        Some(FeedbackId { operation: OperationId(operation.parse().ok()?), place })
+        Some(FeedbackId { operation: OperationId(operation.parse().ok()?), place: place.parse().ok()? })
     }
 }
 
@@ -342,17 +328,17 @@ mod tests {
 
     #[test]
     fn terms_from_before_formats_are_read() {
-        let terms: FeedbackTerms = serde_json::from_str(r#"{"direct_url":"https://a.b","notification_url":null}"#).unwrap();
+        let terms: FeedbackTerms =
+            serde_json::from_str(r#"{"direct_url":"https://a.b","notification_url":null}"#).unwrap();
         assert_eq!(terms.direct_format, FeedbackFormat::Json);
         assert_eq!(serde_json::from_str::<FeedbackTerms>(&serde_json::to_string(&terms).unwrap()).unwrap(), terms);
     }
 
     proptest::proptest! {
         #[test]
-        fn names_and_numbers_read_back(operation in 0i64..=999_999_999_999_999_999, place in 0u8..8, merchant in 1i64..1_000_000_000) {
+        fn names_and_numbers_read_back(operation in 0i64..=999_999_999_999_999_999, place in 0u16..10_000, merchant in 1i64..1_000_000_000) {
             let id = FeedbackId { operation: OperationId(operation), place };
             proptest::prop_assert_eq!(FeedbackId::parse(&id.to_string()), Some(id));
-            proptest::prop_assert_eq!(FeedbackId::from_number(id.number()), id);
             for kind in FeedbackKind::ALL {
                 let lane = FeedbackLane { merchant: MerchantId(merchant), channel: Channel::Trusted, kind };
                 proptest::prop_assert_eq!(FeedbackLane::from_number(lane.number()), Some(lane));
@@ -362,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_is_no_name_of_a_feedback_is_not_read() {
-        for text in ["", "1", "1.", ".1", "1.8", "1.-1", "x.0", "1234567890123456789.0", "1.0.0"] {
+        for text in ["", "1", "1.", ".1", "1.12345", "1.-1", "1.+1", "x.0", "1234567890123456789.0", "1.0.0"] {
             assert_eq!(FeedbackId::parse(text), None, "{text}");
         }
     }

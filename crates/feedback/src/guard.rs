@@ -150,8 +150,21 @@ impl FeedbackUrl {
 
 /// Names that are never public (RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476 and ICANN's private use).
 const PRIVATE_ENDINGS: &[&str] = &[
-    "localhost", "local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan", "arpa", "test", "example",
-    "invalid", "onion", "alt",
+    "localhost",
+    "local",
+    "localdomain",
+    "internal",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "arpa",
+    "test",
+    "example",
+    "invalid",
+    "onion",
+    "alt",
 ];
 
 fn check_name(host: &str) -> Result<(), UrlFault> {
@@ -170,10 +183,8 @@ fn check_name(host: &str) -> Result<(), UrlFault> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let is_public = labels.len() >= 2
-        && host.len() <= 253
-        && labels.iter().all(is_label)
-        && !PRIVATE_ENDINGS.contains(&last);
+    let is_public =
+        labels.len() >= 2 && host.len() <= 253 && labels.iter().all(is_label) && !PRIVATE_ENDINGS.contains(&last);
     if is_public { Ok(()) } else { Err(UrlFault::PrivateName) }
 }
 
@@ -331,9 +342,23 @@ mod tests {
     #[test]
     fn only_public_addresses_are_called() {
         for address in [
-            "93.184.216.34", "1.1.1.1", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1", "192.0.1.1",
-            "198.17.0.1", "198.20.0.1", "223.255.255.255", "168.63.129.15", "2606:2800:220:1::1", "2a00:1450::1",
-            "2001:200::1", "::ffff:93.184.216.34", "64:ff9b::93.184.216.34", "2002:5db8:d822::1",
+            "93.184.216.34",
+            "1.1.1.1",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "168.63.129.15",
+            "2606:2800:220:1::1",
+            "2a00:1450::1",
+            "2001:200::1",
+            "::ffff:93.184.216.34",
+            "64:ff9b::93.184.216.34",
+            "2002:5db8:d822::1",
             "2a00:1450::5efe:5db8:d822",
         ] {
             assert_eq!(check_address(address.parse().unwrap()), Ok(()), "{address}");

@@ -7,9 +7,9 @@
 //! forgotten. [`guard`] says which addresses may be called at all. [`Listeners`] are developers who
 //! want to see each delivery, or be the receiver themselves.
 
+mod connect;
 pub mod guard;
 pub mod lanes;
-mod connect;
 mod listeners;
 mod render;
 pub mod schedule;

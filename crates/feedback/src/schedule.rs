@@ -7,12 +7,7 @@ use tollgate_store::{FeedbackThen, PauseReason};
 /// What follows when the `tries`th try (from 1) since `tried_since` has failed at `now`: quick tries at
 /// first, then waits that double, and at the end of the time a last one.
 #[must_use]
-pub fn after_failure(
-    settings: &FeedbackSettings,
-    tries: u32,
-    tried_since: Timestamp,
-    now: Timestamp,
-) -> FeedbackThen {
+pub fn after_failure(settings: &FeedbackSettings, tries: u32, tried_since: Timestamp, now: Timestamp) -> FeedbackThen {
     let end = tried_since.plus_ms(settings.tried_for_ms_max);
     if now >= end {
         return FeedbackThen::Pause(PauseReason::Exhausted);

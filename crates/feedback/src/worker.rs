@@ -363,14 +363,8 @@ async fn write(
     attempt: Option<NewFeedbackAttempt>,
     then: FeedbackThen,
 ) -> bool {
-    let finish = FeedbackFinish {
-        id: row.id,
-        node: parts.node,
-        leased_until: row.due_at,
-        attempt,
-        then,
-        at: parts.clock.now(),
-    };
+    let finish =
+        FeedbackFinish { id: row.id, node: parts.node, leased_until: row.due_at, attempt, then, at: parts.clock.now() };
     match parts.store.finish_feedback(finish).await {
         Ok(FeedbackFinished::Written) => true,
         Ok(FeedbackFinished::LeaseLost) => false,

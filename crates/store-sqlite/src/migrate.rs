@@ -28,7 +28,7 @@ struct Migration {
 /// never changed: a new one is added.
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "payments", sql: include_str!("../migrations/0001_payments.sql") },
-    Migration { version: 2, name: "feedback", sql: include_str!("../migrations/0002_feedback.sql") },
+    Migration { version: 2, name: "feedback", sql: include_str!("../migrations/0003_feedback.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

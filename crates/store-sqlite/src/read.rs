@@ -170,7 +170,8 @@ fn story_operation(
     })
 }
 
-fn outcomes(connection: &Connection, operation: OperationId) -> Result<Vec<StoryOutcome>, Failure> {
+/// The outcomes of an operation, oldest first.
+pub(crate) fn outcomes(connection: &Connection, operation: OperationId) -> Result<Vec<StoryOutcome>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         outcome_columns!(),

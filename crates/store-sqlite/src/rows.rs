@@ -49,7 +49,8 @@ macro_rules! outcome_columns {
 }
 pub(crate) use outcome_columns;
 
-pub(crate) use tollgate_core::feedback::OUTCOMES_PER_OPERATION_MAX;
+/// How many outcomes one operation can have; its numbers are `operation_id * 8` and the seven after.
+pub(crate) const OUTCOMES_PER_OPERATION_MAX: i64 = 8;
 
 /// An order with its open operation's state, as its row has it.
 pub(crate) struct OrderRow {

@@ -17,9 +17,10 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter,
-    FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse, FeedbackRow, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim,
-    OrderClaim, Orders, OutcomeRecord, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError,
-    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WrappedDataKey,
+    FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse, FeedbackRow, Feedbacks,
+    MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord,
+    Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder,
+    Story, Unfinished, WrappedDataKey,
 };
 use tollgate_vault::{NewDataKey, PortError, PortFuture};
 

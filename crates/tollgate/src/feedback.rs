@@ -1,6 +1,7 @@
 //! Bodies of transaction feedback, made of what is stored by the account of this moment.
 
 use std::sync::Arc;
+use tokio::sync::Notify;
 use tollgate_app::{Directory, FeedbackWatch, feedback_answer};
 use tollgate_core::ident::MerchantId;
 use tollgate_feedback::{Listeners, RenderFuture, Rendered, Renderer};
@@ -10,7 +11,6 @@ use tollgate_fort::response::{self, Echo};
 use tollgate_fort::service::Service;
 use tollgate_fort::text::Language;
 use tollgate_store::FeedbackContent;
-use tokio::sync::Notify;
 
 /// Renders by the FORT tables and signs with the response phrase of the access code that the request
 /// came with.

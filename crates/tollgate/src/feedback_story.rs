@@ -87,7 +87,11 @@ pub fn print_whole(content: &FeedbackContent, rendered: &Result<Rendered, String
 }
 
 /// One feedback with its body and attempts, for machines.
-pub fn whole_json(content: &FeedbackContent, rendered: &Result<Rendered, String>, attempts: &[FeedbackAttempt]) -> Value {
+pub fn whole_json(
+    content: &FeedbackContent,
+    rendered: &Result<Rendered, String>,
+    attempts: &[FeedbackAttempt],
+) -> Value {
     let mut whole = row_json(&content.row);
     if let Value::Object(whole) = &mut whole {
         whole.insert("merchant_reference".into(), content.order.merchant_reference.clone().into());

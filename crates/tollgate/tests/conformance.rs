@@ -16,19 +16,17 @@ const FORT_ID: &str = "169996200000132829";
 const AUTHORIZATION_CODE: &str = "199955";
 
 /// Examples that do not hold yet.
-const EXCEPTIONS: &[Exception] = &[
-    Exception {
-        id: "E33-trusted-3ds",
-        reason: "3-D Secure comes later: the issuer asks for it, and that is a decline for now",
-        instead: Instead::Answer(&[
-            ("response_code", Some("13030")),
-            ("response_message", Some("Authentication failed")),
-            ("status", Some("13")),
-            ("acquirer_response_code", Some("1A")),
-            ("3ds_url", None),
-        ]),
-    },
-];
+const EXCEPTIONS: &[Exception] = &[Exception {
+    id: "E33-trusted-3ds",
+    reason: "3-D Secure comes later: the issuer asks for it, and that is a decline for now",
+    instead: Instead::Answer(&[
+        ("response_code", Some("13030")),
+        ("response_message", Some("Authentication failed")),
+        ("status", Some("13")),
+        ("acquirer_response_code", Some("1A")),
+        ("3ds_url", None),
+    ]),
+}];
 
 struct Exception {
     id: &'static str,
@@ -78,11 +76,7 @@ fn hold_feedback(accounts: &Accounts, examples: &[Example], example: &Example) {
     let merchant = &accounts.merchants[&example.account];
     let receiver = Receiver::start();
     let url = receiver.url("/notify");
-    accounts::set(
-        &accounts.gateway,
-        &example.account.to_lowercase(),
-        &["--notification-feedback-url", &url],
-    );
+    accounts::set(&accounts.gateway, &example.account.to_lowercase(), &["--notification-feedback-url", &url]);
     let mut made = Made::default();
     for given in example.row["given"].as_array().unwrap() {
         match given.as_str().unwrap() {

@@ -77,11 +77,9 @@ fn each_outcome_is_told_as_it_was_answered_and_signed_with_the_response_phrase()
         assert_eq!(received.json(), answer, "the same fields, the same values, the same signature");
         assert_eq!((received.path.as_str(), received.sequence()), ("/direct?key=1", 2));
     }
-    for (command, reference, code, sequence) in [
-        ("CAPTURE", "told-a", "04000", 4),
-        ("REFUND", "told-a", "06000", 6),
-        ("REFUND", "told-p", "06000", 4),
-    ] {
+    for (command, reference, code, sequence) in
+        [("CAPTURE", "told-a", "04000", 4), ("REFUND", "told-a", "06000", 6), ("REFUND", "told-p", "06000", 4)]
+    {
         let answer = bed.gateway.call(&bed.demo, &operation(command, reference, "400"));
         assert_eq!(field(&answer, "response_code"), code);
         let received = bed.receiver.wait_for(reference, code);
@@ -178,7 +176,10 @@ fn bad_receivers_are_tried_again_and_each_attempt_is_kept() {
         assert!(tries.len() >= 3, "{reference}: {tries:?}");
         assert_eq!(tries[0]["status"].as_u64(), status, "{reference}: {tries:?}");
         let said = tries[0]["error"].as_str().unwrap_or_default();
-        assert!(said.contains(error) && (error.is_empty() == (status.is_some() && said.is_empty())), "{reference}: {said}");
+        assert!(
+            said.contains(error) && (error.is_empty() == (status.is_some() && said.is_empty())),
+            "{reference}: {said}"
+        );
         let last = tries.last().unwrap();
         assert_eq!((&last["status"], &last["answer"]), (&200.into(), &"taken".into()), "{reference}");
         assert_eq!(last["target"], format!("http://{}", bed.receiver.address));
@@ -342,7 +343,8 @@ fn feedback_is_listed_shown_explained_and_sent_again() {
         assert_eq!(bed.later("CAPTURE", reference), "04000");
     }
     bed.receiver.wait(4);
-    let all = wait_for("all are delivered", || Some(bed.list(&["--state", "delivered"])).filter(|rows| rows.len() == 4));
+    let all =
+        wait_for("all are delivered", || Some(bed.list(&["--state", "delivered"])).filter(|rows| rows.len() == 4));
     assert_eq!(bed.list(&["--merchant", "demo", "--limit", "3"]).len(), 3);
     assert_eq!(bed.list(&["--since", "2999-01-01"]), Vec::<Value>::new());
     assert_eq!(bed.list(&["--until", "2999-01-01", "--reference", "cmd-1"]).len(), 2);

@@ -24,8 +24,8 @@ use tollgate_core::order::{
 };
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::{
-    Deliveries, FeedbackParts, FeedbackSettings, Listeners, Parcel, RenderFuture, Rendered, Renderer, Reply, SendFuture,
-    Sender,
+    Deliveries, FeedbackParts, FeedbackSettings, Listeners, Parcel, RenderFuture, Rendered, Renderer, Reply,
+    SendFuture, Sender,
 };
 use tollgate_store::{
     FeedbackContent, FeedbackFilter, FeedbackLease, FeedbackRouse, FeedbackRow, FeedbackState, NewFeedback,
@@ -355,8 +355,7 @@ impl World {
     }
 
     pub async fn row(&self, placed: &Placed) -> FeedbackRow {
-        let filter =
-            FeedbackFilter { fort_id: Some(placed.fort_id), rows_max: 100, ..FeedbackFilter::default() };
+        let filter = FeedbackFilter { fort_id: Some(placed.fort_id), rows_max: 100, ..FeedbackFilter::default() };
         let rows = self.parts.store.feedbacks(&filter).await.unwrap();
         rows.into_iter().find(|row| row.id == placed.feedback()).unwrap()
     }
@@ -457,8 +456,7 @@ impl World {
 
 fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
     let id = OperationId(FIRST + number);
-    let money =
-        Money { amount: Amount::from_minor(10_000).unwrap(), currency: Currency::from_alpha("AED").unwrap() };
+    let money = Money { amount: Amount::from_minor(10_000).unwrap(), currency: Currency::from_alpha("AED").unwrap() };
     let kind = PayKind::Authorization;
     let order = Order {
         fort_id: FortId(id.0),

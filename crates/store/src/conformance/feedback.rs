@@ -223,8 +223,7 @@ pub async fn paused_feedback_comes_back_when_it_is_roused(subject: &dyn Subject)
     assert_eq!(numbers(&leased(&*store, at(1_000_000)).await), [0_i64; 0]);
     let backlog = store.feedback_backlog().await.unwrap();
     assert_eq!((backlog.waiting, backlog.paused, backlog.oldest), (0, 4, None));
-    let rouse =
-        |merchant| FeedbackRouse::Paused { merchant, reason: PauseReason::NoUrl, now: at(2_000) };
+    let rouse = |merchant| FeedbackRouse::Paused { merchant, reason: PauseReason::NoUrl, now: at(2_000) };
     assert_eq!(store.rouse_feedback(rouse(Some(MERCHANT))).await.unwrap(), 2);
     let back = leased(&*store, at(2_000)).await;
     assert_eq!(numbers(&back), [1, 3]);
@@ -297,9 +296,8 @@ pub async fn feedback_attempts_are_bounded_and_the_first_and_last_stay(subject: 
     let row = row_of(&*store, 1).await;
     assert_eq!((row.attempts, row.tries), (total, total));
     let kept = store.feedback_attempts(row.id).await.unwrap();
-    let expected: Vec<u32> = (1..=FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX)
-        .chain(total - FEEDBACK_ATTEMPTS_LAST_KEPT_MAX + 1..=total)
-        .collect();
+    let expected: Vec<u32> =
+        (1..=FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX).chain(total - FEEDBACK_ATTEMPTS_LAST_KEPT_MAX + 1..=total).collect();
     assert_eq!(kept.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), expected);
     assert_eq!(kept[0].attempt, NewFeedbackAttempt { at: at(1_000), ..attempt() });
 }

@@ -1,8 +1,8 @@
 //! `tollgate explain`: one payment's whole story.
 
 use super::{DataArg, Format, small_runtime};
-use crate::{feedback_story, story};
 use crate::wiring::{self, Keep};
+use crate::{feedback_story, story};
 use anyhow::bail;
 use clap::Args;
 use std::process::ExitCode;

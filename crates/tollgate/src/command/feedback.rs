@@ -239,7 +239,15 @@ mod tests {
     fn days_and_moments_are_read() {
         assert_eq!(moment("2026-11-20").unwrap().to_string(), "2026-11-20T00:00:00.000Z");
         assert_eq!(moment("2026-11-20T13:05:59Z").unwrap().to_string(), "2026-11-20T13:05:59.000Z");
-        for text in ["", "today", "2026-11-31", "2026-11-20T24:00:00Z", "2026-11-20T13:05Z", "2026-11-20T13:05:59", "2026-11-20T1:05:59Z"] {
+        for text in [
+            "",
+            "today",
+            "2026-11-31",
+            "2026-11-20T24:00:00Z",
+            "2026-11-20T13:05Z",
+            "2026-11-20T13:05:59",
+            "2026-11-20T1:05:59Z",
+        ] {
             assert!(moment(text).is_err(), "{text}");
         }
     }

@@ -144,12 +144,12 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     shared.received.lock().unwrap().push(request);
     match behaviour {
         Behaviour::Answer(status, body) => {
-            let head =
-                format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
         }
         Behaviour::Redirect(status, to) => {
-            let head = format!("HTTP/1.1 {status} X\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let head =
+                format!("HTTP/1.1 {status} X\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             let _ = stream.write_all(head.as_bytes());
         }
         Behaviour::Endless(status) => {
@@ -200,4 +200,3 @@ pub const QUICK_FEEDBACK: [(&str, &str); 4] = [
     ("TOLLGATE_FEEDBACK_SLOW_RETRY_MS_MIN", "200"),
     ("TOLLGATE_FEEDBACK_SLOW_RETRY_MS_MAX", "400"),
 ];
-
