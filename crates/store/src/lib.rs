@@ -4,12 +4,14 @@
 //! the disk. No transaction stays open across a call, so none can stay open across the network.
 
 pub mod conformance;
+mod corrections;
 mod data_keys;
 mod merchants;
 mod orders;
 mod recoveries;
 mod refusals;
 
+pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
 pub use merchants::{MerchantRecord, MerchantSave, Merchants};
 pub use orders::{
@@ -26,9 +28,9 @@ use std::pin::Pin;
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Everything that a gateway keeps.
-pub trait Store: Orders + Recoveries + Merchants + Refusals + DataKeys + Send + Sync + 'static {}
+pub trait Store: Orders + Recoveries + Corrections + Merchants + Refusals + DataKeys + Send + Sync + 'static {}
 
-impl<T: Orders + Recoveries + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store for T {}
+impl<T: Orders + Recoveries + Corrections + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store for T {}
 
 /// Why a store could not do it. Nothing was changed, unless the error says otherwise.
 #[derive(Clone, Debug, thiserror::Error)]
