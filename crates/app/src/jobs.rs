@@ -283,6 +283,10 @@ async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
             Ok(Written::Overtaken) => {
                 tracing::info!(fort_id = %stored.order.fort_id, "a late answer came after the recovery had begun, which settles it");
             }
+            Err(settle::SettleError::Apply(_)) if contradicts(outcome.event, operation.state) => {
+                metrics::counter!("tollgate_late_contradictions_total", "kind" => operation.kind.name()).increment(1);
+                tracing::error!(fort_id = %stored.order.fort_id, operation = %operation.id, state = %operation.state, event = %outcome.event, "a late answer says the contrary of what the operation was settled as: it wants a person");
+            }
             Err(settle::SettleError::Apply(_)) => {
                 tracing::info!(fort_id = %stored.order.fort_id, "a late answer came for an operation that is settled");
             }
@@ -292,6 +296,15 @@ async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
     }
     tracing::warn!(rrn = %late.wire.rrn, "a late answer was left to the recovery queue: the operation's timeout is not written yet");
     Ok(())
+}
+
+/// Whether a late answer says the contrary of a settled operation, which only an operator's hand can bring
+/// about. An approval of what was reversed is no contradiction: the reversal came after it.
+const fn contradicts(event: OperationEvent, state: OperationState) -> bool {
+    matches!(
+        (event, state),
+        (OperationEvent::Approved, OperationState::Declined) | (OperationEvent::Declined, OperationState::Approved)
+    )
 }
 
 fn late_outcome(reply: &NetworkReply) -> Outcome {

@@ -88,6 +88,16 @@ impl FolderClock {
         Ok(to.0.saturating_sub(SystemClock.now().0))
     }
 
+    /// The offset with which it would be this much further on.
+    ///
+    /// # Errors
+    /// When that is later than it can tell.
+    pub fn offset_after(&self, ms: u64) -> anyhow::Result<i64> {
+        self.offset_for(self.now().plus_ms(ms))?;
+        let by_us = i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1000);
+        Ok(self.offset_us().saturating_add(by_us))
+    }
+
     /// Moves it: durable first, then it counts. An offset that is not larger than the present one
     /// changes nothing.
     ///

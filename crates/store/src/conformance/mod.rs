@@ -9,6 +9,7 @@
 mod accounts;
 mod chance;
 mod claims;
+mod corrections;
 mod fixtures;
 mod model;
 mod outcomes;
@@ -17,6 +18,7 @@ mod recovery;
 
 pub use accounts::*;
 pub use claims::*;
+pub use corrections::*;
 pub use model::*;
 pub use outcomes::*;
 pub use reading::*;
@@ -69,6 +71,12 @@ macro_rules! conformance_tests {
             one_of_many_attempts_begins
             the_backlog_counts_rows_and_knows_the_oldest
             an_attempt_is_noted_once
+            a_correction_is_written_with_its_reasons_and_ends_the_recovery
+            a_correction_and_a_recovery_message_never_both_win
+            an_operation_is_corrected_as_often_as_it_takes
+            a_refund_that_counts_after_all_keeps_its_reference
+            an_operation_has_one_proposal_until_it_is_settled
+            what_waits_is_listed_and_counted_by_age_and_way_out
             unfinished_operations_come_oldest_first
             an_order_is_found_by_each_of_its_names_and_by_its_merchant_alone
             orders_of_a_reference_come_newest_first

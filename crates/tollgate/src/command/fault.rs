@@ -31,10 +31,9 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "fault", required = true, multiple = false, args = ["next", "behaviour"])]
 struct Set {
     /// The code that the gateway is to answer, for example 15777 or 13666
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", required_unless_present = "behaviour", conflicts_with = "behaviour")]
     next: Option<String>,
     /// Or what the network does: late, slow, silent, decline:51, doubled, garbage, cut_short, no_code,
     /// wrong_amount, drop_before, drop_after, approve

@@ -77,6 +77,9 @@ impl Serve {
         }
         config.check()?;
         logging::start(&config.log)?;
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be started")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve(&folder, config, metrics))?;

@@ -36,6 +36,12 @@ struct Set {
     to: String,
 }
 
+/// A move that somebody wants.
+enum Move {
+    Advance(Advance),
+    To(Timestamp),
+}
+
 impl ClockRoute {
     /// The route of a gateway in this mode. `network` is the sandbox card network beside it, which goes by
     /// the same time.
@@ -48,7 +54,8 @@ impl ClockRoute {
             (&Method::GET, "") => return self.shown(),
             (&Method::POST, "advance") => request.json::<Advance>().map(|advance| self.clock.now().plus_ms(advance.ms)),
             (&Method::POST, "set") => request.json::<Set>().and_then(|set| {
-                Timestamp::parse_utc(&set.to).ok_or_else(|| {
+                let to = Timestamp::parse_utc(&set.to).map(Move::To);
+                to.ok_or_else(|| {
                     let text = format!("{:?} is no moment: write 2027-01-31T12:00:00Z", set.to);
                     Box::new(problem(StatusCode::BAD_REQUEST, text))
                 })
@@ -59,15 +66,19 @@ impl ClockRoute {
             return response;
         }
         match wanted {
-            Ok(to) => self.move_to(to).await,
+            Ok(wanted) => self.move_by(wanted).await,
             Err(response) => *response,
         }
     }
 
     /// The network first: when it does not follow, nothing was moved.
-    async fn move_to(&self, to: Timestamp) -> Response {
+    async fn move_by(&self, wanted: Move) -> Response {
         let _alone = self.moving.lock().await;
-        let offset_us = match self.clock.offset_for(to) {
+        let offset_us = match wanted {
+            Move::Advance(advance) => self.clock.offset_after(advance.ms),
+            Move::To(to) => self.clock.offset_for(to),
+        };
+        let offset_us = match offset_us {
             Ok(offset_us) => offset_us,
             Err(error) => return problem(StatusCode::CONFLICT, error.to_string()),
         };
