@@ -13,6 +13,7 @@ mod checkpoint;
 mod claim;
 mod codes;
 mod connection;
+mod correction;
 mod failure;
 mod feedback;
 mod migrate;

@@ -6,7 +6,7 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::Readers;
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, claim, feedback, outcome, read, recovery, refusal};
+use crate::{accounts, claim, correction, feedback, outcome, read, recovery, refusal};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,11 +16,11 @@ use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Attempt, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter,
-    FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse, FeedbackRow, Feedbacks,
-    MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord,
-    Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder,
-    Story, Unfinished, WrappedDataKey,
+    Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
+    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse,
+    FeedbackRow, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim,
+    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
 };
 use tollgate_vault::{NewDataKey, PortError, PortFuture};
 
@@ -278,6 +278,32 @@ impl Feedbacks for SqliteStore {
 
     fn feedback_backlog(&self) -> StoreFuture<'_, FeedbackBacklog> {
         Box::pin(async move { self.readers.point(feedback::backlog) })
+    }
+}
+
+impl Corrections for SqliteStore {
+    fn record_correction(&self, record: CorrectionRecord) -> StoreFuture<'_, Recorded> {
+        Box::pin(self.writer.call(move |connection| correction::record(connection, &record)))
+    }
+
+    fn propose_correction(&self, proposal: Proposal) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| correction::propose(connection, &proposal)))
+    }
+
+    fn withdraw_proposal(&self, operation: OperationId) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| correction::withdraw(connection, operation)))
+    }
+
+    fn proposals(&self, limit: usize) -> StoreFuture<'_, Vec<Proposal>> {
+        Box::pin(async move { self.readers.point(|connection| correction::proposals(connection, limit)) })
+    }
+
+    fn waiting_since(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+        Box::pin(async move { self.readers.point(|connection| correction::waiting_since(connection, before, limit)) })
+    }
+
+    fn waiting_counts(&self, before: Timestamp) -> StoreFuture<'_, Vec<WaitingCount>> {
+        Box::pin(async move { self.readers.point(|connection| correction::waiting_counts(connection, before)) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The port for orders, their operations and what became of them.
 
-use crate::{NewFeedback, RecoveryRow, RefusalRow, StoreFuture};
+use crate::{Correction, NewFeedback, RecoveryRow, RefusalRow, StoreFuture};
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -225,6 +225,8 @@ pub struct StoryOutcome {
     pub authorization_code: Option<String>,
     /// The wire messages, masked.
     pub trace: String,
+    /// Why and by whom it was forced, if it was.
+    pub correction: Option<Correction>,
     /// When.
     pub at: Timestamp,
 }

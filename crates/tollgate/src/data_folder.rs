@@ -88,6 +88,21 @@ impl DataFolder {
             .with_context(|| format!("{} cannot be written", path.display()))
     }
 
+    /// The token of the operator API, made anew at each start of the gateway.
+    pub fn operator_token(&self) -> PathBuf {
+        self.path.join("operator.token")
+    }
+
+    /// How far the sandbox clock was moved; there is none where it never was.
+    pub fn clock(&self) -> PathBuf {
+        self.path.join("clock.json")
+    }
+
+    /// The lock that a running gateway holds.
+    pub fn lock(&self) -> PathBuf {
+        self.path.join("serve.lock")
+    }
+
     /// The configuration file that is read when none is named.
     pub fn config(&self) -> PathBuf {
         self.path.join("tollgate.toml")

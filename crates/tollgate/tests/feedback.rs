@@ -5,8 +5,10 @@ mod support;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use support::receiver::{Behaviour, QUICK_FEEDBACK, Received, Receiver};
-use support::{Gateway, Merchant, QUICK, accounts, field, operation, payment, text, wait_for};
+use support::{Gateway, Merchant, QUICK, accounts, binary, field, operation, payment, text, wait_for};
 
 const GOOD: &str = "4005550000000001";
 const LATE: &str = "4005559000004004";
@@ -387,6 +389,141 @@ fn feedback_is_listed_shown_explained_and_sent_again() {
         let said = bed.gateway.run_badly(arguments);
         assert!(said.contains(error), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_listener_is_the_receiver_of_a_merchant_without_urls_while_it_is_connected() {
+    let environment: Vec<(&str, &str)> = [&QUICK[..], &QUICK_FEEDBACK].concat();
+    let gateway = Gateway::start_with(&environment);
+    let demo = gateway.demo();
+    let receiver = Receiver::start();
+    let rows = |reference: &str| -> Vec<Value> {
+        let listed = gateway.run_well(&["feedback", "list", "--reference", reference, "--format", "json"]);
+        serde_json::from_str(&listed).unwrap()
+    };
+    let pay = |reference: &str| {
+        let answer = gateway.call(&demo, &payment("AUTHORIZATION", reference, "1000", GOOD));
+        assert_eq!(field(&answer, "response_code"), "02000");
+        answer
+    };
+    pay("before");
+    assert_eq!(rows("before"), Vec::<Value>::new());
+    let mut listener = Listening::start(&gateway, &receiver.url("/local"));
+    let answer = pay("heard");
+    let received = receiver.wait_for("heard", "02000");
+    assert_eq!((received.path.as_str(), received.json()), ("/local", answer));
+    assert_eq!(received.header("content-type"), "application/json;charset=UTF-8");
+    assert_eq!((received.sequence(), received.header("tollgate-feedback-id").is_empty()), (2, false));
+    wait_for("it is delivered", || (rows("heard")[0]["state"] == "delivered").then_some(()));
+
+    receiver.behave(Behaviour::Answer(500, "not now".into()));
+    gateway.call(&demo, &operation("CAPTURE", "heard", "400"));
+    let id = wait_for("it was tried", || {
+        let row = rows("heard").into_iter().find(|row| row["kind"] == "notification")?;
+        (row["attempts"].as_u64()? >= 1).then(|| row["feedback"].as_str().unwrap().to_owned())
+    });
+    receiver.behave(Behaviour::Answer(200, "now".into()));
+    wait_for("it is delivered", || rows("heard").iter().all(|row| row["state"] == "delivered").then_some(()));
+    let shown: Value =
+        serde_json::from_str(&gateway.run_well(&["feedback", "show", &id, "--format", "json"])).unwrap();
+    let first = &shown["tries"][0];
+    assert_eq!((&first["target"], &first["status"], &first["answer"]), (&"listener".into(), &500.into(), &"not now".into()));
+
+    // Another merchant has a URL: the listener sees a copy, and what it answers does not count.
+    let shop = Receiver::start();
+    let other = accounts::add(&gateway, "other", &["--merchant-identifier", "other"]);
+    accounts::set(&gateway, "other", &["--direct-feedback-url", &shop.url("/shop")]);
+    receiver.behave(Behaviour::Answer(500, "no".into()));
+    gateway.call(&other, &payment("PURCHASE", "copied", "1000", GOOD));
+    shop.wait_for("copied", "14000");
+    receiver.wait_for("copied", "14000");
+    wait_for("it is delivered", || (rows("copied")[0]["state"] == "delivered").then_some(()));
+    let printed = wait_for("a line for each", || {
+        let printed = listener.output();
+        (printed.contains("copied 14000 try 1  HTTP 500") && printed.contains("heard 02000 try 1  HTTP 200"))
+            .then_some(printed)
+    });
+    assert!(printed.contains("heard 04000 try 1  HTTP 500"), "{printed}");
+    assert!(!printed.contains("jo@example.org"), "no body is printed");
+
+    listener.end();
+    wait_for("nobody listens any more", || {
+        let reference = format!("after-{}", std::time::UNIX_EPOCH.elapsed().unwrap().as_micros());
+        pay(&reference);
+        rows(&reference).is_empty().then_some(())
+    });
+    let said = gateway.run_badly(&["listen", "--forward-to", "localhost:3000"]);
+    assert!(said.contains("cannot be forwarded to"), "{said}");
+    let local = receiver.url("/");
+    let said = gateway.run_badly(&["listen", "--forward-to", &local, "--merchant", "nobody"]);
+    assert!(said.contains("there is no merchant nobody"), "{said}");
+}
+
+/// A running `tollgate listen`.
+struct Listening {
+    child: Child,
+    output: Arc<Mutex<String>>,
+}
+
+impl Listening {
+    fn start(gateway: &Gateway, url: &str) -> Listening {
+        let mut child = Command::new(binary())
+            .args(["listen", "--forward-to", url, "--data"])
+            .arg(&gateway.data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Arc::new(Mutex::new(String::new()));
+        support::collect(child.stdout.take().unwrap(), &output);
+        support::collect(child.stderr.take().unwrap(), &output);
+        let listening = Listening { child, output };
+        wait_for("it listens", || listening.output().contains("listening;").then_some(()));
+        listening
+    }
+
+    fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    fn end(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the listener's output ---\n{}", self.output());
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_moved_moves_feedback() {
+    let gateway = Gateway::start_with(&QUICK);
+    let receiver = Receiver::start();
+    receiver.behave(Behaviour::Answer(503, String::new()));
+    accounts::set(&gateway, "demo", &["--direct-feedback-url", &receiver.url("/")]);
+    gateway.call(&gateway.demo(), &payment("PURCHASE", "moved", "1000", GOOD));
+    // Real times are minutes and hours; the clock brings the next try at once, each time.
+    for tries in 1..=12 {
+        receiver.wait(tries);
+        wait_for("the try is written", || {
+            let listed = gateway.run_well(&["feedback", "list", "--format", "json"]);
+            let rows: Value = serde_json::from_str(&listed).unwrap();
+            (rows[0]["attempts"] == tries).then_some(())
+        });
+        gateway.run_well(&["clock", "advance", "7h"]);
+    }
+    gateway.run_well(&["clock", "advance", "31d"]);
+    wait_for("it is paused in the end", || {
+        let listed = gateway.run_well(&["feedback", "list", "--state", "paused", "--format", "json"]);
+        (listed.trim() != "[]").then_some(())
+    });
 }
 
 #[test]

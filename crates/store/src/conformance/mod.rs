@@ -9,6 +9,7 @@
 mod accounts;
 mod chance;
 mod claims;
+mod corrections;
 mod feedback;
 mod fixtures;
 mod model;
@@ -18,6 +19,7 @@ mod recovery;
 
 pub use accounts::*;
 pub use claims::*;
+pub use corrections::*;
 pub use feedback::*;
 pub use model::*;
 pub use outcomes::*;
@@ -71,6 +73,12 @@ macro_rules! conformance_tests {
             one_of_many_attempts_begins
             the_backlog_counts_rows_and_knows_the_oldest
             an_attempt_is_noted_once
+            a_correction_is_written_with_its_reasons_and_ends_the_recovery
+            a_correction_and_a_recovery_message_never_both_win
+            an_operation_is_corrected_as_often_as_it_takes
+            a_refund_that_counts_after_all_keeps_its_reference
+            an_operation_has_one_proposal_until_it_is_settled
+            what_waits_is_listed_and_counted_by_age_and_way_out
             feedback_is_written_with_its_outcome_or_not_at_all
             feedback_of_one_order_and_lane_goes_out_in_order
             feedback_that_keeps_failing_holds_back_its_own_order_alone

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use tollgate_app::{Accounts, Directory};
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::FortId;
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::Renderer;
 use tollgate_store::{FEEDBACK_ROWS_ROUSED_MAX, FeedbackFilter, FeedbackRouse, FeedbackState};
 

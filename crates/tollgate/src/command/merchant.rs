@@ -191,7 +191,7 @@ impl Merchant {
             let parts = wiring::open(&folder, Keep::Existing).await?;
             let accounts = Accounts::new(parts.store.clone(), parts.vault.clone(), parts.clock.clone());
             let done = match self.action {
-                Action::Add(command) => add(&accounts, command).await,
+                Action::Add(command) => add(&accounts, command, parts.clock.now()).await,
                 Action::Show(command) => show(&accounts, &command, parts.clock.now()).await,
                 Action::Set(command) => set(&accounts, *command, reach(&folder)).await,
                 Action::List(command) => list(&accounts, command.format, parts.clock.now()).await,
@@ -204,7 +204,7 @@ impl Merchant {
     }
 }
 
-async fn add(accounts: &Accounts, command: Add) -> anyhow::Result<()> {
+async fn add(accounts: &Accounts, command: Add, now: Timestamp) -> anyhow::Result<()> {
     let mut terms = crate::demo::default_terms();
     if let Some(currencies) = command.currencies {
         terms.currencies = currencies.iter().map(|alpha| currency_terms(alpha)).collect::<anyhow::Result<_>>()?;
@@ -219,7 +219,7 @@ async fn add(accounts: &Accounts, command: Add) -> anyhow::Result<()> {
         terms,
     };
     let account = accounts.add(new).await?;
-    print_account(&account, command.format, crate::clock::SystemClock.now())
+    print_account(&account, command.format, now)
 }
 
 async fn show(accounts: &Accounts, command: &Show, now: Timestamp) -> anyhow::Result<()> {
