@@ -52,10 +52,9 @@ impl ClockRoute {
     async fn answer(&self, request: &OperatorRequest) -> Response {
         let wanted = match (&request.method, request.path.as_str()) {
             (&Method::GET, "") => return self.shown(),
-            (&Method::POST, "advance") => request.json::<Advance>().map(|advance| self.clock.now().plus_ms(advance.ms)),
+            (&Method::POST, "advance") => request.json::<Advance>().map(Move::Advance),
             (&Method::POST, "set") => request.json::<Set>().and_then(|set| {
-                let to = Timestamp::parse_utc(&set.to).map(Move::To);
-                to.ok_or_else(|| {
+                Timestamp::parse_utc(&set.to).map(Move::To).ok_or_else(|| {
                     let text = format!("{:?} is no moment: write 2027-01-31T12:00:00Z", set.to);
                     Box::new(problem(StatusCode::BAD_REQUEST, text))
                 })
