@@ -424,10 +424,12 @@ fn a_listener_is_the_receiver_of_a_merchant_without_urls_while_it_is_connected()
     });
     receiver.behave(Behaviour::Answer(200, "now".into()));
     wait_for("it is delivered", || rows("heard").iter().all(|row| row["state"] == "delivered").then_some(()));
-    let shown: Value =
-        serde_json::from_str(&gateway.run_well(&["feedback", "show", &id, "--format", "json"])).unwrap();
+    let shown: Value = serde_json::from_str(&gateway.run_well(&["feedback", "show", &id, "--format", "json"])).unwrap();
     let first = &shown["tries"][0];
-    assert_eq!((&first["target"], &first["status"], &first["answer"]), (&"listener".into(), &500.into(), &"not now".into()));
+    assert_eq!(
+        (&first["target"], &first["status"], &first["answer"]),
+        (&"listener".into(), &500.into(), &"not now".into())
+    );
 
     // Another merchant has a URL: the listener sees a copy, and what it answers does not count.
     let shop = Receiver::start();
