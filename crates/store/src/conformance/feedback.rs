@@ -46,7 +46,7 @@ pub async fn feedback_is_written_with_its_outcome_or_not_at_all(subject: &dyn Su
     };
     drop(store);
     let store = subject.open().await;
-    assert_eq!(all(&*store).await, [expected.clone()]);
+    assert_eq!(all(&*store).await, std::slice::from_ref(&expected));
     let content = store.feedback_content(id).await.unwrap().unwrap();
     assert_eq!((content.row, content.order), (expected, record.order));
     assert_eq!((content.operation.id, content.request.get("merchant_reference")), (new.operation.id, Some("told")));
