@@ -22,7 +22,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("issuer", &["iso8583", "core"]),
     ("app", &["core", "vault", "store", "acquirer"]),
     ("http", &["app", "fort", "core", "store"]),
-    ("tollgate", &["core", "fort", "iso8583", "vault", "store", "store-sqlite", "acquirer", "issuer", "app", "http"]),
+    ("feedback", &["store", "core"]),
+    (
+        "tollgate",
+        &["core", "fort", "iso8583", "vault", "store", "store-sqlite", "acquirer", "issuer", "app", "http", "feedback"],
+    ),
 ];
 
 /// Which crates may name a type that holds card data in clear, by the type.

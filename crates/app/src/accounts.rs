@@ -3,11 +3,12 @@
 
 use crate::directory::{credentials_label, credentials_to_json};
 use std::sync::Arc;
+use tollgate_core::feedback::{Channel, FeedbackKind, FeedbackLane};
 use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::{Attestation, Credential, Merchant, ShaType, Terms};
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_store::{MerchantRecord, MerchantSave, Store, StoreError};
+use tollgate_store::{FEEDBACK_ROWS_ROUSED_MAX, FeedbackRouse, MerchantRecord, MerchantSave, Store, StoreError};
 use tollgate_vault::{Vault, VaultError};
 
 use crate::directory::{Account, Directory};
@@ -178,7 +179,27 @@ impl Accounts {
             }
         }
         check_terms(&merchant.terms)?;
-        self.save(&merchant, account.version).await
+        let saved = self.save(&merchant, account.version).await?;
+        if saved.merchant.terms.feedback != account.merchant.terms.feedback {
+            self.send_waiting_feedback(&saved.merchant).await?;
+        }
+        Ok(saved)
+    }
+
+    /// An address that was mended serves what waits for it, at once.
+    async fn send_waiting_feedback(&self, merchant: &Merchant) -> Result<(), AccountError> {
+        let now = self.clock.now();
+        for channel in Channel::ALL {
+            for kind in FeedbackKind::ALL {
+                let lane = FeedbackLane { merchant: merchant.id, channel, kind };
+                if merchant.terms.feedback.endpoint(channel, kind).is_some() {
+                    // A full call may have left some; a running gateway may put off a few again meanwhile.
+                    let all = FEEDBACK_ROWS_ROUSED_MAX as u64;
+                    while self.store.rouse_feedback(FeedbackRouse::CaughtUp { lane, now }).await? >= all {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Rotates phrases of an access code; `None` is the merchant's first.

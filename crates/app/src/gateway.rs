@@ -1,10 +1,13 @@
 //! The gateway: the ports that the use cases need, and the entry to each of them.
 
+use crate::claims::Claims;
 use crate::directory::{Account, Directory};
+use crate::feedback::FeedbackWatch;
 use crate::{check_status, maintain, pay};
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
@@ -47,6 +50,17 @@ pub struct GatewaySettings {
     pub recovery_retry_ms_max: u64,
     /// How many recovery messages may be under way at once.
     pub recovery_in_flight_max: usize,
+    /// How many recovery messages may begin in a second. More wait; none is given up.
+    pub recovery_per_second_max: u32,
+    /// An outcome that is unknown for so long is told as a warning, in milliseconds.
+    pub unknown_alert_after_ms: u64,
+    /// One that is unknown for so long is told as an error, in milliseconds.
+    pub unknown_alarm_after_ms: u64,
+    /// Whether a second person has to approve what an operator settles by hand.
+    pub four_eyes: bool,
+    /// The longest time after which a merchant has an answer, in milliseconds: what is not known then is
+    /// answered 15777 and goes on to its end. FORT clients wait 60 s.
+    pub answer_ms_max: u64,
 }
 
 impl Default for GatewaySettings {
@@ -57,6 +71,11 @@ impl Default for GatewaySettings {
             recovery_retry_ms_min: 2_000,
             recovery_retry_ms_max: 300_000,
             recovery_in_flight_max: 32,
+            recovery_per_second_max: 50,
+            unknown_alert_after_ms: 5 * 60_000,
+            unknown_alarm_after_ms: 60 * 60_000,
+            four_eyes: false,
+            answer_ms_max: 50_000,
         }
     }
 }
@@ -111,7 +130,11 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: GatewaySettings,
     pub(crate) directory: Directory,
+    pub(crate) claims: Claims,
     pub(crate) recovery_wanted: tokio::sync::Notify,
+    pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
+    /// Counts the times when everything that waits for a moment has to look at the clock again.
+    woken: tokio::sync::watch::Sender<u64>,
     numbers: Mutex<Numbers>,
     stan: AtomicU32,
     in_flight: TaskTracker,
@@ -133,7 +156,10 @@ impl Gateway {
             clock: parts.clock,
             settings: parts.settings,
             directory,
+            claims: Claims::default(),
             recovery_wanted: tokio::sync::Notify::new(),
+            feedback_watch: OnceLock::new(),
+            woken: tokio::sync::watch::Sender::new(0),
             stan: AtomicU32::new(stan),
             in_flight: TaskTracker::new(),
         };
@@ -150,6 +176,18 @@ impl Gateway {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// Lets every job look at the clock at once: what was to wait for a moment may be due.
+    pub fn wake_jobs(&self) {
+        self.inner.woken.send_modify(|times| *times = times.wrapping_add(1));
+        self.inner.recovery_wanted.notify_one();
+    }
+
+    /// Changes with each [`Gateway::wake_jobs`]: for jobs outside of this crate that wait for a moment.
+    #[must_use]
+    pub fn jobs_woken(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.woken.subscribe()
     }
 
     /// The state of the link to the acquirer.
@@ -169,8 +207,9 @@ impl Gateway {
     /// # Errors
     /// When it is refused before it was sent.
     pub async fn pay(&self, account: Arc<Account>, command: PayCommand) -> Result<Answer, Refused> {
-        let gateway = self.clone();
-        self.to_its_end(async move { pay::pay(&gateway.inner, &account, command).await }).await
+        let (gateway, unsettled) = (self.clone(), Unsettled::default());
+        let told = unsettled.clone();
+        self.to_its_end(unsettled, async move { pay::pay(&gateway.inner, &account, command, &told).await }).await
     }
 
     /// CAPTURE, VOID_AUTHORIZATION and REFUND. Goes on to its end even when the caller stops waiting.
@@ -178,8 +217,10 @@ impl Gateway {
     /// # Errors
     /// When it is refused before it was sent.
     pub async fn maintain(&self, account: Arc<Account>, command: MaintainCommand) -> Result<Answer, Refused> {
-        let gateway = self.clone();
-        self.to_its_end(async move { maintain::maintain(&gateway.inner, &account, command).await }).await
+        let (gateway, unsettled) = (self.clone(), Unsettled::default());
+        let told = unsettled.clone();
+        self.to_its_end(unsettled, async move { maintain::maintain(&gateway.inner, &account, command, &told).await })
+            .await
     }
 
     /// CHECK_STATUS.
@@ -201,19 +242,46 @@ impl Gateway {
     }
 
     /// Runs `work` in a task of its own, so that a client that hangs up cannot stop a payment between
-    /// its intent and its outcome.
-    async fn to_its_end<F>(&self, work: F) -> Result<Answer, Refused>
+    /// its intent and its outcome. After `answer_ms_max` the merchant is told that nobody knows, and the
+    /// work goes on.
+    async fn to_its_end<F>(&self, unsettled: Unsettled, work: F) -> Result<Answer, Refused>
     where
         F: Future<Output = Result<Answer, Refused>> + Send + 'static,
     {
-        match self.inner.in_flight.spawn(work).await {
-            Ok(result) => result,
-            Err(error) => {
+        let working = self.inner.in_flight.spawn(work);
+        let limit = Duration::from_millis(self.inner.settings.answer_ms_max);
+        match tokio::time::timeout(limit, working).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => {
                 // Only a defect of ours ends here. Its order, if it was made, is found by the janitor.
                 tracing::error!(%error, "a payment's task ended early");
-                Ok(Answer::bare(tollgate_core::code::UNCERTAIN))
+                Ok(unsettled.answer())
+            }
+            Err(_) => {
+                metrics::counter!("tollgate_answers_capped_total").increment(1);
+                tracing::warn!(
+                    answer_ms_max = self.inner.settings.answer_ms_max,
+                    "a merchant was answered 15777 because the work takes too long; it goes on to its end"
+                );
+                Ok(unsettled.answer())
             }
         }
+    }
+}
+
+/// What a merchant is told while nobody knows. A use case sets it as soon as its intent is durable, so
+/// that the merchant hears which order it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unsettled(Arc<OnceLock<Answer>>);
+
+impl Unsettled {
+    /// From now on the merchant is told this.
+    pub(crate) fn set(&self, answer: Answer) {
+        let _ = self.0.set(answer);
+    }
+
+    fn answer(&self) -> Answer {
+        self.0.get().cloned().unwrap_or_else(|| Answer::bare(tollgate_core::code::UNCERTAIN))
     }
 }
 

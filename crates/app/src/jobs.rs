@@ -4,14 +4,17 @@
 //! without an outcome, and the recovery queue, whose messages are repeated until the network
 //! acknowledges them. None of them ever gives an operation up.
 
+use crate::ages::Ages;
 use crate::gateway::{Gateway, Inner};
 use crate::maintain::original_of;
+use crate::pace::Pace;
 use crate::settle::{self, Overtaking, Written};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
+use tokio::time::Instant;
 use tollgate_acquirer::{
     Exchange, ExchangeResult, LateReply, LinkState, NetworkCard, NetworkKind, NetworkReply, NetworkRequest,
     OriginalReference, WireTrace,
@@ -122,7 +125,8 @@ impl Gateway {
 }
 
 async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
-    let mut rolling = Rolling::default();
+    let mut rolling = Rolling::new(gateway.inner.settings.recovery_per_second_max);
+    let mut ages = Ages::default();
     while !*stopped.borrow() {
         // While the link is down no message could leave: the rows keep their place and their count.
         if gateway.link() == LinkState::Up {
@@ -136,6 +140,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
             }
         }
         report_backlog(&gateway).await;
+        ages.look(&gateway).await;
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
             () = gateway.inner.recovery_wanted.notified() => {}
@@ -165,17 +170,23 @@ enum Ended {
 
 /// The recovery messages under way. Each row takes a place for as long as its own message lasts, so that
 /// a silent network holds back nothing but what waits for it.
-#[derive(Default)]
 struct Rolling {
     attempts: JoinSet<Result<bool, StoreError>>,
     under_way: HashMap<task::Id, OperationId>,
+    pace: Pace,
 }
 
 impl Rolling {
+    fn new(per_second_max: u32) -> Rolling {
+        let pace = Pace::new(per_second_max, Instant::now());
+        Rolling { attempts: JoinSet::new(), under_way: HashMap::new(), pace }
+    }
+
     /// Begins what is due and not under way, as far as there are places.
     async fn start_due(&mut self, gateway: &Gateway) -> Result<(), StoreError> {
         let inner = &gateway.inner;
-        let free = inner.settings.recovery_in_flight_max.max(1).saturating_sub(self.under_way.len());
+        let places = inner.settings.recovery_in_flight_max.max(1).saturating_sub(self.under_way.len());
+        let free = places.min(self.pace.free(Instant::now()));
         if free == 0 {
             return Ok(());
         }
@@ -184,6 +195,7 @@ impl Rolling {
         let fresh = rows.into_iter().filter(|row| !self.under_way.values().any(|id| *id == row.operation));
         for row in fresh.take(free).collect::<Vec<_>>() {
             let (gateway, operation) = (gateway.clone(), row.operation);
+            self.pace.take();
             let handle = self.attempts.spawn(async move { attempt(&gateway.inner, &row).await });
             self.under_way.insert(handle.id(), operation);
         }
@@ -271,6 +283,10 @@ async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
             Ok(Written::Overtaken) => {
                 tracing::info!(fort_id = %stored.order.fort_id, "a late answer came after the recovery had begun, which settles it");
             }
+            Err(settle::SettleError::Apply(_)) if contradicts(outcome.event, operation.state) => {
+                metrics::counter!("tollgate_late_contradictions_total", "kind" => operation.kind.name()).increment(1);
+                tracing::error!(fort_id = %stored.order.fort_id, operation = %operation.id, state = %operation.state, event = %outcome.event, "a late answer says the contrary of what the operation was settled as: it wants a person");
+            }
             Err(settle::SettleError::Apply(_)) => {
                 tracing::info!(fort_id = %stored.order.fort_id, "a late answer came for an operation that is settled");
             }
@@ -280,6 +296,15 @@ async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
     }
     tracing::warn!(rrn = %late.wire.rrn, "a late answer was left to the recovery queue: the operation's timeout is not written yet");
     Ok(())
+}
+
+/// Whether a late answer says the contrary of a settled operation, which only an operator's hand can bring
+/// about. An approval of what was reversed is no contradiction: the reversal came after it.
+const fn contradicts(event: OperationEvent, state: OperationState) -> bool {
+    matches!(
+        (event, state),
+        (OperationEvent::Approved, OperationState::Declined) | (OperationEvent::Declined, OperationState::Approved)
+    )
 }
 
 fn late_outcome(reply: &NetworkReply) -> Outcome {
@@ -292,6 +317,8 @@ fn late_outcome(reply: &NetworkReply) -> Outcome {
 
 /// Sends one recovery message. `true` when it settled the operation.
 async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
+    // An operator may be settling it by hand at this moment; if it is still due afterwards, it comes again.
+    let Some(_claim) = inner.claims.take(row.operation) else { return Ok(false) };
     // Counted and put off first: a row for which nothing can be sent must not stay at the head of the
     // queue, where enough of them would leave no room for the others.
     let retry_at = inner.clock.now().plus_ms(retry_after_ms(inner, row.attempts));
@@ -431,7 +458,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_attempt_gives_its_place_back_and_asks_for_a_pause() {
-        let mut rolling = Rolling::default();
+        let mut rolling = Rolling::new(50);
         for (result, expected) in
             [(Ok(true), Ended::InOrder), (Ok(false), Ended::InOrder), (Err(StoreError::Busy), Ended::InError)]
         {

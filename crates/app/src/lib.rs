@@ -5,15 +5,22 @@
 //! that any store, key provider and network can stand behind it.
 
 mod accounts;
+mod ages;
 mod check_status;
+mod claims;
 mod directory;
+mod feedback;
 mod gateway;
 mod jobs;
 mod maintain;
+mod pace;
 mod pay;
 mod settle;
+mod unknown;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 pub use directory::{Account, Directory};
+pub use feedback::{FeedbackWatch, feedback_answer};
 pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
 pub use jobs::Jobs;
+pub use unknown::{ForcedOutcome, Resolution, ResolveError, Resolved, UnknownOperation};

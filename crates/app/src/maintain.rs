@@ -1,11 +1,11 @@
 //! CAPTURE, VOID_AUTHORIZATION and REFUND.
 
 use crate::directory::Account;
-use crate::gateway::{Inner, Refused};
+use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle;
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest, OriginalReference};
 use tollgate_core::answer::{Answer, OrderFacts};
-use tollgate_core::code::refused;
+use tollgate_core::code::{UNCERTAIN, refused};
 use tollgate_core::command::{MaintainCommand, ThreeDsWish};
 use tollgate_core::decide;
 use tollgate_core::order::{Operation, OperationState, Order};
@@ -15,8 +15,14 @@ use tollgate_store::{NewOperation, OperationClaim};
 /// How often an order is read again because it changed between the reading and the claim.
 const CLAIM_TRIES_MAX: usize = 8;
 
-pub(crate) async fn maintain(inner: &Inner, account: &Account, command: MaintainCommand) -> Result<Answer, Refused> {
+pub(crate) async fn maintain(
+    inner: &Inner,
+    account: &Account,
+    command: MaintainCommand,
+    unsettled: &Unsettled,
+) -> Result<Answer, Refused> {
     let Claimed { order, operation, card } = claim(inner, account, &command).await?;
+    unsettled.set(Answer { order: Some(facts(&order)), ..Answer::bare(UNCERTAIN) });
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
         wire: operation.wire,

@@ -1,7 +1,7 @@
 //! AUTHORIZATION and PURCHASE.
 
 use crate::directory::Account;
-use crate::gateway::{Inner, Refused};
+use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle::{self, Settled};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
 use tollgate_core::answer::{Answer, OrderFacts};
@@ -18,10 +18,16 @@ use tollgate_store::{NewOrder, OrderClaim};
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
 
-pub(crate) async fn pay(inner: &Inner, account: &Account, command: PayCommand) -> Result<Answer, Refused> {
+pub(crate) async fn pay(
+    inner: &Inner,
+    account: &Account,
+    command: PayCommand,
+    unsettled: &Unsettled,
+) -> Result<Answer, Refused> {
     let intent = decide::pay(&account.merchant, &command, inner.clock.now())?;
     inner.link_ready()?;
     let (order, operation) = claim(inner, account, &command, &intent).await?;
+    unsettled.set(answer(&order, Settled::UNCERTAIN));
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
         wire: operation.wire,

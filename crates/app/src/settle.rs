@@ -1,13 +1,14 @@
 //! What an answer, or the lack of one, means: the step from the network back into the store. The
 //! use cases, the late answers and the recovery all take it.
 
+use crate::feedback;
 use crate::gateway::Inner;
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
 use tollgate_core::code::{self, ResponseCode};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, WayOut};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{OutcomeRecord, Recorded, RecoveryChange, StoreError};
+use tollgate_store::{Correction, CorrectionRecord, OutcomeRecord, Recorded, RecoveryChange, StoreError};
 
 /// What the merchant is told of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(crate) struct Settled {
 
 impl Settled {
     /// Nobody knows yet.
-    const UNCERTAIN: Settled =
+    pub(crate) const UNCERTAIN: Settled =
         Settled { code: code::UNCERTAIN, state: OperationState::Unknown, authorization_code: None, network_code: None };
 }
 
@@ -96,29 +97,73 @@ pub(crate) async fn write(
     trace: WireTrace,
     overtaking: Overtaking,
 ) -> Result<Written, SettleError> {
-    let Applied { order, state, code, recovery } = apply::apply(order, operation, outcome)?;
-    let now = inner.clock.now();
-    let record = OutcomeRecord {
-        order,
-        operation: operation.id,
-        state_before: operation.state,
-        state,
-        event: outcome.event,
-        code,
-        network_code: outcome.network_code.clone(),
-        authorization_code: outcome.authorization_code.clone(),
-        trace: trace.0,
-        recovery: recovery_change(inner, recovery, overtaking, outcome.event, now),
-        at: now,
-    };
+    let applied = apply::apply(order, operation, outcome)?;
+    let (done, recovery) = (Done { state: applied.state, code: applied.code }, applied.recovery);
+    let mut record = record_of(inner, operation, outcome, applied, trace, overtaking);
+    record.feedback = feedback::of_step(inner, order, operation, done.state).await;
+    let is_told = record.feedback.is_some();
     match inner.store.record_outcome(record).await? {
         Recorded::Written => {
             if matches!(recovery, Recovery::Begin(_)) {
                 inner.recovery_wanted.notify_one();
             }
-            Ok(Written::Done(Done { state, code }))
+            if is_told {
+                feedback::written(inner);
+            }
+            Ok(Written::Done(done))
         }
         Recorded::Changed | Recorded::RecoveryBegun => Ok(Written::Overtaken),
+    }
+}
+
+/// Applies an outcome that an operator forces, and writes it with its reasons in one commit. `attempts` is
+/// the count of recovery messages that was seen.
+pub(crate) async fn write_correction(
+    inner: &Inner,
+    order: &Order,
+    operation: &Operation,
+    outcome: &Outcome,
+    correction: Correction,
+    attempts: Option<u32>,
+) -> Result<Written, SettleError> {
+    let applied = apply::apply(order, operation, outcome)?;
+    let done = Done { state: applied.state, code: applied.code };
+    let mut outcome = record_of(inner, operation, outcome, applied, WireTrace::default(), Overtaking::Allowed);
+    outcome.feedback = feedback::of_step(inner, order, operation, done.state).await;
+    let is_told = outcome.feedback.is_some();
+    match inner.store.record_correction(CorrectionRecord { outcome, correction, attempts }).await? {
+        Recorded::Written => {
+            if is_told {
+                feedback::written(inner);
+            }
+            Ok(Written::Done(done))
+        }
+        Recorded::Changed | Recorded::RecoveryBegun => Ok(Written::Overtaken),
+    }
+}
+
+fn record_of(
+    inner: &Inner,
+    operation: &Operation,
+    outcome: &Outcome,
+    applied: Applied,
+    trace: WireTrace,
+    overtaking: Overtaking,
+) -> OutcomeRecord {
+    let now = inner.clock.now();
+    OutcomeRecord {
+        order: applied.order,
+        operation: operation.id,
+        state_before: operation.state,
+        state: applied.state,
+        event: outcome.event,
+        code: applied.code,
+        network_code: outcome.network_code.clone(),
+        authorization_code: outcome.authorization_code.clone(),
+        trace: trace.0,
+        recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
+        feedback: None,
+        at: now,
     }
 }
 

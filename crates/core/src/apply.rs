@@ -2,6 +2,7 @@
 //! an operator's correction all take the same step.
 
 use crate::code::{self, ResponseCode, message};
+use crate::ident::OperationId;
 use crate::order::{
     LastOperation, Operation, OperationEvent, OperationKind, OperationState, Order, Phase, Totals, WayOut,
 };
@@ -69,6 +70,9 @@ pub enum ApplyError {
         /// The operation's kind.
         kind: OperationKind,
     },
+    /// Another operation of the order is open: it has to be settled before a settled one is corrected.
+    #[error("operation {0} of this order is open: settle it first")]
+    AnotherOpen(OperationId),
     /// The sums would break captured <= authorized or refunded <= captured.
     #[error("the order's sums would not be consistent")]
     Sums,
@@ -81,10 +85,14 @@ pub enum ApplyError {
 pub fn apply(order: &Order, operation: &Operation, outcome: &Outcome) -> Result<Applied, ApplyError> {
     let state = transition::operation_after(operation.state, outcome.event)
         .ok_or(ApplyError::NoSuchEdge { state: operation.state, event: outcome.event })?;
+    if let Some(open) = order.open_operation.filter(|open| *open != operation.id) {
+        return Err(ApplyError::AnotherOpen(open));
+    }
     let phase = transition::phase_after(order.phase, operation.kind, state)
         .ok_or(ApplyError::WrongPhase { phase: order.phase, kind: operation.kind })?;
-    let totals = match state {
-        OperationState::Approved => totals_after(order, operation).ok_or(ApplyError::Sums)?,
+    let totals = match (operation.state, state) {
+        (_, OperationState::Approved) => totals_after(order, operation).ok_or(ApplyError::Sums)?,
+        (OperationState::Approved, _) => totals_without(order, operation).ok_or(ApplyError::Sums)?,
         _ => order.totals,
     };
     let code = code_of(operation.kind, state, outcome);
@@ -151,6 +159,23 @@ fn totals_after(order: &Order, operation: &Operation) -> Option<Totals> {
         OperationKind::Capture => totals.captured = totals.captured.plus(amount)?,
         OperationKind::Void => {}
         OperationKind::Refund => totals.refunded = totals.refunded.plus(amount)?,
+    }
+    totals.are_consistent().then_some(totals)
+}
+
+/// The sums when an operation that counted counts no more.
+fn totals_without(order: &Order, operation: &Operation) -> Option<Totals> {
+    let amount = operation.money.amount;
+    let mut totals = order.totals;
+    match operation.kind {
+        OperationKind::Authorize => totals.authorized = totals.authorized.minus(amount)?,
+        OperationKind::Purchase => {
+            totals.authorized = totals.authorized.minus(amount)?;
+            totals.captured = totals.captured.minus(amount)?;
+        }
+        OperationKind::Capture => totals.captured = totals.captured.minus(amount)?,
+        OperationKind::Void => {}
+        OperationKind::Refund => totals.refunded = totals.refunded.minus(amount)?,
     }
     totals.are_consistent().then_some(totals)
 }

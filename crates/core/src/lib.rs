@@ -11,7 +11,7 @@
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
-//! - [`answer`]: what goes back to the merchant.
+//! - [`answer`]: what goes back to the merchant; [`feedback`]: what its servers are told later.
 
 pub mod answer;
 pub mod apply;
@@ -20,6 +20,7 @@ pub mod card;
 pub mod code;
 pub mod command;
 pub mod decide;
+pub mod feedback;
 pub mod ident;
 pub mod merchant;
 pub mod money;

@@ -1,6 +1,7 @@
 //! What an account is and may do.
 
 use crate::bin::Brand;
+pub use crate::feedback::FeedbackTerms;
 use crate::ident::MerchantId;
 use crate::money::{Amount, Currency};
 use crate::secret::Secret;
@@ -206,18 +207,6 @@ pub struct AcquirerTerms {
     pub city: String,
     /// ISO 3166 alpha-2 country, for field 43.
     pub country: String,
-}
-
-/// Where transaction feedback goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FeedbackTerms {
-    /// Direct transaction feedback.
-    #[serde(default)]
-    pub direct_url: Option<String>,
-    /// Notification transaction feedback.
-    #[serde(default)]
-    pub notification_url: Option<String>,
 }
 
 #[cfg(test)]

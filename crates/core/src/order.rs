@@ -250,6 +250,12 @@ named_enum! {
         AdviceAcknowledged = 8 "advice acknowledged",
         /// The network refused the repeated advice for good.
         AdviceRefused = 9 "advice refused",
+        /// An operator settled it by hand, with evidence that the network did it.
+        ForcedApproved = 10 "forced: approved",
+        /// An operator settled it by hand, with evidence that the network said no.
+        ForcedDeclined = 11 "forced: declined",
+        /// An operator settled it by hand, with evidence that the network counts it for nothing.
+        ForcedReversed = 12 "forced: reversed",
     }
 }
 
@@ -264,6 +270,12 @@ impl OperationEvent {
                 | OperationEvent::Unreadable
                 | OperationEvent::Interrupted
         )
+    }
+
+    /// The events by which an operator settles an operation by hand.
+    #[must_use]
+    pub const fn is_forced(self) -> bool {
+        matches!(self, OperationEvent::ForcedApproved | OperationEvent::ForcedDeclined | OperationEvent::ForcedReversed)
     }
 }
 

@@ -68,6 +68,30 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Reads RFC 3339 in UTC: `2027-01-31T12:00:00Z`, with up to six digits of a fraction.
+    #[must_use]
+    pub fn parse_utc(text: &str) -> Option<Timestamp> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let mut parts = time.splitn(3, ':').map(|part| two_digits(part));
+        let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+        let is_fraction = (1..=6).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+        if hour > 23 || minute > 59 || second > 59 || !is_fraction {
+            return None;
+        }
+        let micros: i64 = format!("{fraction:0<6}").parse().ok()?;
+        let day = Timestamp::parse_date(date)?;
+        Some(Timestamp(day.0 + ((hour * 60 + minute) * 60 + second) * SECOND_US + micros))
+    }
+}
+
+/// Exactly two digits as a number.
+fn two_digits(text: &str) -> Option<i64> {
+    let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().ok() } else { None }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,6 +178,26 @@ mod tests {
         assert_eq!(Timestamp::parse_date("2026-11-20").unwrap().to_string(), "2026-11-20T00:00:00.000Z");
         for text in ["2026-02-30", "2026-13-01", "2026-1-1", "26-01-01", "2026-01", "x"] {
             assert_eq!(Timestamp::parse_date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_real_moments_are_read() {
+        for (text, shown) in [
+            ("2027-01-31T12:00:00Z", "2027-01-31T12:00:00.000Z"),
+            ("2027-01-31T23:59:59.25Z", "2027-01-31T23:59:59.250Z"),
+        ] {
+            assert_eq!(Timestamp::parse_utc(text).unwrap().to_string(), shown);
+        }
+        for text in [
+            "2027-01-31",
+            "2027-01-31T24:00:00Z",
+            "2027-02-30T00:00:00Z",
+            "2027-01-31T12:00Z",
+            "2027-01-31T12:00:00",
+            "x",
+        ] {
+            assert_eq!(Timestamp::parse_utc(text), None, "{text}");
         }
     }
 

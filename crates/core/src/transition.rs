@@ -41,6 +41,14 @@ pub const OPERATION_EDGES: &[OperationEdge] = &[
     edge(State::Unknown, Event::ReversalAcknowledged, State::Reversed),
     edge(State::Unknown, Event::AdviceAcknowledged, State::Approved),
     edge(State::Unknown, Event::AdviceRefused, State::Declined),
+    // By an operator's hand. What is unknown may turn out to be anything; what is settled is corrected only
+    // between "it counts" and "it counts for nothing". What never left the gateway cannot have happened.
+    edge(State::Unknown, Event::ForcedApproved, State::Approved),
+    edge(State::Unknown, Event::ForcedDeclined, State::Declined),
+    edge(State::Unknown, Event::ForcedReversed, State::Reversed),
+    edge(State::Declined, Event::ForcedApproved, State::Approved),
+    edge(State::Reversed, Event::ForcedApproved, State::Approved),
+    edge(State::Approved, Event::ForcedReversed, State::Reversed),
 ];
 
 /// What an operation's new state does to its order. Declined, unknown, reversed and unsent later
@@ -65,6 +73,14 @@ pub const PHASE_EDGES: &[PhaseEdge] = &[
     phase(Phase::Authorized, Kind::Void, State::Approved, Phase::Voided),
     phase(Phase::Captured, Kind::Refund, State::Approved, Phase::Captured),
     phase(Phase::Purchased, Kind::Refund, State::Approved, Phase::Purchased),
+    // Corrections by hand of what was settled before.
+    phase(Phase::Declined, Kind::Authorize, State::Approved, Phase::Authorized),
+    phase(Phase::Reversed, Kind::Authorize, State::Approved, Phase::Authorized),
+    phase(Phase::Authorized, Kind::Authorize, State::Reversed, Phase::Reversed),
+    phase(Phase::Declined, Kind::Purchase, State::Approved, Phase::Purchased),
+    phase(Phase::Reversed, Kind::Purchase, State::Approved, Phase::Purchased),
+    phase(Phase::Purchased, Kind::Purchase, State::Reversed, Phase::Reversed),
+    phase(Phase::Voided, Kind::Void, State::Reversed, Phase::Authorized),
 ];
 
 /// The state an operation comes to, if the event can happen to it.
@@ -85,7 +101,8 @@ pub fn phase_after(from: Phase, kind: Kind, state: State) -> Option<Phase> {
 /// Whether a later operation of `kind` may be under way on an order in `phase`.
 fn can_hold(phase: Phase, kind: Kind) -> bool {
     let later = matches!(kind, Kind::Capture | Kind::Void | Kind::Refund);
-    later && PHASE_EDGES.iter().any(|edge| edge.from == phase && edge.kind == kind)
+    let begins = |edge: &PhaseEdge| edge.from == phase && edge.kind == kind && edge.state == State::Approved;
+    later && PHASE_EDGES.iter().any(begins)
 }
 
 /// Both tables as Markdown, for the documents.
@@ -131,9 +148,20 @@ mod tests {
     }
 
     #[test]
-    fn final_states_have_no_way_out() {
+    fn only_an_operator_leads_out_of_a_final_state_and_nobody_out_of_not_sent() {
         for state in [State::Approved, State::Declined, State::Reversed, State::NotSent] {
-            assert!(Event::ALL.iter().all(|event| operation_after(state, *event).is_none()), "{state}");
+            for event in Event::ALL.iter().filter(|event| !event.is_forced()) {
+                assert_eq!(operation_after(state, *event), None, "{state}: {event}");
+            }
+        }
+        assert!(Event::ALL.iter().all(|event| operation_after(State::NotSent, *event).is_none()));
+    }
+
+    #[test]
+    fn an_operator_may_not_touch_what_is_on_its_way() {
+        for event in Event::ALL.iter().filter(|event| event.is_forced()) {
+            assert_eq!(operation_after(State::Sent, *event), None, "{event}");
+            assert!(operation_after(State::Unknown, *event).is_some(), "{event}");
         }
     }
 

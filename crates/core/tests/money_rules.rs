@@ -90,6 +90,19 @@ impl Books {
             OperationKind::Void => {}
         }
     }
+
+    fn take_back(&mut self, kind: OperationKind, minor: u64) {
+        match kind {
+            OperationKind::Authorize => self.authorized -= minor,
+            OperationKind::Purchase => {
+                self.authorized -= minor;
+                self.captured -= minor;
+            }
+            OperationKind::Capture => self.captured -= minor,
+            OperationKind::Refund => self.refunded -= minor,
+            OperationKind::Void => {}
+        }
+    }
 }
 
 fn live(
@@ -102,13 +115,16 @@ fn live(
         let before = operation.state;
         match apply::apply(order, operation, &Outcome::silent(*event)) {
             Ok(Applied { order: after, state, code, recovery }) => {
-                prop_assert!(matches!(before, OperationState::Sent | OperationState::Unknown));
+                let is_open = matches!(before, OperationState::Sent | OperationState::Unknown);
+                prop_assert!(is_open || event.is_forced(), "only an operator changes what is settled");
                 prop_assert_eq!(after.open_operation.is_some(), state == OperationState::Unknown);
                 prop_assert_eq!(state == OperationState::Unknown, code == UNCERTAIN);
                 prop_assert_eq!(recovery == Recovery::End, before == OperationState::Unknown);
                 prop_assert_eq!(after.version, order.version + 1);
                 if state == OperationState::Approved {
                     books.count(operation.kind, operation.money.amount.minor());
+                } else if before == OperationState::Approved {
+                    books.take_back(operation.kind, operation.money.amount.minor());
                 }
                 *order = after;
                 operation.state = state;
@@ -134,6 +150,41 @@ fn what_never_left_the_gateway_is_the_last_operation_only_of_an_order_that_it_be
     assert_eq!(applied.order.last, paid.last, "the order is paid as before");
     assert_eq!((applied.order.phase, applied.order.totals), (paid.phase, paid.totals));
     assert_eq!(applied.order.open_operation, None);
+}
+
+#[test]
+fn a_correction_by_hand_moves_the_sums_and_the_phase_and_never_breaks_what_was_built_on_it() {
+    let (order, operation) = fresh(PayKind::Purchase);
+    let step = |order: &Order, operation: &Operation, event| apply::apply(order, operation, &Outcome::silent(event));
+    let unknown = step(&order, &operation, OperationEvent::NoAnswer).unwrap();
+    let reversed = step(
+        &unknown.order,
+        &Operation { state: unknown.state, ..operation.clone() },
+        OperationEvent::ReversalAcknowledged,
+    )
+    .unwrap();
+    let settled = Operation { state: reversed.state, ..operation.clone() };
+    let forced = step(&reversed.order, &settled, OperationEvent::ForcedApproved).unwrap();
+    assert_eq!((forced.order.phase, forced.code), (Phase::Purchased, OperationKind::Purchase.code(0)));
+    assert_eq!(forced.order.totals.captured, order.money.amount);
+    assert_eq!(forced.recovery, Recovery::None, "nothing was under way any more");
+    let paid = Operation { state: forced.state, ..operation.clone() };
+
+    let refund = Operation { id: OperationId(2), kind: OperationKind::Refund, wire: wire(2), ..operation.clone() };
+    let asked = Order { open_operation: Some(refund.id), ..forced.order.clone() };
+    assert_eq!(
+        step(&asked, &paid, OperationEvent::ForcedReversed),
+        Err(apply::ApplyError::AnotherOpen(refund.id)),
+        "the open one first"
+    );
+    let refunded = step(&asked, &refund, OperationEvent::Approved).unwrap().order;
+    assert_eq!(
+        step(&refunded, &paid, OperationEvent::ForcedReversed),
+        Err(apply::ApplyError::Sums),
+        "a payment that was given back was taken"
+    );
+    let undone = step(&forced.order, &paid, OperationEvent::ForcedReversed).unwrap();
+    assert_eq!((undone.order.phase, undone.order.totals), (Phase::Reversed, order.totals));
 }
 
 proptest! {

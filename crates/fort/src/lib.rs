@@ -15,6 +15,7 @@
 pub mod client;
 pub mod command;
 pub mod explain;
+pub mod feedback_body;
 mod json_text;
 pub mod message;
 pub mod response;

@@ -1,10 +1,10 @@
-//! Health and metrics, on an address of their own.
+//! Health, metrics and the operator API, on an address of their own.
 
+use crate::Request;
+use crate::answer::{Response, plain};
+use crate::operator::{OPERATOR_PATH, Operator};
 use crate::server::Service;
-use crate::{Request, Response};
-use bytes::Bytes;
-use http::{Method, StatusCode, header};
-use http_body_util::Full;
+use http::{Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,18 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tollgate_app::Gateway;
 
-/// `/health/live`, `/health/ready` and `/metrics`.
+/// `/health/live`, `/health/ready`, `/metrics` and `/operator/`.
 pub struct Admin {
     gateway: Gateway,
     metrics: PrometheusHandle,
+    operator: Operator,
     stopping: AtomicBool,
 }
 
 impl Admin {
     /// The service for `gateway`.
     #[must_use]
-    pub fn new(gateway: Gateway, metrics: PrometheusHandle) -> Admin {
-        Admin { gateway, metrics, stopping: AtomicBool::new(false) }
+    pub fn new(gateway: Gateway, metrics: PrometheusHandle, operator: Operator) -> Admin {
+        Admin { gateway, metrics, operator, stopping: AtomicBool::new(false) }
     }
 
     /// From now on `/health/ready` says no, so that a load balancer sends nothing new.
@@ -31,7 +32,11 @@ impl Admin {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    async fn answer(&self, method: &Method, path: &str) -> Response {
+    async fn answer(&self, request: Request) -> Response {
+        if request.uri().path().starts_with(OPERATOR_PATH) {
+            return self.operator.answer(request).await;
+        }
+        let (method, path) = (request.method(), request.uri().path());
         if method != Method::GET && method != Method::HEAD {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         }
@@ -60,13 +65,6 @@ impl Admin {
 
 impl Service for Admin {
     fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
-        Box::pin(async move { self.answer(request.method(), request.uri().path()).await })
+        Box::pin(async move { self.answer(request).await })
     }
-}
-
-fn plain(status: StatusCode, text: impl Into<String>) -> Response {
-    let mut response = Response::new(Full::new(Bytes::from(text.into())));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }

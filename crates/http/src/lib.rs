@@ -1,21 +1,23 @@
-//! FORT endpoints, health and metrics over HTTP.
+//! FORT endpoints, health, metrics and the operator API over HTTP.
 //!
 //! [`Server`] accepts connections, with or without TLS, and hands requests to a [`Service`]:
 //! [`PaymentApi`] for merchants, [`Admin`] for operators, each on an address of its own.
 
 mod admin;
+mod answer;
 mod body;
+mod operator;
 mod payment_api;
 mod server;
 mod tls;
 
 pub use admin::Admin;
+pub use answer::{AnswerBody, Response, json, pieces, plain, problem};
 pub use body::BODY_BYTES_DRAINED_MAX;
+pub use operator::{OPERATOR_BODY_BYTES_MAX, OPERATOR_PATH, Operator, OperatorRequest, OperatorRoute};
 pub use payment_api::PaymentApi;
 pub use server::{Server, ServerSettings, Service};
 pub use tls::{TlsError, server_config};
 
-/// A whole response in memory.
-pub type Response = http::Response<http_body_util::Full<bytes::Bytes>>;
 /// A request with its body still on the way.
 pub type Request = http::Request<hyper::body::Incoming>;

@@ -4,12 +4,11 @@
 //! active, signature, command, parameters, and then the use case. Whatever a FORT client can be told
 //! is told with HTTP 200; only its JSON says no.
 
+use crate::Request;
+use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
 use crate::server::Service as HttpService;
-use crate::{Request, Response};
-use bytes::Bytes;
 use http::{Method, StatusCode, header};
-use http_body_util::Full;
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
@@ -290,16 +289,9 @@ fn is_form(request: &Request) -> bool {
 }
 
 fn json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(AnswerBody::whole(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json;charset=UTF-8"));
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    response
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

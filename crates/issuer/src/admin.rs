@@ -1,25 +1,30 @@
-//! The admin port: what a person or a test wants to know of the network. Only reading, only masks.
+//! The admin port: what a person or a test wants to know of the network, with masks only; and the two
+//! things that may be changed from outside, its clock and the faults that were asked for.
 
+use crate::faults::{FaultRefused, FaultWish};
 use crate::host::Host;
 use crate::ledger::LedgerGone;
+use crate::moved_clock::SetBack;
 use crate::request::AccountId;
 use crate::text::ShortText;
-use crate::views::Health;
+use crate::views::{ClockView, Health};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tollgate_core::time::Clock;
 
 /// A request's headers have to come within this many milliseconds.
 const HEADER_MS_MAX: u64 = 5_000;
@@ -27,6 +32,11 @@ const HEADER_MS_MAX: u64 = 5_000;
 const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// After a failed accept (no file handles left, as a rule) the next one waits so many milliseconds.
 const ACCEPT_PAUSE_MS: u64 = 50;
+
+/// A request's body has at most so many bytes,
+const BODY_BYTES_MAX: usize = 4_096;
+/// and has to come within so many milliseconds.
+const BODY_MS_MAX: u64 = 5_000;
 
 /// Serves the admin port until `stop` says otherwise.
 pub(crate) async fn accept(
@@ -59,7 +69,7 @@ pub(crate) async fn accept(
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let host = Arc::clone(&host);
-                async move { Ok::<_, Infallible>(respond(&host, &request).await) }
+                async move { Ok::<_, Infallible>(respond(&host, request).await) }
             });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -97,13 +107,14 @@ impl Query {
     }
 }
 
-async fn respond(host: &Host, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET {
-        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-        return response;
-    }
+async fn respond(host: &Host, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path();
+    if path == "/clock" || path == "/faults" || path.starts_with("/faults/") {
+        return change(host, request).await;
+    }
+    if request.method() != Method::GET {
+        return not_allowed("GET");
+    }
     let query = Query::parse(request.uri().query());
     let answered = match path {
         "/health" => Ok(health(host)),
@@ -117,6 +128,81 @@ async fn respond(host: &Host, request: &Request<Incoming>) -> Response<Full<Byte
         },
     };
     answered.unwrap_or_else(|LedgerGone| problem(StatusCode::SERVICE_UNAVAILABLE, "the ledger has stopped"))
+}
+
+/// The clock and the faults: what can be changed from outside.
+async fn change(host: &Host, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = request.uri().path().to_owned();
+    match (request.method().clone(), path.as_str()) {
+        (Method::GET, "/clock") => json(StatusCode::OK, &clock_view(host)),
+        (Method::POST, "/clock") => match body::<ClockView>(request).await {
+            Ok(wanted) => match host.clock.move_to(wanted.offset_us) {
+                Ok(()) => {
+                    tracing::info!(now = %host.clock.now(), "the sandbox card network's clock was moved");
+                    json(StatusCode::OK, &clock_view(host))
+                }
+                Err(SetBack) => problem(StatusCode::CONFLICT, "the clock cannot be set back"),
+            },
+            Err(response) => *response,
+        },
+        (_, "/clock") => not_allowed("GET, POST"),
+        (Method::GET, "/faults") => json(StatusCode::OK, &host.faults.views()),
+        (Method::POST, "/faults") => match body::<FaultWish>(request).await {
+            Ok(wish) => add_fault(host, wish),
+            Err(response) => *response,
+        },
+        (Method::DELETE, "/faults") => cleared(host, None),
+        (Method::DELETE, _) => match path.strip_prefix("/faults/").and_then(|id| id.parse().ok()) {
+            Some(id) => cleared(host, Some(id)),
+            None => problem(StatusCode::BAD_REQUEST, "a fault has a number"),
+        },
+        _ => not_allowed("GET, POST, DELETE"),
+    }
+}
+
+fn clock_view(host: &Host) -> ClockView {
+    ClockView { offset_us: host.clock.offset_us(), now: Some(host.clock.now().to_string()) }
+}
+
+fn add_fault(host: &Host, wish: FaultWish) -> Response<Full<Bytes>> {
+    match host.faults.add(wish) {
+        Ok(id) => json(StatusCode::OK, &Added { id }),
+        Err(FaultRefused::Wrong(problem_text)) => problem(StatusCode::BAD_REQUEST, problem_text),
+        Err(FaultRefused::Full) => problem(StatusCode::CONFLICT, "100 faults wait already: clear some first"),
+    }
+}
+
+fn cleared(host: &Host, id: Option<u64>) -> Response<Full<Bytes>> {
+    json(StatusCode::OK, &Cleared { cleared: host.faults.clear(id) })
+}
+
+#[derive(Serialize)]
+struct Added {
+    id: u64,
+}
+
+#[derive(Serialize)]
+struct Cleared {
+    cleared: usize,
+}
+
+/// The body as JSON. It has to say that it is JSON: a web page that somebody looks at on this machine
+/// cannot send that to another origin without asking first.
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Box<Response<Full<Bytes>>>> {
+    let refuse = |text| Box::new(problem(StatusCode::BAD_REQUEST, text));
+    if request.headers().get(CONTENT_TYPE).is_none_or(|value| value != "application/json") {
+        return Err(refuse("the body has to be application/json"));
+    }
+    let reading = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
+    let read = tokio::time::timeout(Duration::from_millis(BODY_MS_MAX), reading).await;
+    let Ok(Ok(whole)) = read else { return Err(refuse("the body did not arrive, or has more than 4096 bytes")) };
+    serde_json::from_slice(&whole.to_bytes()).map_err(|_| refuse("the body is not what docs/sandbox.md says"))
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not answered here");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 fn health(host: &Host) -> Response<Full<Bytes>> {

@@ -47,6 +47,20 @@ pub enum Behaviour {
     DropAfter,
 }
 
+impl Behaviour {
+    /// Reads a name as the tables have it, with the code of a decline behind a colon: `late`, `decline:51`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Behaviour, &'static str> {
+        let (name, code) = match text.split_once(':') {
+            Some((name, code)) => (name, Some(code)),
+            None => (text, None),
+        };
+        read_behaviour(name, code)
+    }
+}
+
 /// Where a card's behaviour comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

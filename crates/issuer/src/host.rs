@@ -2,11 +2,13 @@
 
 use crate::account_key::AccountKeys;
 use crate::answer::{Answer, Outbox, OutboxReceiver, Renderer, WeakOutbox};
+use crate::faults::Faults;
 use crate::ledger::{Batch, Job, LedgerHandle};
+use crate::moved_clock::MovedClock;
 use crate::read::{NetworkFunction, Read, read};
 use crate::response_code::ResponseCode;
 use crate::stats::Stats;
-use crate::wish::{Delivery, WishTable};
+use crate::wish::{Delivery, Wish, WishTable};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,7 +38,8 @@ pub(crate) struct Host {
     pub(crate) wishes: WishTable,
     pub(crate) ledger: LedgerHandle,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) faults: Faults,
+    pub(crate) clock: Arc<MovedClock>,
     pub(crate) slow_ms: u64,
     pub(crate) late_ms: u64,
     pub(crate) seed: u64,
@@ -218,7 +221,11 @@ impl<'a> Reader<'a> {
             Read::Payment(payment) if self.session == Session::SignedOn => {
                 let Some(pan) = &payment.echo.pan else { return Next::GoOn };
                 let key = self.host.keys.of(pan);
-                let wish = self.host.wishes.wish(&key, &payment, self.host.clock.now());
+                let now = self.host.clock.now();
+                let wish = match self.host.faults.take(&payment) {
+                    Some(behaviour) => Wish::of(behaviour, &payment, now),
+                    None => self.host.wishes.wish(&key, &payment, now),
+                };
                 if wish.delivery == Delivery::DropBefore {
                     return Next::Drop;
                 }

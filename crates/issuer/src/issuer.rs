@@ -3,9 +3,11 @@
 use crate::account_key::{AccountKeyError, AccountKeys};
 use crate::behaviours::{Behaviours, BehavioursError};
 use crate::book::BookLimits;
+use crate::faults::Faults;
 use crate::host::Host;
 use crate::ledger::{KnownCard, LedgerSetup, LedgerThread};
 use crate::ledger_file::LedgerFileError;
+use crate::moved_clock::MovedClock;
 use crate::settings::{Exposure, IssuerSettings};
 use crate::stats::Stats;
 use crate::wish::WishTable;
@@ -92,8 +94,9 @@ impl Issuer {
         let (iso_address, admin_address) = (iso.address, admin_port.address);
 
         let behaviours = Behaviours::builtin()?;
+        let clock = Arc::new(MovedClock::new(clock, settings.clock_offset_us));
         let stats = Arc::new(Stats::default());
-        let OpenLedger { keys, thread } = open_ledger(&settings, &behaviours, &clock, &stats).await?;
+        let OpenLedger { keys, thread } = open_ledger(&settings, &behaviours, clock.clone(), &stats).await?;
         let host = Arc::new(Host {
             spec,
             framing: framing.with_frame_bytes_max(settings.limits.frame_bytes_max),
@@ -101,6 +104,7 @@ impl Issuer {
             keys,
             ledger: thread.handle,
             stats,
+            faults: Faults::default(),
             clock,
             slow_ms: settings.slow_ms,
             late_ms: settings.late_ms,
@@ -182,7 +186,7 @@ struct OpenLedger {
 async fn open_ledger(
     settings: &IssuerSettings,
     behaviours: &Behaviours,
-    clock: &Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
     stats: &Arc<Stats>,
 ) -> Result<OpenLedger, IssuerError> {
     let keys = AccountKeys::beside(&settings.data_path)?;
@@ -195,7 +199,7 @@ async fn open_ledger(
         },
         accounts_max: usize::try_from(settings.limits.accounts_max).unwrap_or(usize::MAX),
         seed: settings.seed,
-        clock: Arc::clone(clock),
+        clock,
         stats: Arc::clone(stats),
         known_cards: pans.map(|pan| KnownCard { key: keys.of(pan), mask: pan.mask() }).collect(),
     };

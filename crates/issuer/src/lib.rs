@@ -23,12 +23,14 @@ mod book;
 mod decide;
 mod echo;
 mod entry;
+mod faults;
 mod host;
 mod issuer;
 mod ledger;
 mod ledger_file;
 #[cfg(test)]
 mod model;
+mod moved_clock;
 mod payment;
 mod read;
 mod request;
@@ -41,8 +43,11 @@ mod wish;
 
 pub use account_key::AccountKeyError;
 pub use behaviours::{AmountBehaviour, AmountCard, Behaviour, Behaviours, BehavioursError, CardBehaviour, Source};
+pub use faults::{FaultOperation, FaultView, FaultWish};
 pub use issuer::{Issuer, IssuerError};
 pub use ledger_file::LedgerFileError;
 pub use response_code::ResponseCode;
 pub use settings::{Exposure, IssuerLimits, IssuerSettings};
-pub use views::{AccountBalance, AccountView, Health, LedgerCurrencyTotals, LedgerEntry, LedgerTotals, MessageStats};
+pub use views::{
+    AccountBalance, AccountView, ClockView, Health, LedgerCurrencyTotals, LedgerEntry, LedgerTotals, MessageStats,
+};

@@ -26,6 +26,9 @@ pub struct IssuerSettings {
     pub late_ms: u64,
     /// Makes authorization codes and garbage: the same seed, the same run.
     pub seed: u64,
+    /// How far the network's clock goes before the one it is started with, in microseconds: a sandbox whose
+    /// clock was moved starts its network with it.
+    pub clock_offset_us: i64,
     /// What each account may spend in each currency, in major units.
     pub open_to_buy_major: u64,
     /// How much of everything there may be.
@@ -75,6 +78,7 @@ impl Default for IssuerSettings {
             slow_ms: 2_000,
             late_ms: 15_000,
             seed: 8583,
+            clock_offset_us: 0,
             open_to_buy_major: 1_000_000,
             limits: IssuerLimits::default(),
         }

@@ -12,6 +12,18 @@ pub struct Health {
     pub connections: u64,
 }
 
+/// `GET /clock`, and `POST /clock` with the offset alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockView {
+    /// How far the network's clock goes before the one it was started with, in microseconds. It cannot be
+    /// made smaller.
+    pub offset_us: i64,
+    /// What the clock shows, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+}
+
 /// `GET /ledger/totals`: the truth that a gateway's own sums can be held against.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerTotals {

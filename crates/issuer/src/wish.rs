@@ -91,28 +91,12 @@ impl WishTable {
     /// What is to happen to a payment on the account of `key` at `now`.
     pub(crate) fn wish(&self, key: &AccountKey, payment: &Payment, now: Timestamp) -> Wish {
         let rules = self.cards.get(key);
-        let is_first = matches!(payment.kind, RequestKind::Authorize | RequestKind::Purchase);
         let behaviour = match payment.kind {
             // Reversals and voids never meet one: whatever went wrong can be put right.
             RequestKind::Void(_) | RequestKind::Reverse(_) => Behaviour::Approve,
             _ => rules.map_or(Behaviour::Approve, |rules| self.behaviour(rules, payment)),
         };
-        let refusal = match behaviour {
-            Behaviour::Decline(code) => Some(code),
-            Behaviour::DeclineLater(code) if !is_first => Some(code),
-            _ if is_first && payment.expiry.is_some_and(|expiry| expiry.is_past(now)) => {
-                Some(ResponseCode::EXPIRED_CARD)
-            }
-            Behaviour::ThreeDSecure if payment.authentication == Authentication::None => {
-                Some(ResponseCode::AUTHENTICATION_REQUIRED)
-            }
-            _ => None,
-        };
-        let delivery = match payment.transmission {
-            Transmission::First => delivery(behaviour),
-            Transmission::Repeat => Delivery::Plain,
-        };
-        Wish { refusal, delivery }
+        Wish::of(behaviour, payment, now)
     }
 
     fn behaviour(&self, rules: &CardRules, payment: &Payment) -> Behaviour {
@@ -129,6 +113,29 @@ impl WishTable {
         }
         let by_expiry = rules.by_expiry.iter().find(|rule| Some(rule.expiry) == payment.expiry);
         by_expiry.map_or(rules.always, |rule| rule.behaviour)
+    }
+}
+
+impl Wish {
+    /// What `behaviour` does to a payment at `now`.
+    pub(crate) fn of(behaviour: Behaviour, payment: &Payment, now: Timestamp) -> Wish {
+        let is_first = matches!(payment.kind, RequestKind::Authorize | RequestKind::Purchase);
+        let refusal = match behaviour {
+            Behaviour::Decline(code) => Some(code),
+            Behaviour::DeclineLater(code) if !is_first => Some(code),
+            _ if is_first && payment.expiry.is_some_and(|expiry| expiry.is_past(now)) => {
+                Some(ResponseCode::EXPIRED_CARD)
+            }
+            Behaviour::ThreeDSecure if payment.authentication == Authentication::None => {
+                Some(ResponseCode::AUTHENTICATION_REQUIRED)
+            }
+            _ => None,
+        };
+        let delivery = match payment.transmission {
+            Transmission::First => delivery(behaviour),
+            Transmission::Repeat => Delivery::Plain,
+        };
+        Wish { refusal, delivery }
     }
 }
 

@@ -269,6 +269,7 @@ fn approved(new: &NewOrder) -> OutcomeRecord {
         authorization_code: outcome.authorization_code,
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
+        feedback: None,
         at: new.order.created_at.plus_ms(120),
     }
 }

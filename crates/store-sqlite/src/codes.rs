@@ -9,7 +9,7 @@ use tollgate_core::ident::{Rrn, Stan};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{OperationEvent, OperationKind, OperationState, PayKind, Phase, WayOut};
 use tollgate_core::refusal::Guilty;
-use tollgate_store::StoreError;
+use tollgate_store::{FeedbackState, StoreError};
 
 /// The number of a payment's kind.
 pub(crate) fn pay_kind_number(kind: PayKind) -> i64 {
@@ -104,6 +104,11 @@ pub(crate) fn operation_event(number: i64) -> Result<OperationEvent, StoreError>
 /// Reads [`WayOut::number`].
 pub(crate) fn way_out(number: i64) -> Result<WayOut, StoreError> {
     u8::try_from(number).ok().and_then(WayOut::from_number).ok_or_else(|| unreadable("recoveries.way_out"))
+}
+
+/// Reads [`FeedbackState::number`].
+pub(crate) fn feedback_state(number: i64) -> Result<FeedbackState, StoreError> {
+    u8::try_from(number).ok().and_then(FeedbackState::from_number).ok_or_else(|| unreadable("feedbacks.state"))
 }
 
 /// Reads [`ResponseCode::number`].

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(1);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(3);
 
 struct Migration {
     version: u32,
@@ -26,8 +26,11 @@ struct Migration {
 
 /// All migrations, oldest first, numbered from 1 without a gap. A file that was ever released is
 /// never changed: a new one is added.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "payments", sql: include_str!("../migrations/0001_payments.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "payments", sql: include_str!("../migrations/0001_payments.sql") },
+    Migration { version: 2, name: "corrections", sql: include_str!("../migrations/0002_corrections.sql") },
+    Migration { version: 3, name: "feedback", sql: include_str!("../migrations/0003_feedback.sql") },
+];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version  INTEGER NOT NULL PRIMARY KEY,

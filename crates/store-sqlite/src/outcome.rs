@@ -1,11 +1,11 @@
 //! Writing what became of an operation.
 
-use crate::codes;
 use crate::failure::{Failure, unreadable};
-use crate::rows::{OUTCOMES_PER_OPERATION_MAX, first};
+use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first};
+use crate::{codes, feedback};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::OperationId;
-use tollgate_core::order::{OperationState, WayOut};
+use tollgate_core::order::{OperationEvent, OperationState, WayOut};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{OutcomeRecord, Recorded, RecoveryChange, StoreError};
 
@@ -26,7 +26,11 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     if !update_order(connection, record, version_before, open)? {
         return Ok(Recorded::Changed);
     }
-    insert_outcome(connection, record)?;
+    let place = place_of_next(connection, record)?;
+    insert_outcome(connection, record, place)?;
+    if let Some(new) = record.feedback {
+        feedback::insert(connection, record, place, new)?;
+    }
     change_recovery(connection, record)?;
     free_maintenance_reference(connection, record)?;
     Ok(Recorded::Written)
@@ -124,29 +128,42 @@ fn update_order(
     Ok(updated == 1)
 }
 
-fn insert_outcome(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
-    let place = match record.state_before {
-        OperationState::Sent => 0,
-        _ => outcomes_of(connection, record.operation)?,
-    };
-    if place >= OUTCOMES_PER_OPERATION_MAX {
-        return Err(refused("an operation has at most 8 outcomes"));
+/// The place of a new outcome among those of its operation, from 0.
+pub(crate) fn place_of_next(connection: &Connection, record: &OutcomeRecord) -> Result<i64, Failure> {
+    match record.state_before {
+        OperationState::Sent => Ok(0),
+        _ => outcomes_of(connection, record.operation),
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO outcomes (outcome_id, event, state, code, network_code, authorization_code, trace, at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            first_outcome(record.operation) + place,
-            record.event.number(),
-            record.state.number(),
-            record.code.number(),
-            record.network_code,
-            record.authorization_code,
-            record.trace,
-            record.at.0,
-        ])?;
+}
+
+fn insert_outcome(connection: &Connection, record: &OutcomeRecord, place: i64) -> Result<(), Failure> {
+    let (sql, id) = if place < OUTCOMES_PER_OPERATION_MAX {
+        let sql = "INSERT INTO outcomes (outcome_id, event, state, code, network_code, authorization_code, trace, at) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        (sql, first_outcome(record.operation) + place)
+    } else {
+        let sql = "INSERT INTO outcomes_beyond (operation_id, place, event, state, code, network_code, \
+                   authorization_code, trace, at) VALUES (?1, ?9, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        (sql, record.operation.0)
+    };
+    if place >= OUTCOMES_MAX {
+        return Err(refused("an operation has at most 1000 outcomes"));
+    }
+    let mut statement = connection.prepare_cached(sql)?;
+    let values = params![
+        id,
+        record.event.number(),
+        record.state.number(),
+        record.code.number(),
+        record.network_code,
+        record.authorization_code,
+        record.trace,
+        record.at.0,
+        place,
+    ];
+    // The first table's numbers hold the place already.
+    let used = if place < OUTCOMES_PER_OPERATION_MAX { &values[..8] } else { values };
+    statement.execute(used)?;
     Ok(())
 }
 
@@ -155,8 +172,11 @@ fn change_recovery(connection: &Connection, record: &OutcomeRecord) -> Result<()
         RecoveryChange::None => Ok(()),
         RecoveryChange::Begin { way_out, due_at } => begin_recovery(connection, record, way_out, due_at),
         RecoveryChange::End | RecoveryChange::EndIfUnsent => {
-            let mut statement = connection.prepare_cached("DELETE FROM recoveries WHERE operation_id = ?1")?;
-            statement.execute([record.operation.0])?;
+            for sql in
+                ["DELETE FROM recoveries WHERE operation_id = ?1", "DELETE FROM proposals WHERE operation_id = ?1"]
+            {
+                connection.prepare_cached(sql)?.execute([record.operation.0])?;
+            }
             Ok(())
         }
     }
@@ -189,13 +209,32 @@ fn free_maintenance_reference(connection: &Connection, record: &OutcomeRecord) -
     let is_first = record.operation.0 == record.order.fort_id.0;
     let came_to_nothing =
         matches!(record.state, OperationState::Declined | OperationState::Reversed | OperationState::NotSent);
-    if is_first || !came_to_nothing {
+    if is_first {
+        return Ok(());
+    }
+    if record.event == OperationEvent::ForcedApproved {
+        return take_maintenance_reference_back(connection, record);
+    }
+    if !came_to_nothing {
         return Ok(());
     }
     connection
         .prepare_cached(
             "DELETE FROM maintenance_references WHERE merchant_id = ?1 AND operation_id = ?2 AND reference = \
              (SELECT maintenance_reference FROM operations WHERE operation_id = ?2)",
+        )?
+        .execute(params![record.order.merchant.0, record.operation.0])?;
+    Ok(())
+}
+
+/// A refund that was taken for nothing and counts after all has its reference again, unless another
+/// refund took it in between.
+fn take_maintenance_reference_back(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "INSERT INTO maintenance_references (merchant_id, reference, operation_id) \
+             SELECT ?1, maintenance_reference, operation_id FROM operations \
+             WHERE operation_id = ?2 AND maintenance_reference IS NOT NULL ON CONFLICT DO NOTHING",
         )?
         .execute(params![record.order.merchant.0, record.operation.0])?;
     Ok(())
@@ -225,12 +264,29 @@ pub(crate) fn settled_state(
     operation: OperationId,
 ) -> Result<Option<OperationState>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT state FROM outcomes WHERE outcome_id >= ?1 AND outcome_id < ?2 ORDER BY outcome_id DESC LIMIT 1",
+        "SELECT state, outcome_id - ?1 FROM outcomes WHERE outcome_id >= ?1 AND outcome_id < ?2 \
+         ORDER BY outcome_id DESC LIMIT 1",
     )?;
     let begin = first_outcome(operation);
-    let number: Option<i64> =
-        first(statement.query([begin, begin + OUTCOMES_PER_OPERATION_MAX])?, |row| Ok(row.get(0)?))?;
-    Ok(number.map(codes::operation_state).transpose()?)
+    let last: Option<LastOutcome> =
+        first(statement.query([begin, begin.saturating_add(OUTCOMES_PER_OPERATION_MAX)])?, |row| {
+            Ok(LastOutcome { state: row.get(0)?, place: row.get(1)? })
+        })?;
+    let Some(mut last) = last else { return Ok(None) };
+    if last.place + 1 == OUTCOMES_PER_OPERATION_MAX {
+        let mut statement = connection.prepare_cached(
+            "SELECT state, place FROM outcomes_beyond WHERE operation_id = ?1 ORDER BY place DESC LIMIT 1",
+        )?;
+        let beyond =
+            first(statement.query([operation.0])?, |row| Ok(LastOutcome { state: row.get(0)?, place: row.get(1)? }))?;
+        last = beyond.unwrap_or(last);
+    }
+    Ok(Some(codes::operation_state(last.state)?))
+}
+
+struct LastOutcome {
+    state: i64,
+    place: i64,
 }
 
 /// The number of an operation's first outcome.
@@ -240,11 +296,20 @@ pub(crate) fn first_outcome(operation: OperationId) -> i64 {
 }
 
 fn outcomes_of(connection: &Connection, operation: OperationId) -> Result<i64, Failure> {
-    let mut statement =
-        connection.prepare_cached("SELECT count(*) FROM outcomes WHERE outcome_id >= ?1 AND outcome_id < ?2")?;
+    let count = |sql: &str, values: &[i64]| -> Result<i64, Failure> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = first(statement.query(rusqlite::params_from_iter(values))?, |row| Ok(row.get(0)?))?;
+        found.ok_or_else(|| Failure::Store(unreadable("a count")))
+    };
     let begin = first_outcome(operation);
-    first(statement.query([begin, begin.saturating_add(OUTCOMES_PER_OPERATION_MAX)])?, |row| Ok(row.get(0)?))?
-        .ok_or_else(|| Failure::Store(unreadable("a count")))
+    let within = count(
+        "SELECT count(*) FROM outcomes WHERE outcome_id >= ?1 AND outcome_id < ?2",
+        &[begin, begin.saturating_add(OUTCOMES_PER_OPERATION_MAX)],
+    )?;
+    if within < OUTCOMES_PER_OPERATION_MAX {
+        return Ok(within);
+    }
+    Ok(within + count("SELECT count(*) FROM outcomes_beyond WHERE operation_id = ?1", &[operation.0])?)
 }
 
 fn refused(rule: &str) -> Failure {

@@ -170,14 +170,24 @@ fn story_operation(
     })
 }
 
-fn outcomes(connection: &Connection, operation: OperationId) -> Result<Vec<StoryOutcome>, Failure> {
+/// The outcomes of an operation, oldest first.
+pub(crate) fn outcomes(connection: &Connection, operation: OperationId) -> Result<Vec<StoryOutcome>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         outcome_columns!(),
-        " FROM outcomes WHERE outcome_id >= ?1 AND outcome_id < ?2 ORDER BY outcome_id"
+        " FROM outcomes LEFT JOIN corrections ON operation_id = ?3 AND place = outcome_id - ?1 \
+         WHERE outcome_id >= ?1 AND outcome_id < ?2 ORDER BY outcome_id"
     ))?;
     let begin = first_outcome(operation);
-    all(statement.query([begin, begin.saturating_add(OUTCOMES_PER_OPERATION_MAX)])?, rows::outcome)
+    let end = begin.saturating_add(OUTCOMES_PER_OPERATION_MAX);
+    let mut outcomes = all(statement.query([begin, end, operation.0])?, rows::outcome)?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        outcome_columns!(),
+        " FROM outcomes_beyond LEFT JOIN corrections USING (operation_id, place) WHERE operation_id = ?1 ORDER BY place"
+    ))?;
+    outcomes.extend(all(statement.query([operation.0])?, rows::outcome)?);
+    Ok(outcomes)
 }
 
 fn recovery(connection: &Connection, operation: OperationId) -> Result<Option<tollgate_store::RecoveryRow>, Failure> {

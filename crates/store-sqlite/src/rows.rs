@@ -9,7 +9,7 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::Money;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Totals, WireReference};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{RecoveryRow, StoreError, StoredOrder, StoryOutcome};
+use tollgate_store::{Correction, RecoveryRow, StoreError, StoredOrder, StoryOutcome};
 use tollgate_vault::SealedCard;
 
 /// The columns that [`stored_order`] reads, from place 0.
@@ -41,16 +41,21 @@ macro_rules! recovery_columns {
 }
 pub(crate) use recovery_columns;
 
-/// The columns that [`outcome`] reads, from place 0.
+/// The columns that [`outcome`] reads, from place 0: those of an outcome, and of its correction.
 macro_rules! outcome_columns {
     () => {
-        "event, state, code, network_code, authorization_code, trace, at"
+        "event, state, code, network_code, authorization_code, trace, at, reason, evidence, evidence_sha256, made_by, \
+         approved_by"
     };
 }
 pub(crate) use outcome_columns;
 
-/// How many outcomes one operation can have; its numbers are `operation_id * 8` and the seven after.
+/// How many outcomes of one operation the table of outcomes has numbers for: `operation_id * 8` and the
+/// seven after. What comes later goes into a table of its own.
 pub(crate) const OUTCOMES_PER_OPERATION_MAX: i64 = 8;
+/// How many outcomes one operation can have at all: an operator who corrects more often than that has
+/// another problem.
+pub(crate) const OUTCOMES_MAX: i64 = 1000;
 
 /// An order with its open operation's state, as its row has it.
 pub(crate) struct OrderRow {
@@ -119,6 +124,18 @@ pub(crate) fn outcome(row: &Row<'_>) -> Result<StoryOutcome, Failure> {
         authorization_code: row.get(4)?,
         trace: row.get(5)?,
         at: Timestamp(row.get(6)?),
+        correction: row
+            .get::<_, Option<String>>(7)?
+            .map(|reason| {
+                Ok::<_, Failure>(Correction {
+                    reason,
+                    evidence: row.get(8)?,
+                    evidence_sha256: row.get(9)?,
+                    by: row.get(10)?,
+                    approved_by: row.get(11)?,
+                })
+            })
+            .transpose()?,
     })
 }
 

@@ -6,18 +6,21 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::Readers;
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, claim, outcome, read, recovery, refusal};
+use crate::{accounts, claim, correction, feedback, outcome, read, recovery, refusal};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tollgate_core::command::OrderTarget;
+use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Attempt, CurrencyTotals, DataKeys, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim,
-    OrderClaim, Orders, OutcomeRecord, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError,
-    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WrappedDataKey,
+    Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
+    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse,
+    FeedbackRow, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim,
+    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
 };
 use tollgate_vault::{NewDataKey, PortError, PortFuture};
 
@@ -237,6 +240,70 @@ impl Recoveries for SqliteStore {
 
     fn recovery_backlog(&self) -> StoreFuture<'_, (u64, Option<Timestamp>)> {
         Box::pin(async move { self.readers.point(recovery::backlog) })
+    }
+}
+
+impl Feedbacks for SqliteStore {
+    fn lease_feedback(&self, lease: FeedbackLease) -> StoreFuture<'_, FeedbackLeased> {
+        Box::pin(self.writer.call(move |connection| feedback::lease(connection, &lease)))
+    }
+
+    fn release_feedback(&self, node: u8, now: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(self.writer.call(move |connection| feedback::release(connection, node, now)))
+    }
+
+    fn finish_feedback(&self, finish: FeedbackFinish) -> StoreFuture<'_, FeedbackFinished> {
+        Box::pin(self.writer.call(move |connection| feedback::finish(connection, &finish)))
+    }
+
+    fn rouse_feedback(&self, rouse: FeedbackRouse) -> StoreFuture<'_, u64> {
+        Box::pin(self.writer.call(move |connection| feedback::rouse(connection, &rouse)))
+    }
+
+    fn feedback_content(&self, id: FeedbackId) -> StoreFuture<'_, Option<FeedbackContent>> {
+        Box::pin(async move { self.readers.snapshot(|connection| feedback::content(connection, id)) })
+    }
+
+    fn feedbacks<'a>(&'a self, filter: &'a FeedbackFilter) -> StoreFuture<'a, Vec<FeedbackRow>> {
+        Box::pin(async move { self.readers.point(|connection| feedback::list(connection, filter)) })
+    }
+
+    fn feedback_attempts(&self, id: FeedbackId) -> StoreFuture<'_, Vec<FeedbackAttempt>> {
+        Box::pin(async move { self.readers.point(|connection| feedback::attempts(connection, id)) })
+    }
+
+    fn feedback_next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        Box::pin(async move { self.readers.point(feedback::next_due) })
+    }
+
+    fn feedback_backlog(&self) -> StoreFuture<'_, FeedbackBacklog> {
+        Box::pin(async move { self.readers.point(feedback::backlog) })
+    }
+}
+
+impl Corrections for SqliteStore {
+    fn record_correction(&self, record: CorrectionRecord) -> StoreFuture<'_, Recorded> {
+        Box::pin(self.writer.call(move |connection| correction::record(connection, &record)))
+    }
+
+    fn propose_correction(&self, proposal: Proposal) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| correction::propose(connection, &proposal)))
+    }
+
+    fn withdraw_proposal(&self, operation: OperationId) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| correction::withdraw(connection, operation)))
+    }
+
+    fn proposals(&self, limit: usize) -> StoreFuture<'_, Vec<Proposal>> {
+        Box::pin(async move { self.readers.point(|connection| correction::proposals(connection, limit)) })
+    }
+
+    fn waiting_since(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+        Box::pin(async move { self.readers.point(|connection| correction::waiting_since(connection, before, limit)) })
+    }
+
+    fn waiting_counts(&self, before: Timestamp) -> StoreFuture<'_, Vec<WaitingCount>> {
+        Box::pin(async move { self.readers.point(|connection| correction::waiting_counts(connection, before)) })
     }
 }
 

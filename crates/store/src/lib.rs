@@ -4,13 +4,22 @@
 //! the disk. No transaction stays open across a call, so none can stay open across the network.
 
 pub mod conformance;
+mod corrections;
 mod data_keys;
+mod feedbacks;
 mod merchants;
 mod orders;
 mod recoveries;
 mod refusals;
 
+pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
+pub use feedbacks::{
+    FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
+    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
+    FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, Feedbacks, LanePlaces, NewFeedback, NewFeedbackAttempt,
+    PauseReason,
+};
 pub use merchants::{MerchantRecord, MerchantSave, Merchants};
 pub use orders::{
     CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded,
@@ -26,9 +35,15 @@ use std::pin::Pin;
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Everything that a gateway keeps.
-pub trait Store: Orders + Recoveries + Merchants + Refusals + DataKeys + Send + Sync + 'static {}
+pub trait Store:
+    Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+{
+}
 
-impl<T: Orders + Recoveries + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store for T {}
+impl<T: Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store
+    for T
+{
+}
 
 /// Why a store could not do it. Nothing was changed, unless the error says otherwise.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! The port for orders, their operations and what became of them.
 
-use crate::{RecoveryRow, RefusalRow, StoreFuture};
+use crate::{Correction, NewFeedback, RecoveryRow, RefusalRow, StoreFuture};
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -20,7 +20,7 @@ pub trait Orders {
     fn claim_operation(&self, new: NewOperation) -> StoreFuture<'_, OperationClaim>;
 
     /// Writes what became of an operation: the order's new state, the outcome, its place in the
-    /// recovery queue, all in one commit.
+    /// recovery queue, the feedback that tells of it, all in one commit.
     fn record_outcome(&self, record: OutcomeRecord) -> StoreFuture<'_, Recorded>;
 
     /// The order of a merchant that `target` names. When both names are given, the order of the
@@ -120,6 +120,8 @@ pub struct OutcomeRecord {
     pub trace: String,
     /// What it does to the recovery queue.
     pub recovery: RecoveryChange,
+    /// The feedback that tells of it, if the merchant is told.
+    pub feedback: Option<NewFeedback>,
     /// When.
     pub at: Timestamp,
 }
@@ -223,6 +225,8 @@ pub struct StoryOutcome {
     pub authorization_code: Option<String>,
     /// The wire messages, masked.
     pub trace: String,
+    /// Why and by whom it was forced, if it was.
+    pub correction: Option<Correction>,
     /// When.
     pub at: Timestamp,
 }

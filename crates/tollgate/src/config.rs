@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tollgate_acquirer::LinkSettings;
 use tollgate_app::GatewaySettings;
+use tollgate_feedback::FeedbackSettings;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub acquirer: LinkSettings,
     /// Numbers and times of the gateway.
     pub gateway: GatewaySettings,
+    /// Times and limits of transaction feedback.
+    pub feedback: FeedbackSettings,
     /// Logs.
     pub log: LogSettings,
 }
@@ -106,6 +109,11 @@ impl Default for LogSettings {
     }
 }
 
+/// The longest time after which a merchant may have an answer, in milliseconds.
+const ANSWER_MS_MAX: u64 = 50_000;
+/// What the store may take of it, before and after the network, in milliseconds: it waits up to 5 seconds for
+/// a lock that another process holds.
+const STORE_MS: u64 = 10_000;
 /// What every environment variable of ours begins with.
 const ENVIRONMENT_PREFIX: &str = "TOLLGATE_";
 /// Variables with that beginning which are no settings.
@@ -152,8 +160,26 @@ impl Config {
         if server.connections_max == 0 {
             bail!("server.connections_max is 0: nobody could connect");
         }
+        if !(1..=ANSWER_MS_MAX).contains(&self.gateway.answer_ms_max) {
+            bail!("gateway.answer_ms_max is 1 to {ANSWER_MS_MAX}: a merchant has an answer within 50 seconds");
+        }
         crate::logging::level(&self.log)?;
         Ok(())
+    }
+
+    /// What works, but not as it is meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let slowest_ms = self.acquirer.answer_timeout_ms.saturating_add(STORE_MS);
+        if slowest_ms <= self.gateway.answer_ms_max {
+            return Vec::new();
+        }
+        vec![format!(
+            "acquirer.answer_timeout_ms = {} leaves no time before gateway.answer_ms_max = {}: an answer of the network that \
+             comes after it reaches the merchant through CHECK_STATUS only, and 15777 before. At most {} fits",
+            self.acquirer.answer_timeout_ms,
+            self.gateway.answer_ms_max,
+            self.gateway.answer_ms_max.saturating_sub(STORE_MS)
+        )]
     }
 
     /// `http` or `https`.
@@ -187,7 +213,7 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "log"];
+const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "log"];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.
@@ -235,6 +261,15 @@ mod tests {
         let error = load("", &[("TOLLGATE_SERVER_LISSEN", "x")]).unwrap_err().to_string();
         assert!(error.contains("lissen"), "{error}");
         assert!(load("", &[("TOLLGATE_NOWHERE_X", "1")]).unwrap_err().to_string().contains("TOLLGATE_NOWHERE_X"));
+    }
+
+    #[test]
+    fn a_merchant_has_an_answer_within_50_seconds_and_a_link_that_waits_too_long_is_warned_of() {
+        assert_eq!(load("", &[]).unwrap().warnings(), Vec::<String>::new());
+        let slow = load("[acquirer]\nanswer_timeout_ms = 45000\n", &[]).unwrap();
+        assert!(slow.warnings()[0].contains("At most 40000"), "{:?}", slow.warnings());
+        assert!(load("[gateway]\nanswer_ms_max = 50001\n", &[]).is_err());
+        assert!(load("[gateway]\nanswer_ms_max = 0\n", &[]).is_err());
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// The file that marks a sandbox.
+const SANDBOX_MARK: &str = "sandbox";
+
 /// A data folder that exists, with mode 0700.
 #[derive(Clone, Debug)]
 pub struct DataFolder {
@@ -68,6 +71,36 @@ impl DataFolder {
     /// The note of where the running gateway listens.
     pub fn running(&self) -> PathBuf {
         self.path.join("running.json")
+    }
+
+    /// Whether `serve --dev` made or used this folder: it is a sandbox.
+    pub fn is_sandbox(&self) -> bool {
+        self.path.join(SANDBOX_MARK).exists()
+    }
+
+    /// Marks the folder as a sandbox.
+    ///
+    /// # Errors
+    /// When the mark cannot be written.
+    pub fn mark_as_sandbox(&self) -> anyhow::Result<()> {
+        let path = self.path.join(SANDBOX_MARK);
+        fs::write(&path, "`tollgate serve --dev` runs on this folder.\n")
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// The token of the operator API, made anew at each start of the gateway.
+    pub fn operator_token(&self) -> PathBuf {
+        self.path.join("operator.token")
+    }
+
+    /// How far the sandbox clock was moved; there is none where it never was.
+    pub fn clock(&self) -> PathBuf {
+        self.path.join("clock.json")
+    }
+
+    /// The lock that a running gateway holds.
+    pub fn lock(&self) -> PathBuf {
+        self.path.join("serve.lock")
     }
 
     /// The configuration file that is read when none is named.

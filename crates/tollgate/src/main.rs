@@ -7,9 +7,17 @@ mod command;
 mod config;
 mod data_folder;
 mod demo;
+mod duration;
+mod feedback;
+mod feedback_story;
+mod listen;
 mod logging;
+mod operator;
+mod run_lock;
 mod running;
+mod sandbox;
 mod story;
+mod unknown;
 mod wiring;
 
 use clap::Parser;

@@ -10,7 +10,7 @@ use tollgate_core::shown::harmless;
 use tollgate_core::time::Timestamp;
 use tollgate_fort::text::{Language, response_message};
 use tollgate_iso8583::{Description, Spec};
-use tollgate_store::{RefusalRow, Story, StoryOperation};
+use tollgate_store::{Correction, RefusalRow, Story, StoryOperation};
 
 /// Prints a whole story.
 pub fn print(story: &Story) {
@@ -81,6 +81,9 @@ fn print_operation(told: &StoryOperation) {
             outcome.at, outcome.event, outcome.state
         );
         println!("  {:<20}{}", "told", coded(outcome.code));
+        if let Some(correction) = &outcome.correction {
+            print_correction(correction);
+        }
     }
     for attempt in &told.attempts {
         print_trace(&attempt.trace);
@@ -92,6 +95,17 @@ fn print_operation(told: &StoryOperation) {
             row.way_out, row.created_at, row.attempts, row.due_at
         );
     }
+}
+
+/// What an operator settled by hand, and why.
+fn print_correction(correction: &Correction) {
+    let digest = correction.evidence_sha256.as_ref().map_or_else(String::new, |sha256| format!(" (SHA-256 {sha256})"));
+    println!("  {:<20}{}", "settled by hand by", harmless(&correction.by));
+    if let Some(second) = &correction.approved_by {
+        println!("  {:<20}{}", "approved by", harmless(second));
+    }
+    println!("  {:<20}{}", "reason", harmless(&correction.reason));
+    println!("  {:<20}{}{digest}", "evidence", harmless(&correction.evidence));
 }
 
 fn print_params(params: &SafeParams) {
@@ -165,6 +179,13 @@ fn operation_json(told: &StoryOperation) -> Value {
                 "code": outcome.code.to_string(),
                 "network_code": outcome.network_code,
                 "authorization_code": outcome.authorization_code,
+                "correction": outcome.correction.as_ref().map(|correction| json!({
+                    "reason": correction.reason,
+                    "evidence": correction.evidence,
+                    "evidence_sha256": correction.evidence_sha256,
+                    "by": correction.by,
+                    "approved_by": correction.approved_by,
+                })),
                 "wire": outcome.trace.lines().collect::<Vec<_>>(),
             })
         })

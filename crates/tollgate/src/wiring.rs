@@ -1,10 +1,9 @@
 //! Opening what every command needs: the store, the vault and the clock of a data folder.
 
-use crate::clock::SystemClock;
+use crate::clock::FolderClock;
 use crate::data_folder::DataFolder;
 use anyhow::Context;
 use std::sync::Arc;
-use tollgate_core::time::Clock;
 use tollgate_store::{DataKeys, Store};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 use tollgate_vault::{FileKeyProvider, StoredDataKeys, Vault};
@@ -26,8 +25,8 @@ pub struct Opened {
     pub sqlite: Arc<SqliteStore>,
     /// The vault.
     pub vault: Arc<Vault>,
-    /// The system's clock.
-    pub clock: Arc<dyn Clock>,
+    /// The folder's clock: the system's time, and by how much a sandbox has moved it.
+    pub clock: Arc<FolderClock>,
 }
 
 /// Opens the store and the vault of a folder.
@@ -47,7 +46,7 @@ pub async fn open(folder: &DataFolder, keep: Keep) -> anyhow::Result<Opened> {
     let stored = StoredDataKeys::look(keys.as_ref()).await?;
     let provider = FileKeyProvider::create_or_open(&folder.keys(), stored)?;
     let vault = Arc::new(Vault::open(Box::new(provider), keys).await?);
-    Ok(Opened { store, sqlite, vault, clock: Arc::new(SystemClock) })
+    Ok(Opened { store, sqlite, vault, clock: Arc::new(FolderClock::open(folder)?) })
 }
 
 /// Closes what [`open`] opened.

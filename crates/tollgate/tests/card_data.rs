@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Mutex;
 use support::card_network::CardNetwork;
+use support::receiver::{Behaviour, Receiver};
 use support::secrets::{Forbidden, Sink, files};
 use support::{Gateway, Merchant, all_at_once, exchange, field, text, try_post, wait_for};
 
@@ -52,6 +53,12 @@ fn no_card_data_is_left_behind_by_payments_of_any_outcome() {
     let network = CardNetwork::start(&folder.path().join("network"), &["--slow-ms", "100", "--late-ms", "500"]);
     let data = folder.path().join("data");
     let mut gateway = start(&data, &network);
+    // A merchant's server that says back what it must not know.
+    let receiver = Receiver::start();
+    receiver.behave(Behaviour::Answer(200, "thanks for 4005 5500 0000 0001 and 4005550000000001".into()));
+    let (direct, notification) = (receiver.url("/direct"), receiver.url("/notify"));
+    let urls = ["--direct-feedback-url", &direct, "--notification-feedback-url", &notification];
+    support::accounts::set(&gateway, "demo", &urls);
     let demo = gateway.demo();
     let cards = cards();
     let said = Mutex::new(Vec::new());
@@ -69,6 +76,23 @@ fn no_card_data_is_left_behind_by_payments_of_any_outcome() {
         (gateway.metric("tollgate_recovery_backlog")? == 0.0).then_some(())
     });
 
+    wait_for("every feedback is delivered", || {
+        (gateway.metric("tollgate_feedback_backlog")? == 0.0 && receiver.received().len() > 30).then_some(())
+    });
+    for (place, received) in receiver.received().into_iter().enumerate() {
+        sinks.push(Sink { name: format!("the body of feedback {place}"), bytes: received.body });
+        sinks.push(Sink::text(format!("the head of feedback {place}"), format!("{:?}", received.headers)));
+    }
+    let shown = gateway.run_well(&["feedback", "list", "--limit", "1000", "--format", "json"]);
+    let rows: Vec<Value> = serde_json::from_str(&shown).unwrap();
+    assert!(rows.len() > 30, "many outcomes were told");
+    for row in rows.iter().take(20) {
+        let id = row["feedback"].as_str().unwrap();
+        let shown = gateway.run_well(&["feedback", "show", id]);
+        assert!(shown.contains("thanks for 4005 55** **** 0001"), "{shown}");
+        sinks.push(Sink::text(format!("feedback show {id}"), shown));
+    }
+    sinks.push(Sink::text("feedback list", shown));
     sinks.extend(told(&gateway, &network, &cards));
     assert!(gateway.stop());
     sinks.push(log("the gateway's log", &gateway));

@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use support::receiver::Receiver;
 use support::{Gateway, Merchant, accounts, field, payment, text, wire};
 use tollgate_core::merchant::ShaType;
 
@@ -15,22 +16,17 @@ const FORT_ID: &str = "169996200000132829";
 const AUTHORIZATION_CODE: &str = "199955";
 
 /// Examples that do not hold yet.
-const EXCEPTIONS: &[Exception] = &[
-    Exception {
-        id: "E33-trusted-3ds",
-        reason: "3-D Secure comes later: the issuer asks for it, and that is a decline for now",
-        instead: Instead::Answer(&[
-            ("response_code", Some("13030")),
-            ("response_message", Some("Authentication failed")),
-            ("status", Some("13")),
-            ("acquirer_response_code", Some("1A")),
-            ("3ds_url", None),
-        ]),
-    },
-    Exception { id: "E86-notification-capture", reason: "transaction feedback comes later", instead: Instead::Nothing },
-    Exception { id: "E87-notification-refund", reason: "transaction feedback comes later", instead: Instead::Nothing },
-    Exception { id: "E88-notification-late", reason: "transaction feedback comes later", instead: Instead::Nothing },
-];
+const EXCEPTIONS: &[Exception] = &[Exception {
+    id: "E33-trusted-3ds",
+    reason: "3-D Secure comes later: the issuer asks for it, and that is a decline for now",
+    instead: Instead::Answer(&[
+        ("response_code", Some("13030")),
+        ("response_message", Some("Authentication failed")),
+        ("status", Some("13")),
+        ("acquirer_response_code", Some("1A")),
+        ("3ds_url", None),
+    ]),
+}];
 
 struct Exception {
     id: &'static str,
@@ -41,8 +37,6 @@ struct Exception {
 enum Instead {
     /// The answer with these fields changed or left out.
     Answer(&'static [(&'static str, Option<&'static str>)]),
-    /// No answer at all.
-    Nothing,
 }
 
 #[test]
@@ -51,9 +45,7 @@ fn every_pair_of_the_fact_base_holds_field_by_field() {
     for exception in EXCEPTIONS {
         assert!(examples.iter().any(|example| example.id == exception.id), "{}: {}", exception.id, exception.reason);
     }
-    let (with_answer, without): (Vec<&Example>, Vec<&Example>) =
-        examples.iter().partition(|example| !matches!(example.exception(), Some(Instead::Nothing)));
-    assert!(without.iter().all(|example| example.row["request"].is_null()), "only feedback has no answer");
+    let with_answer: Vec<&Example> = examples.iter().filter(|example| !example.is_feedback()).collect();
     let worlds = worlds(&with_answer);
     assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 35);
     std::thread::scope(|scope| {
@@ -64,6 +56,52 @@ fn every_pair_of_the_fact_base_holds_field_by_field() {
             });
         }
     });
+}
+
+#[test]
+fn every_notification_of_the_fact_base_is_delivered_field_by_field() {
+    let examples = Example::all();
+    let feedback: Vec<&Example> = examples.iter().filter(|example| example.is_feedback()).collect();
+    assert_eq!(feedback.len(), 3);
+    std::thread::scope(|scope| {
+        for example in feedback {
+            let examples = &examples;
+            scope.spawn(move || hold_feedback(&Accounts::start(), examples, example));
+        }
+    });
+}
+
+/// Brings an example's feedback about and compares what a real receiver gets.
+fn hold_feedback(accounts: &Accounts, examples: &[Example], example: &Example) {
+    let merchant = &accounts.merchants[&example.account];
+    let receiver = Receiver::start();
+    let url = receiver.url("/notify");
+    accounts::set(&accounts.gateway, &example.account.to_lowercase(), &["--notification-feedback-url", &url]);
+    let mut made = Made::default();
+    for given in example.row["given"].as_array().unwrap() {
+        match given.as_str().unwrap() {
+            "follows the 15777 example" => {
+                let first = examples.iter().find(|first| first.id == "E35-trusted-uncertain").unwrap();
+                hold(accounts, first);
+                let told = accounts.gateway.call(merchant, &support::status("TG-D5"));
+                made.fort_id = field(&told, "fort_id").to_owned();
+            }
+            given => bring_about(accounts, merchant, given, example, &mut made),
+        }
+    }
+    let expected = |name: &str| example.expected(name).unwrap_or_default();
+    if matches!(expected("command"), "CAPTURE" | "REFUND") {
+        let mut params = support::operation(expected("command"), expected("merchant_reference"), expected("amount"));
+        params.extend(example.expected("maintenance_reference").map(|reference| ("maintenance_reference", reference)));
+        let answer = accounts.gateway.call(merchant, &params);
+        assert_eq!(field(&answer, "response_code"), expected("response_code"), "{}", example.id);
+    }
+    let received = receiver.wait(1).remove(0);
+    assert_eq!(received.header("content-type"), "application/json;charset=UTF-8", "{}", example.id);
+    let body = received.json();
+    merchant.check(&body);
+    compare(example, &body, &made);
+    assert_eq!(receiver.received().len(), 1, "{}: one notification, and nothing direct", example.id);
 }
 
 /// A gateway with the accounts of the examples.
@@ -136,6 +174,10 @@ impl Example {
 
     fn exception(&self) -> Option<&'static Instead> {
         EXCEPTIONS.iter().find(|exception| exception.id == self.id).map(|exception| &exception.instead)
+    }
+
+    fn is_feedback(&self) -> bool {
+        self.row["response"]["delivery"].as_str().unwrap().starts_with("feedback")
     }
 
     fn expected(&self, name: &str) -> Option<&str> {

@@ -162,6 +162,7 @@ fn outcome(new: &NewOrder) -> Result<OutcomeRecord, StoreError> {
         authorization_code: outcome.authorization_code,
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
+        feedback: None,
         at: new.order.created_at.plus_ms(1),
     })
 }

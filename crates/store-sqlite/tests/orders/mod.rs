@@ -80,6 +80,7 @@ fn outcome(new: &NewOrder, event: OperationEvent, recovery: RecoveryChange) -> O
         authorization_code: None,
         trace: "0100".to_owned(),
         recovery,
+        feedback: None,
         at: at(1_001),
     }
 }

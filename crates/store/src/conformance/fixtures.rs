@@ -122,6 +122,7 @@ pub(super) fn outcome(order: &Order, operation: &Operation, event: OperationEven
             Recovery::Begin(way_out) => RecoveryChange::Begin { way_out, due_at: at.plus_ms(60_000) },
             Recovery::End => RecoveryChange::End,
         },
+        feedback: None,
         at,
     }
 }

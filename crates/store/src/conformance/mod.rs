@@ -9,6 +9,8 @@
 mod accounts;
 mod chance;
 mod claims;
+mod corrections;
+mod feedback;
 mod fixtures;
 mod model;
 mod outcomes;
@@ -17,6 +19,8 @@ mod recovery;
 
 pub use accounts::*;
 pub use claims::*;
+pub use corrections::*;
+pub use feedback::*;
 pub use model::*;
 pub use outcomes::*;
 pub use reading::*;
@@ -69,6 +73,27 @@ macro_rules! conformance_tests {
             one_of_many_attempts_begins
             the_backlog_counts_rows_and_knows_the_oldest
             an_attempt_is_noted_once
+            a_correction_is_written_with_its_reasons_and_ends_the_recovery
+            a_correction_and_a_recovery_message_never_both_win
+            an_operation_is_corrected_as_often_as_it_takes
+            a_refund_that_counts_after_all_keeps_its_reference
+            an_operation_has_one_proposal_until_it_is_settled
+            what_waits_is_listed_and_counted_by_age_and_way_out
+            feedback_is_written_with_its_outcome_or_not_at_all
+            feedback_of_one_order_and_lane_goes_out_in_order
+            feedback_that_keeps_failing_holds_back_its_own_order_alone
+            a_feedback_lease_holds_until_it_runs_out
+            one_of_many_workers_leases_a_feedback
+            feedback_lanes_take_turns
+            each_feedback_lane_has_its_turn
+            what_a_killed_node_leased_is_given_back
+            a_lost_feedback_lease_writes_nothing_but_the_attempt
+            paused_feedback_comes_back_when_it_is_roused
+            a_feedback_lane_that_answers_again_catches_up
+            replayed_feedback_goes_out_again_in_order
+            feedback_attempts_are_bounded_and_the_first_and_last_stay
+            feedback_is_listed_by_every_part_of_a_filter
+            the_feedback_backlog_counts_what_is_not_delivered
             unfinished_operations_come_oldest_first
             an_order_is_found_by_each_of_its_names_and_by_its_merchant_alone
             orders_of_a_reference_come_newest_first

@@ -192,6 +192,7 @@ impl Model {
             network_code: record.network_code.clone(),
             authorization_code: record.authorization_code.clone(),
             trace: record.trace.clone(),
+            correction: None,
             at: record.at,
         });
         match record.recovery {

@@ -2,7 +2,7 @@
 //! code and a signature of its own. The same server code, message code and client as everywhere, and nothing else.
 
 use super::signer::Signer;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::code::{STATUS_FOUND, refused};
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
-use tollgate_http::{Request, Response, Server, ServerSettings, Service};
+use tollgate_http::{AnswerBody, Request, Response, Server, ServerSettings, Service};
 
 /// A running echo on threads of its own.
 pub struct Echo {
@@ -50,7 +50,7 @@ impl Service for Answering {
         Box::pin(async move {
             let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
             let answer = body.map(|body| self.answer(&body.to_bytes())).unwrap_or_default();
-            Response::new(Full::new(answer.into()))
+            Response::new(AnswerBody::whole(answer))
         })
     }
 }

@@ -39,6 +39,9 @@ impl ConfigCommand {
                 if let (Some(certificate), Some(key)) = (&config.server.tls_certificate, &config.server.tls_key) {
                     tollgate_http::server_config(certificate, key)?;
                 }
+                for warning in config.warnings() {
+                    eprintln!("warning: {warning}");
+                }
                 println!("the configuration is right");
             }
             Action::Show => print!("{}", toml::to_string_pretty(&config)?),

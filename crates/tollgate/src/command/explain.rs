@@ -1,13 +1,13 @@
 //! `tollgate explain`: one payment's whole story.
 
 use super::{DataArg, Format, small_runtime};
-use crate::story;
 use crate::wiring::{self, Keep};
+use crate::{feedback_story, story};
 use anyhow::bail;
 use clap::Args;
 use std::process::ExitCode;
 use tollgate_core::ident::FortId;
-use tollgate_store::Store;
+use tollgate_store::{FeedbackAttempt, FeedbackFilter, FeedbackRow, Store};
 
 /// Tell one payment's whole story.
 #[derive(Debug, Args)]
@@ -23,6 +23,8 @@ pub struct Explain {
 
 /// How many orders and refusals of one reference are told.
 const TOLD_MAX: usize = 50;
+/// How much feedback of one order is told, the newest.
+const FEEDBACK_TOLD_MAX: usize = 200;
 /// A fort_id has this many digits; a shorter number may be a reference.
 const FORT_ID_DIGITS: usize = 18;
 
@@ -62,11 +64,23 @@ async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()
     }
     match format {
         Format::Text => {
-            stories.iter().for_each(story::print);
+            for story in &stories {
+                story::print(story);
+                for told in feedback(store, story.order.fort_id).await? {
+                    feedback_story::print_in_story(&told.row, &told.attempts);
+                }
+            }
             apart.iter().for_each(story::print_refusal);
         }
         Format::Json => {
-            let orders: Vec<_> = stories.iter().map(story::to_json).collect();
+            let mut orders = Vec::new();
+            for story in &stories {
+                let mut order = story::to_json(story);
+                let told = feedback(store, story.order.fort_id).await?;
+                order["feedback"] =
+                    told.iter().map(|told| feedback_story::in_story_json(&told.row, &told.attempts)).collect();
+                orders.push(order);
+            }
             let refusals: Vec<_> = apart.iter().map(story::refusal_json).collect();
             println!(
                 "{}",
@@ -75,4 +89,22 @@ async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()
         }
     }
     Ok(())
+}
+
+/// A feedback with the attempts that are kept.
+struct Told {
+    row: FeedbackRow,
+    attempts: Vec<FeedbackAttempt>,
+}
+
+/// The feedback of an order, oldest first.
+async fn feedback(store: &dyn Store, fort_id: FortId) -> anyhow::Result<Vec<Told>> {
+    let filter = FeedbackFilter { fort_id: Some(fort_id), rows_max: FEEDBACK_TOLD_MAX, ..FeedbackFilter::default() };
+    let mut told = Vec::new();
+    for row in store.feedbacks(&filter).await? {
+        let attempts = store.feedback_attempts(row.id).await?;
+        told.push(Told { row, attempts });
+    }
+    told.sort_by_key(|told| (told.row.sequence, told.row.id));
+    Ok(told)
 }

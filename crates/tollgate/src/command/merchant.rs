@@ -1,6 +1,7 @@
 //! `tollgate merchant add|show|set|list|activate-trusted-channel|deactivate-trusted-channel`.
 
 use super::{DataArg, Format, small_runtime};
+use crate::data_folder::DataFolder;
 use crate::wiring::{self, Keep};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -9,10 +10,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tollgate_app::{Account, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 use tollgate_core::bin::Brand;
+use tollgate_core::feedback::{FeedbackFormat, FeedbackTerms};
 use tollgate_core::merchant::{Attestation, CurrencyTerms, ShaType, Terms, TrustedChannel};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::secret::Secret;
+use tollgate_core::shown::harmless;
 use tollgate_core::time::{Clock, Timestamp};
+use tollgate_feedback::guard::{FeedbackUrl, Reach};
+use tollgate_fort::command::mask_card_numbers;
 
 /// Add, show, change and list merchants.
 #[derive(Debug, Args)]
@@ -122,6 +127,12 @@ struct Set {
     /// Notification transaction feedback URL; 'none' removes it
     #[arg(long)]
     notification_feedback_url: Option<String>,
+    /// How direct transaction feedback is written: json, form or xml
+    #[arg(long, value_name = "FORMAT")]
+    direct_feedback_format: Option<String>,
+    /// How notification transaction feedback is written: json, form or xml
+    #[arg(long, value_name = "FORMAT")]
+    notification_feedback_format: Option<String>,
     /// Card acceptor identification code at the acquirer
     #[arg(long)]
     card_acceptor_id: Option<String>,
@@ -180,9 +191,9 @@ impl Merchant {
             let parts = wiring::open(&folder, Keep::Existing).await?;
             let accounts = Accounts::new(parts.store.clone(), parts.vault.clone(), parts.clock.clone());
             let done = match self.action {
-                Action::Add(command) => add(&accounts, command).await,
+                Action::Add(command) => add(&accounts, command, parts.clock.now()).await,
                 Action::Show(command) => show(&accounts, &command, parts.clock.now()).await,
-                Action::Set(command) => set(&accounts, *command).await,
+                Action::Set(command) => set(&accounts, *command, reach(&folder)).await,
                 Action::List(command) => list(&accounts, command.format, parts.clock.now()).await,
                 Action::ActivateTrustedChannel(command) => activate(&accounts, command, parts.clock.now()).await,
                 Action::DeactivateTrustedChannel(command) => deactivate(&accounts, &command).await,
@@ -193,7 +204,7 @@ impl Merchant {
     }
 }
 
-async fn add(accounts: &Accounts, command: Add) -> anyhow::Result<()> {
+async fn add(accounts: &Accounts, command: Add, now: Timestamp) -> anyhow::Result<()> {
     let mut terms = crate::demo::default_terms();
     if let Some(currencies) = command.currencies {
         terms.currencies = currencies.iter().map(|alpha| currency_terms(alpha)).collect::<anyhow::Result<_>>()?;
@@ -208,7 +219,7 @@ async fn add(accounts: &Accounts, command: Add) -> anyhow::Result<()> {
         terms,
     };
     let account = accounts.add(new).await?;
-    print_account(&account, command.format, crate::clock::SystemClock.now())
+    print_account(&account, command.format, now)
 }
 
 async fn show(accounts: &Accounts, command: &Show, now: Timestamp) -> anyhow::Result<()> {
@@ -241,10 +252,15 @@ async fn list(accounts: &Accounts, format: Format, now: Timestamp) -> anyhow::Re
     Ok(())
 }
 
-async fn set(accounts: &Accounts, command: Set) -> anyhow::Result<()> {
+/// How far feedback of a gateway on this folder may go.
+fn reach(folder: &DataFolder) -> Reach {
+    if folder.is_sandbox() { Reach::Sandbox } else { Reach::Public }
+}
+
+async fn set(accounts: &Accounts, command: Set, reach: Reach) -> anyhow::Result<()> {
     let rotations = rotations(&command)?;
     let account = accounts.by_name(&command.name).await?;
-    let terms = changed_terms(&account.merchant.terms, &command)?;
+    let terms = changed_terms(&account.merchant.terms, &command, reach)?;
     let mut changes = 0;
     for rotation in rotations {
         accounts.rotate(&command.name, command.access_code.as_deref(), rotation).await?;
@@ -290,7 +306,7 @@ fn rotations(command: &Set) -> anyhow::Result<Vec<PhraseRotation>> {
     Ok(rotations)
 }
 
-fn changed_terms(terms: &Terms, command: &Set) -> anyhow::Result<Terms> {
+fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<Terms> {
     let mut terms = terms.clone();
     if let Some(currencies) = &command.currencies {
         let old = terms.clone();
@@ -322,8 +338,7 @@ fn changed_terms(terms: &Terms, command: &Set) -> anyhow::Result<Terms> {
         };
         terms.payment_options = options.iter().map(read).collect::<anyhow::Result<_>>()?;
     }
-    feedback_url(&mut terms.feedback.direct_url, command.direct_feedback_url.as_deref())?;
-    feedback_url(&mut terms.feedback.notification_url, command.notification_feedback_url.as_deref())?;
+    change_feedback(&mut terms.feedback, command, reach)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -340,14 +355,39 @@ fn changed_terms(terms: &Terms, command: &Set) -> anyhow::Result<Terms> {
     Ok(terms)
 }
 
-fn feedback_url(field: &mut Option<String>, value: Option<&str>) -> anyhow::Result<()> {
-    match value {
-        None => {}
-        Some("none") => *field = None,
-        Some(url) if url.starts_with("https://") || url.starts_with("http://") => *field = Some(url.to_owned()),
-        Some(other) => bail!("{other:?} is no URL: it begins with https://"),
+fn change_feedback(feedback: &mut FeedbackTerms, command: &Set, reach: Reach) -> anyhow::Result<()> {
+    for (field, value) in [
+        (&mut feedback.direct_url, &command.direct_feedback_url),
+        (&mut feedback.notification_url, &command.notification_feedback_url),
+    ] {
+        match value.as_deref() {
+            None => {}
+            Some("none") => *field = None,
+            Some(url) => *field = Some(feedback_url(url, reach)?),
+        }
+    }
+    for (field, value) in [
+        (&mut feedback.direct_format, &command.direct_feedback_format),
+        (&mut feedback.notification_format, &command.notification_feedback_format),
+    ] {
+        if let Some(name) = value {
+            *field = FeedbackFormat::parse(name)
+                .with_context(|| format!("{name:?} is no format of feedback: json, form or xml"))?;
+        }
     }
     Ok(())
+}
+
+/// A URL that feedback can be delivered to, as far as it alone can tell.
+fn feedback_url(url: &str, reach: Reach) -> anyhow::Result<String> {
+    let shown = mask_card_numbers(url);
+    if shown != url {
+        bail!("the URL {shown} holds a card number");
+    }
+    match FeedbackUrl::parse(url, reach) {
+        Ok(_) => Ok(url.to_owned()),
+        Err(fault) => bail!("feedback can never be delivered to {:?}: {fault}", harmless(url)),
+    }
 }
 
 async fn activate(accounts: &Accounts, command: Activate, now: Timestamp) -> anyhow::Result<()> {
@@ -417,11 +457,13 @@ fn print_text(account: &Account, now: Timestamp) {
         );
         println!("{:<22}{} at {}", "verified by", attestation.verified_by, attestation.verified_at);
     }
-    for (what, url) in [
-        ("direct feedback", &merchant.terms.feedback.direct_url),
-        ("notification feedback", &merchant.terms.feedback.notification_url),
+    let feedback = &merchant.terms.feedback;
+    for (what, url, format) in [
+        ("direct feedback", &feedback.direct_url, feedback.direct_format),
+        ("notification feedback", &feedback.notification_url, feedback.notification_format),
     ] {
-        println!("{what:<22}{}", url.as_deref().unwrap_or("none"));
+        let text = url.as_ref().map_or_else(|| "none".to_owned(), |url| format!("{url} ({})", format.name()));
+        println!("{what:<22}{text}");
     }
 }
 

@@ -2,13 +2,18 @@
 
 mod bench;
 mod call;
+mod clock;
 mod config;
 mod explain;
+mod fault;
+mod feedback;
 mod issuer;
+mod listen;
 mod merchant;
 mod pay;
 mod serve;
 mod sign;
+mod unknown;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -36,10 +41,20 @@ enum Command {
     Sign(sign::Sign),
     /// Tell one payment's whole story: requests, decisions, ISO 8583 messages, answers, times
     Explain(explain::Explain),
+    /// List operations whose outcome nobody knows, and settle one by hand
+    Unknown(unknown::Unknown),
+    /// List, show and replay transaction feedback
+    Feedback(feedback::Feedback),
+    /// Forward the feedback of a running gateway to a local URL, showing a line for each
+    Listen(listen::Listen),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
+    /// Show the clock, and move it in a sandbox
+    Clock(clock::Clock),
+    /// Ask the sandbox card network for faults
+    Fault(fault::Fault),
     /// Measure this machine: payments per second, latencies, ceilings; and check the sums afterwards
     Bench(bench::Bench),
     /// Check or show the configuration
@@ -58,8 +73,13 @@ impl Cli {
             Command::Call(command) => command.run(),
             Command::Sign(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Unknown(command) => command.run(),
+            Command::Feedback(command) => command.run(),
+            Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
             Command::Issuer(command) => command.run(),
+            Command::Clock(command) => command.run(),
+            Command::Fault(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Config(command) => command.run(),
         }

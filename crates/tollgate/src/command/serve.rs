@@ -1,12 +1,19 @@
 //! `tollgate serve`.
 
 use super::DataArg;
+use crate::clock::FolderClock;
 use crate::config::{Config, environment};
 use crate::data_folder::DataFolder;
+use crate::feedback::{FortRenderer, Watch};
+use crate::listen::ListenRoute;
+use crate::operator;
+use crate::run_lock::RunLock;
 use crate::running::Running;
+use crate::sandbox::{ClockRoute, FaultRoute, Mode, NetworkAdmin, ReferenceFaults, SandboxAcquirer};
+use crate::unknown::UnknownRoute;
 use crate::wiring::{self, Keep, Opened};
 use crate::{demo, logging};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
@@ -15,11 +22,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, Gateway, GatewayParts, Jobs};
+use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs};
 use tollgate_core::merchant::TrustedChannel;
-use tollgate_core::time::Timestamp;
-use tollgate_http::{Admin, PaymentApi, Server, ServerSettings};
+use tollgate_core::secret::Secret;
+use tollgate_core::time::{Clock, Timestamp};
+use tollgate_feedback::guard::Reach;
+use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
+use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings};
 use tollgate_issuer::{Issuer, IssuerSettings};
 
 /// Run the gateway.
@@ -71,6 +82,9 @@ impl Serve {
         }
         config.check()?;
         logging::start(&config.log)?;
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be started")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve(&folder, config, metrics))?;
@@ -82,17 +96,27 @@ impl Serve {
     async fn serve(&self, folder: &DataFolder, mut config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
         let _only_one = RunLock::take(folder)?;
         let mut end = EndSignals::listen()?;
+        let mode = if self.dev { Mode::Sandbox } else { Mode::Production };
         let issuer = if self.dev && !self.no_issuer { Some(start_issuer(folder, &config).await?) } else { None };
         if let Some(issuer) = &issuer {
             config.acquirer.address = issuer.iso_address().to_string();
         }
+        if self.dev {
+            folder.mark_as_sandbox()?;
+        }
         let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
         let opened = wiring::open(folder, keep).await?;
+        mode.may_run_on(folder, &opened.clock)?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
             demo::ensure(&accounts, opened.clock.now()).await?;
         }
-        let started = Started::start(&config, &opened, metrics).await?;
+        let around = Around {
+            mode,
+            network: issuer.as_ref().map(|issuer| NetworkAdmin::new(issuer.admin_address())),
+            token: operator::make_token(folder)?,
+        };
+        let started = Started::start(&config, &opened, around, metrics).await?;
         let running = Running {
             pid: std::process::id(),
             url: format!("{}://{}", config.scheme(), started.server.address()),
@@ -117,11 +141,21 @@ impl Serve {
     }
 }
 
+/// What a gateway is started with beside its configuration.
+struct Around {
+    mode: Mode,
+    /// The sandbox card network that was started beside it.
+    network: Option<NetworkAdmin>,
+    /// The token of its operator API.
+    token: Secret,
+}
+
 /// A gateway with everything that runs around it.
 struct Started {
     gateway: Gateway,
     link: Arc<IsoLink>,
     jobs: Jobs,
+    deliveries: Deliveries,
     server: Server,
     admin: Server,
     admin_service: Arc<Admin>,
@@ -130,10 +164,21 @@ struct Started {
 }
 
 impl Started {
-    async fn start(config: &Config, opened: &Opened, metrics: PrometheusHandle) -> anyhow::Result<Started> {
+    async fn start(
+        config: &Config,
+        opened: &Opened,
+        around: Around,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Started> {
         let (late, late_replies) = tokio::sync::mpsc::channel::<LateReply>(LATE_WAITING_MAX);
         let link = Arc::new(IsoLink::start(config.acquirer.clone(), opened.clock.clone(), late)?);
-        let acquirer: Arc<dyn Acquirer> = link.clone();
+        let faults = Arc::new(ReferenceFaults::default());
+        let acquirer: Arc<dyn Acquirer> = match around.network {
+            Some(network) => {
+                Arc::new(SandboxAcquirer::new(link.clone(), opened.store.clone(), network, faults.clone()))
+            }
+            None => link.clone(),
+        };
         let gateway = Gateway::new(GatewayParts {
             store: opened.store.clone(),
             vault: opened.vault.clone(),
@@ -141,6 +186,8 @@ impl Started {
             clock: opened.clock.clone(),
             settings: config.gateway.clone(),
         });
+        let hearing = Hearing { listeners: Arc::new(Listeners::default()), wake: Arc::new(Notify::new()) };
+        let deliveries = start_deliveries(config, opened, &gateway, &hearing, around.mode).await?;
         let jobs = Jobs::start(&gateway, late_replies).await?;
         wait_for_link(&link).await;
         let attestations = tokio::spawn(watch_attestations(gateway.clone()));
@@ -154,7 +201,8 @@ impl Started {
         let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
-        let admin_service = Arc::new(Admin::new(gateway.clone(), metrics.clone()));
+        let operator = operator_api(&gateway, opened, around, faults, hearing);
+        let admin_service = Arc::new(Admin::new(gateway.clone(), metrics.clone(), operator));
         let admin =
             Server::start(config.admin.listen, admin_service.clone(), ServerSettings::default()).await.with_context(
                 || format!("{} cannot be listened on; name another address with --admin-listen", config.admin.listen),
@@ -165,7 +213,7 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started { gateway, link, jobs, server, admin, admin_service, upkeep, attestations })
+        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -180,6 +228,7 @@ impl Started {
             tracing::error!("some payments are still without an outcome; they are settled at the next start");
         }
         self.jobs.stop().await;
+        self.deliveries.stop().await;
         self.link.shutdown().await;
         self.admin.stop(Duration::from_secs(1)).await;
         self.upkeep.abort();
@@ -187,14 +236,74 @@ impl Started {
     }
 }
 
-/// Warns, now and once a day, of attestations that end soon or have ended.
+/// Begins to deliver feedback. The gateway tells of what it writes from now on.
+async fn start_deliveries(
+    config: &Config,
+    opened: &Opened,
+    gateway: &Gateway,
+    hearing: &Hearing,
+    mode: Mode,
+) -> anyhow::Result<Deliveries> {
+    let Hearing { listeners, wake } = hearing.clone();
+    gateway.watch_feedback(Arc::new(Watch { listeners: listeners.clone(), wake: wake.clone() }));
+    let reach = if mode == Mode::Sandbox { Reach::Sandbox } else { Reach::Public };
+    let directory = Directory::new(opened.store.clone(), opened.vault.clone());
+    let parts = FeedbackParts {
+        store: opened.store.clone(),
+        clock: opened.clock.clone(),
+        renderer: Arc::new(FortRenderer::new(directory)),
+        sender: Arc::new(HttpSender::new(reach)?),
+        listeners,
+        node: config.gateway.node,
+        settings: config.feedback.clone(),
+    };
+    let deliveries = Deliveries::start(parts, wake.clone()).await?;
+    // A clock that was moved makes feedback due. The task ends with the gateway.
+    let mut woken = gateway.jobs_woken();
+    tokio::spawn(async move {
+        while woken.changed().await.is_ok() {
+            wake.notify_one();
+        }
+    });
+    Ok(deliveries)
+}
+
+/// Who hears of feedback that was written.
+#[derive(Clone)]
+struct Hearing {
+    listeners: Arc<Listeners>,
+    wake: Arc<Notify>,
+}
+
+/// Everything that the running gateway does for an operator.
+fn operator_api(
+    gateway: &Gateway,
+    opened: &Opened,
+    around: Around,
+    faults: Arc<ReferenceFaults>,
+    hearing: Hearing,
+) -> Operator {
+    let Around { mode, network, token } = around;
+    let Hearing { listeners, wake } = hearing;
+    let routes: Vec<Arc<dyn OperatorRoute>> = vec![
+        Arc::new(ClockRoute::new(mode, opened.clock.clone(), gateway.clone(), network)),
+        Arc::new(FaultRoute::new(mode, network, faults)),
+        Arc::new(UnknownRoute::new(gateway.clone())),
+        Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
+    ];
+    Operator::new(token, routes)
+}
+
+/// Warns, now, once a day and when the clock was moved, of attestations that end soon or have ended.
 async fn watch_attestations(gateway: Gateway) {
+    let mut woken = gateway.jobs_woken();
     loop {
         match gateway.directory().all().await {
             Ok(accounts) => accounts.iter().for_each(|account| warn_of_attestation(account, gateway.now())),
             Err(error) => tracing::error!(%error, "the accounts cannot be read"),
         }
-        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+        // It ends early when the clock was moved; the gateway that would have moved it is ours, so it is there.
+        let _ = tokio::time::timeout(Duration::from_secs(24 * 3600), woken.changed()).await;
     }
 }
 
@@ -230,6 +339,7 @@ const DEV_ANSWER_TIMEOUT_MS: u64 = 5_000;
 
 /// Starts the sandbox card network. A slow answer of its comes in time, a late one after the wait is
 /// over and before the reversal goes out.
+/// Its clock goes as far ahead as the folder's.
 async fn start_issuer(folder: &DataFolder, config: &Config) -> anyhow::Result<Issuer> {
     let own = DataFolder::create_or_open(&folder.issuer())?;
     let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -241,6 +351,7 @@ async fn start_issuer(folder: &DataFolder, config: &Config) -> anyhow::Result<Is
         framing: config.acquirer.framing.clone(),
         slow_ms: config.acquirer.answer_timeout_ms / 2,
         late_ms: config.acquirer.answer_timeout_ms + config.gateway.reversal_delay_ms / 2,
+        clock_offset_us: FolderClock::open(folder)?.offset_us(),
         ..IssuerSettings::default()
     };
     Ok(Issuer::start(settings).await?)
@@ -280,28 +391,6 @@ impl EndSignals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// Only one gateway may run on a data folder: two would both take each other's payments for lost.
-struct RunLock(#[allow(dead_code, reason = "the lock lasts as long as the file is open")] std::fs::File);
-
-impl RunLock {
-    fn take(folder: &DataFolder) -> anyhow::Result<RunLock> {
-        let path = folder.path().join("serve.lock");
-        let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => Ok(RunLock(file)),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                bail!(
-                    "a gateway runs on {} already; stop it first, or name another folder with --data",
-                    folder.path().display()
-                )
-            }
-            Err(std::fs::TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("{} cannot be locked", path.display()))
-            }
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod books;
 pub mod card_network;
+pub mod receiver;
 pub mod secrets;
 pub mod shop;
 pub mod wire;

@@ -1,0 +1,467 @@
+//! Transaction feedback: the outbox, its leases, and what came of each attempt.
+
+use crate::failure::{Failure, unreadable};
+use crate::rows::{self, all, first, limit};
+use crate::{codes, read};
+use rusqlite::{Connection, Row, params};
+use tollgate_core::feedback::{FeedbackId, FeedbackLane};
+use tollgate_core::ident::{FortId, OperationId};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{
+    FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
+    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
+    FeedbackRouse, FeedbackRow, FeedbackThen, NewFeedback, NewFeedbackAttempt, OutcomeRecord, PauseReason,
+};
+
+/// How many lanes one lease looks at; the next one goes on behind them.
+const LANES_LOOKED_AT_MAX: usize = 4_096;
+
+/// The columns that [`row`] reads, from place 0.
+macro_rules! feedback_columns {
+    () => {
+        "feedbacks.operation_id, feedbacks.place, feedbacks.fort_id, feedbacks.lane, feedbacks.sequence, feedbacks.state, \
+         feedbacks.due_at, feedbacks.attempts, feedbacks.tries, feedbacks.tried_since, feedbacks.created_at, \
+         feedbacks.delivered_at, feedbacks.pause_reason"
+    };
+}
+
+/// Writes the feedback of an outcome at `place` among those of its operation. It is due at once, unless
+/// an earlier one of the order and lane is not delivered.
+pub(crate) fn insert(
+    connection: &Connection,
+    record: &OutcomeRecord,
+    place: i64,
+    new: NewFeedback,
+) -> Result<(), Failure> {
+    let lane = FeedbackLane { merchant: record.order.merchant, channel: new.channel, kind: new.kind };
+    connection
+        .prepare_cached(
+            "INSERT INTO feedbacks (operation_id, place, fort_id, lane, sequence, state, due_at, attempts, tries, \
+             tried_since, created_at) SELECT ?1, ?6, ?2, ?3, ?4, CASE WHEN EXISTS (SELECT 1 FROM feedbacks WHERE fort_id = ?2 \
+             AND lane = ?3 AND state <> 1) THEN 3 ELSE 0 END, ?5, 0, 0, ?5, ?5",
+        )?
+        .execute(params![
+            record.operation.0,
+            record.order.fort_id.0,
+            lane.number(),
+            record.order.version,
+            record.at.0,
+            place,
+        ])?;
+    Ok(())
+}
+
+/// Leases what is due, lane by lane in turns.
+pub(crate) fn lease(connection: &Connection, lease: &FeedbackLease) -> Result<FeedbackLeased, Failure> {
+    let mut turns = lanes_due(connection, lease)?;
+    let mut chosen: Vec<FeedbackRow> = Vec::new();
+    // In turns: one row of each lane, then a second one of each, until there is no place left.
+    let mut progress = true;
+    while progress && chosen.len() < lease.rows_max {
+        progress = false;
+        for turn in &mut turns {
+            if chosen.len() >= lease.rows_max {
+                break;
+            }
+            if let Some(row) = turn.next() {
+                chosen.push(row);
+                progress = true;
+            }
+        }
+    }
+    let mut statement = connection
+        .prepare_cached("UPDATE feedbacks SET due_at = ?3, leased_by = ?4 WHERE operation_id = ?1 AND place = ?2")?;
+    for row in &mut chosen {
+        statement.execute(params![row.id.operation.0, row.id.place, lease.until.0, lease.node])?;
+        row.due_at = lease.until;
+    }
+    // With room left every lane had its turn, and it does not matter where the next turn begins.
+    let last = chosen.last().map(|row| row.lane).filter(|_| chosen.len() >= lease.rows_max);
+    Ok(FeedbackLeased { rows: chosen, last })
+}
+
+/// The rows that are due of each lane that has places, lanes behind `after` first.
+fn lanes_due(connection: &Connection, lease: &FeedbackLease) -> Result<Vec<std::vec::IntoIter<FeedbackRow>>, Failure> {
+    let mut next = connection.prepare_cached(
+        "SELECT lane, due_at FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0 AND lane > ?1 \
+         ORDER BY lane, due_at LIMIT 1",
+    )?;
+    let mut due = connection.prepare_cached(concat!(
+        "SELECT ",
+        feedback_columns!(),
+        " FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0 AND lane = ?1 AND due_at <= ?2 \
+         ORDER BY due_at, operation_id, place LIMIT ?3"
+    ))?;
+    let begin = lease.after.map_or(-1, FeedbackLane::number);
+    let mut turns = Vec::new();
+    let mut at = begin;
+    let mut wrapped = begin < 0;
+    for _ in 0..LANES_LOOKED_AT_MAX {
+        let found: Option<LaneHead> =
+            first(next.query([at])?, |row| Ok(LaneHead { lane: row.get(0)?, due_at: Timestamp(row.get(1)?) }))?;
+        match found {
+            Some(head) if !(wrapped && begin >= 0 && head.lane > begin) => {
+                at = head.lane;
+                let free = places(lease, lane(head.lane)?);
+                if head.due_at <= lease.now && free > 0 {
+                    let rows = all(due.query(params![head.lane, lease.now.0, limit(free)])?, row)?;
+                    turns.push(rows.into_iter());
+                }
+            }
+            _ if wrapped => break,
+            _ => {
+                wrapped = true;
+                at = -1;
+            }
+        }
+    }
+    Ok(turns)
+}
+
+/// The first row of a lane.
+struct LaneHead {
+    lane: i64,
+    due_at: Timestamp,
+}
+
+fn places(lease: &FeedbackLease, lane: FeedbackLane) -> usize {
+    let fewer = lease.places.iter().find(|places| places.lane == lane);
+    fewer.map_or(lease.lane_rows_max, |places| places.free).min(lease.rows_max)
+}
+
+/// Gives back what a node that was killed had leased.
+pub(crate) fn release(connection: &Connection, node: u8, now: Timestamp) -> Result<u64, Failure> {
+    let released = connection
+        .prepare_cached(
+            "UPDATE feedbacks SET leased_by = NULL, due_at = min(due_at, ?2) WHERE state = 0 AND leased_by = ?1",
+        )?
+        .execute(params![node, now.0])?;
+    Ok(released as u64)
+}
+
+/// Writes what came of an attempt.
+pub(crate) fn finish(connection: &Connection, finish: &FeedbackFinish) -> Result<FeedbackFinished, Failure> {
+    let tried = i64::from(finish.attempt.is_some());
+    if let Some(attempt) = &finish.attempt {
+        note_attempt(connection, finish.id, attempt)?;
+    }
+    let (operation, place) = (finish.id.operation.0, finish.id.place);
+    let (node, until) = (finish.node, finish.leased_until.0);
+    let failed = if finish.then == FeedbackThen::Delivered { 0 } else { tried };
+    connection
+        .prepare_cached(
+            "UPDATE feedbacks SET attempts = attempts + ?3, tries = tries + ?4 WHERE operation_id = ?1 AND place = ?2",
+        )?
+        .execute(params![operation, place, tried, failed])?;
+    let changed = match finish.then {
+        // Acknowledged is acknowledged, whosever lease it was.
+        FeedbackThen::Delivered => connection
+            .prepare_cached(
+                "UPDATE feedbacks SET state = 1, delivered_at = ?3, pause_reason = NULL, leased_by = NULL \
+                 WHERE operation_id = ?1 AND place = ?2 AND state <> 1",
+            )?
+            .execute(params![operation, place, finish.at.0])?,
+        FeedbackThen::Retry { due_at } => connection
+            .prepare_cached(
+                "UPDATE feedbacks SET due_at = ?5, leased_by = NULL \
+                 WHERE operation_id = ?1 AND place = ?2 AND state = 0 AND leased_by = ?3 AND due_at = ?4",
+            )?
+            .execute(params![operation, place, node, until, due_at.0])?,
+        FeedbackThen::Pause(reason) => connection
+            .prepare_cached(
+                "UPDATE feedbacks SET state = 2, pause_reason = ?5, leased_by = NULL \
+                 WHERE operation_id = ?1 AND place = ?2 AND state = 0 AND leased_by = ?3 AND due_at = ?4",
+            )?
+            .execute(params![operation, place, node, until, reason.number()])?,
+    };
+    if changed == 0 {
+        return Ok(FeedbackFinished::LeaseLost);
+    }
+    if finish.then == FeedbackThen::Delivered {
+        free_next(connection, finish.id, finish.at)?;
+    }
+    Ok(FeedbackFinished::Written)
+}
+
+/// The next one of the same order and lane need not wait any more.
+fn free_next(connection: &Connection, id: FeedbackId, now: Timestamp) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "UPDATE feedbacks SET state = 0, due_at = ?3 WHERE state = 3 AND (operation_id, place) = (\
+             SELECT later.operation_id, later.place FROM feedbacks AS done JOIN feedbacks AS later \
+             INDEXED BY feedbacks_of_order \
+             ON later.fort_id = done.fort_id AND later.lane = done.lane \
+             WHERE done.operation_id = ?1 AND done.place = ?2 AND later.state <> 1 ORDER BY later.sequence LIMIT 1)",
+        )?
+        .execute(params![id.operation.0, id.place, now.0])?;
+    Ok(())
+}
+
+fn note_attempt(connection: &Connection, id: FeedbackId, attempt: &NewFeedbackAttempt) -> Result<(), Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT attempts + 1 FROM feedbacks WHERE operation_id = ?1 AND place = ?2")?;
+    let Some(number): Option<u32> = first(statement.query(params![id.operation.0, id.place])?, |row| Ok(row.get(0)?))?
+    else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO feedback_attempts (operation_id, place, number, at, target, status, error, latency_ms, answer) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            id.operation.0, id.place,
+            number,
+            attempt.at.0,
+            attempt.target,
+            attempt.status,
+            attempt.error,
+            i64::try_from(attempt.latency_ms).unwrap_or(i64::MAX),
+            attempt.answer,
+        ])?;
+    // One comes, so one goes: the first that is neither among the first nor among the last.
+    if let Some(old) = number.checked_sub(FEEDBACK_ATTEMPTS_LAST_KEPT_MAX)
+        && old > FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX
+    {
+        connection
+            .prepare_cached("DELETE FROM feedback_attempts WHERE operation_id = ?1 AND place = ?2 AND number = ?3")?
+            .execute(params![id.operation.0, id.place, old])?;
+    }
+    Ok(())
+}
+
+/// Makes rows due at once.
+pub(crate) fn rouse(connection: &Connection, rouse: &FeedbackRouse) -> Result<u64, Failure> {
+    match rouse {
+        FeedbackRouse::Replay { ids, now } => {
+            let mut replayed = 0;
+            for id in ids.iter().take(FEEDBACK_ROWS_ROUSED_MAX) {
+                replayed += replay(connection, *id, *now)?;
+            }
+            Ok(replayed)
+        }
+        FeedbackRouse::CaughtUp { lane, now } => {
+            let waiting = connection
+                .prepare_cached(
+                    "UPDATE feedbacks SET due_at = ?2 WHERE (operation_id, place) IN (SELECT operation_id, place FROM feedbacks \
+                     INDEXED BY feedbacks_waiting WHERE state = 0 AND lane = ?1 AND due_at > ?2 AND leased_by IS NULL LIMIT ?3)",
+                )?
+                .execute(params![lane.number(), now.0, limit(FEEDBACK_ROWS_ROUSED_MAX)])?;
+            let mut statement = connection.prepare_cached(
+                "SELECT operation_id, place FROM feedbacks INDEXED BY feedbacks_held \
+                 WHERE state > 1 AND state = 2 AND lane = ?1 LIMIT ?2",
+            )?;
+            let left = FEEDBACK_ROWS_ROUSED_MAX.saturating_sub(waiting);
+            let paused = all(statement.query(params![lane.number(), limit(left)])?, feedback_id)?;
+            Ok(waiting as u64 + unpause(connection, &paused, *now)?)
+        }
+        FeedbackRouse::Paused { merchant, reason, now } => {
+            let lowest = merchant.map(|merchant| merchant.0.saturating_mul(64));
+            let mut statement = connection.prepare_cached(
+                "SELECT operation_id, place FROM feedbacks INDEXED BY feedbacks_held WHERE state > 1 AND state = 2 AND pause_reason = ?1 \
+                 AND lane >= coalesce(?2, 0) AND lane < coalesce(?2 + 64, 9223372036854775807) LIMIT ?3",
+            )?;
+            let rows = statement.query(params![reason.number(), lowest, limit(FEEDBACK_ROWS_ROUSED_MAX)])?;
+            let paused = all(rows, feedback_id)?;
+            unpause(connection, &paused, *now)
+        }
+    }
+}
+
+fn unpause(connection: &Connection, ids: &[FeedbackId], now: Timestamp) -> Result<u64, Failure> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE feedbacks SET state = 0, due_at = ?3, tries = 0, tried_since = ?3, pause_reason = NULL \
+         WHERE operation_id = ?1 AND place = ?2",
+    )?;
+    let mut roused = 0;
+    for id in ids {
+        roused += statement.execute(params![id.operation.0, id.place, now.0])? as u64;
+        settle_order(connection, *id)?;
+    }
+    Ok(roused)
+}
+
+/// Sends one again. What is on its way at this moment is left to it.
+fn replay(connection: &Connection, id: FeedbackId, now: Timestamp) -> Result<u64, Failure> {
+    let replayed = connection
+        .prepare_cached(
+            "UPDATE feedbacks SET state = 0, due_at = ?3, tries = 0, tried_since = ?3, pause_reason = NULL \
+             WHERE operation_id = ?1 AND place = ?2 AND leased_by IS NULL",
+        )?
+        .execute(params![id.operation.0, id.place, now.0])?;
+    settle_order(connection, id)?;
+    Ok(replayed as u64)
+}
+
+/// Of the rows of one order and lane that are to go out, only the first waits; the others stand behind
+/// it.
+fn settle_order(connection: &Connection, id: FeedbackId) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "UPDATE feedbacks INDEXED BY feedbacks_of_order SET state = 3 \
+             WHERE fort_id = (SELECT fort_id FROM feedbacks WHERE operation_id = ?1 AND place = ?2) \
+             AND lane = (SELECT lane FROM feedbacks WHERE operation_id = ?1 AND place = ?2) AND state = 0 AND leased_by IS NULL \
+             AND sequence > (SELECT min(earlier.sequence) FROM feedbacks AS roused \
+             JOIN feedbacks AS earlier INDEXED BY feedbacks_of_order \
+             ON earlier.fort_id = roused.fort_id AND earlier.lane = roused.lane \
+             WHERE roused.operation_id = ?1 AND roused.place = ?2 AND earlier.state <> 1)",
+        )?
+        .execute(params![id.operation.0, id.place])?;
+    Ok(())
+}
+
+/// Everything that the body of a feedback is made of.
+pub(crate) fn content(connection: &Connection, id: FeedbackId) -> Result<Option<FeedbackContent>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        feedback_columns!(),
+        " FROM feedbacks WHERE operation_id = ?1 AND place = ?2"
+    ))?;
+    let Some(row) = first(statement.query(params![id.operation.0, id.place])?, row)? else { return Ok(None) };
+    let stored = read::operation(connection, id.operation)?.ok_or_else(|| unreadable("the outcome of a feedback"))?;
+    let mut statement = connection.prepare_cached("SELECT request FROM operations WHERE operation_id = ?1")?;
+    let request: Option<String> = first(statement.query([id.operation.0])?, |row| Ok(row.get(0)?))?;
+    let request = rows::params(&request.ok_or_else(|| unreadable("operations.request"))?)?;
+    let outcome = read::outcomes(connection, id.operation)?.into_iter().nth(usize::from(id.place));
+    let outcome = outcome.ok_or_else(|| unreadable("the outcome of a feedback"))?;
+    Ok(Some(FeedbackContent { row, order: stored.stored.order, operation: stored.operation, request, outcome }))
+}
+
+/// Rows by a filter, newest first.
+pub(crate) fn list(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, Failure> {
+    let mut sql = concat!("SELECT ", feedback_columns!(), " FROM feedbacks WHERE 1").to_owned();
+    let mut values: Vec<rusqlite::types::Value> = Vec::new();
+    let mut also = |condition: &str, value: rusqlite::types::Value| {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(merchant) = filter.merchant {
+        let lowest = merchant.0.saturating_mul(64);
+        also("feedbacks.lane >= ?", lowest.into());
+        also("feedbacks.lane < ?", lowest.saturating_add(64).into());
+    }
+    if let Some(reference) = &filter.merchant_reference {
+        also(
+            "feedbacks.fort_id IN (SELECT fort_id FROM orders WHERE merchant_reference = ?)",
+            reference.clone().into(),
+        );
+    }
+    if let Some(fort_id) = filter.fort_id {
+        also("feedbacks.fort_id = ?", fort_id.0.into());
+    }
+    if let Some(state) = filter.state {
+        also("feedbacks.state = ?", i64::from(state.number()).into());
+    }
+    if let Some(since) = filter.since {
+        also("feedbacks.created_at >= ?", since.0.into());
+    }
+    if let Some(until) = filter.until {
+        also("feedbacks.created_at < ?", until.0.into());
+    }
+    if let Some(before) = filter.before {
+        sql.push_str(" AND (feedbacks.operation_id, feedbacks.place) < (?, ?)");
+        values.extend([before.operation.0.into(), i64::from(before.place).into()]);
+    }
+    sql.push_str(" ORDER BY feedbacks.operation_id DESC, feedbacks.place DESC LIMIT ?");
+    values.push(limit(filter.rows_max).into());
+    let mut statement = connection.prepare(&sql)?;
+    all(statement.query(rusqlite::params_from_iter(values))?, row)
+}
+
+/// The attempts that are kept, oldest first.
+pub(crate) fn attempts(connection: &Connection, id: FeedbackId) -> Result<Vec<FeedbackAttempt>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, at, target, status, error, latency_ms, answer FROM feedback_attempts \
+         WHERE operation_id = ?1 AND place = ?2 ORDER BY number",
+    )?;
+    all(statement.query(params![id.operation.0, id.place])?, |row| {
+        let latency_ms: i64 = row.get(5)?;
+        Ok(FeedbackAttempt {
+            number: row.get(0)?,
+            attempt: NewFeedbackAttempt {
+                at: Timestamp(row.get(1)?),
+                target: row.get(2)?,
+                status: row.get(3)?,
+                error: row.get(4)?,
+                latency_ms: u64::try_from(latency_ms).map_err(|_| unreadable("feedback_attempts.latency_ms"))?,
+                answer: row.get(6)?,
+            },
+        })
+    })
+}
+
+/// When the next row falls due.
+pub(crate) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT due_at FROM feedbacks INDEXED BY feedbacks_due WHERE state = 0 ORDER BY due_at LIMIT 1",
+    )?;
+    first(statement.query([])?, |row| Ok(Timestamp(row.get(0)?)))
+}
+
+/// What is not delivered yet.
+pub(crate) fn backlog(connection: &Connection) -> Result<FeedbackBacklog, Failure> {
+    let waiting = held(
+        connection,
+        "SELECT count(*), min(created_at) FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0",
+    )?;
+    let behind = held(
+        connection,
+        "SELECT count(*), min(created_at) FROM feedbacks INDEXED BY feedbacks_held WHERE state > 1 AND state = 3",
+    )?;
+    let paused = held(
+        connection,
+        "SELECT count(*), min(created_at) FROM feedbacks INDEXED BY feedbacks_held WHERE state > 1 AND state = 2",
+    )?;
+    Ok(FeedbackBacklog {
+        waiting: waiting.rows + behind.rows,
+        paused: paused.rows,
+        oldest: waiting.oldest.into_iter().chain(behind.oldest).min(),
+    })
+}
+
+/// How many rows a query counts, and since when the oldest of them is there.
+struct Held {
+    rows: u64,
+    oldest: Option<Timestamp>,
+}
+
+fn held(connection: &Connection, sql: &str) -> Result<Held, Failure> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = first(statement.query([])?, |row| {
+        let rows: i64 = row.get(0)?;
+        let oldest: Option<i64> = row.get(1)?;
+        Ok(Held { rows: u64::try_from(rows).map_err(|_| unreadable("a count"))?, oldest: oldest.map(Timestamp) })
+    })?;
+    found.ok_or_else(|| Failure::Store(unreadable("a count")))
+}
+
+fn row(row: &Row<'_>) -> Result<FeedbackRow, Failure> {
+    Ok(FeedbackRow {
+        id: feedback_id(row)?,
+        fort_id: FortId(row.get(2)?),
+        lane: lane(row.get(3)?)?,
+        sequence: row.get(4)?,
+        state: codes::feedback_state(row.get(5)?)?,
+        due_at: Timestamp(row.get(6)?),
+        attempts: row.get(7)?,
+        tries: row.get(8)?,
+        tried_since: Timestamp(row.get(9)?),
+        created_at: Timestamp(row.get(10)?),
+        delivered_at: row.get::<_, Option<i64>>(11)?.map(Timestamp),
+        pause_reason: row.get::<_, Option<i64>>(12)?.map(pause_reason).transpose()?,
+    })
+}
+
+fn feedback_id(row: &Row<'_>) -> Result<FeedbackId, Failure> {
+    Ok(FeedbackId { operation: OperationId(row.get(0)?), place: row.get(1)? })
+}
+
+fn lane(number: i64) -> Result<FeedbackLane, Failure> {
+    FeedbackLane::from_number(number).ok_or_else(|| Failure::Store(unreadable("feedbacks.lane")))
+}
+
+fn pause_reason(number: i64) -> Result<PauseReason, Failure> {
+    let reason = u8::try_from(number).ok().and_then(PauseReason::from_number);
+    reason.ok_or_else(|| Failure::Store(unreadable("feedbacks.pause_reason")))
+}
