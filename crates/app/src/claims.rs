@@ -1,11 +1,11 @@
-//! Who is settling which unknown operation right now: a recovery message under way and an operator's
-//! correction never work on one operation at the same time.
+//! Who is working on which operation right now: the payment itself, a recovery message, the janitor or an
+//! operator's correction. No two of them ever work on one operation at the same time.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tollgate_core::ident::OperationId;
 
-/// The operations that are being settled in this process.
+/// The operations that somebody works on in this process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claims {
     taken: Arc<Mutex<HashSet<OperationId>>>,

@@ -1,5 +1,6 @@
 //! CAPTURE, VOID_AUTHORIZATION and REFUND.
 
+use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle;
@@ -21,7 +22,7 @@ pub(crate) async fn maintain(
     command: MaintainCommand,
     unsettled: &Unsettled,
 ) -> Result<Answer, Refused> {
-    let Claimed { order, operation, card } = claim(inner, account, &command).await?;
+    let Claimed { order, operation, card, _in_flight } = claim(inner, account, &command).await?;
     unsettled.set(Answer { order: Some(facts(&order)), ..Answer::bare(UNCERTAIN) });
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
@@ -54,6 +55,8 @@ struct Claimed {
     order: Order,
     operation: Operation,
     card: NetworkCard,
+    /// While the use case works on it, the janitor does not take it for lost, wherever the clock may be.
+    _in_flight: Option<Claim>,
 }
 
 /// Judges the operation, opens the card and makes the intent durable, in this order: what fails here
@@ -80,6 +83,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             state: OperationState::Sent,
             wire: inner.wire_reference(id, now),
         };
+        let in_flight = inner.claims.take(operation.id);
         let new = NewOperation {
             merchant: account.merchant.id,
             order_version: order.version,
@@ -92,7 +96,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
                 order.version = order.version.saturating_add(1);
                 order.open_operation = Some(operation.id);
                 let card = NetworkCard { pan, expiry: None, security_code: None };
-                return Ok(Claimed { order, operation, card });
+                return Ok(Claimed { order, operation, card, _in_flight: in_flight });
             }
             OperationClaim::OrderChanged | OperationClaim::NumberTaken => {}
             OperationClaim::MaintenanceReferenceTaken(other) => {

@@ -1,5 +1,6 @@
 //! AUTHORIZATION and PURCHASE.
 
+use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle::{self, Settled};
@@ -26,7 +27,7 @@ pub(crate) async fn pay(
 ) -> Result<Answer, Refused> {
     let intent = decide::pay(&account.merchant, &command, inner.clock.now())?;
     inner.link_ready()?;
-    let (order, operation) = claim(inner, account, &command, &intent).await?;
+    let Claimed { order, operation, _in_flight } = claim(inner, account, &command, &intent).await?;
     unsettled.set(answer(&order, Settled::UNCERTAIN));
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
@@ -48,21 +49,30 @@ pub(crate) async fn pay(
     Ok(answer(&order, settled))
 }
 
+/// An order whose intent is durable.
+struct Claimed {
+    order: Order,
+    operation: Operation,
+    /// While the payment works on it, the janitor does not take it for lost, wherever the clock may be.
+    _in_flight: Option<Claim>,
+}
+
 /// Makes the order and its first operation durable before anything is sent.
 async fn claim(
     inner: &Inner,
     account: &Account,
     command: &PayCommand,
     intent: &decide::PayIntent,
-) -> Result<(Order, Operation), Refused> {
+) -> Result<Claimed, Refused> {
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let (order, operation) = draft(inner, account, command, &intent.facts, now);
+        let in_flight = inner.claims.take(operation.id);
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &intent.card.pan, now).await?;
         let new =
             NewOrder { order: order.clone(), operation: operation.clone(), card, request: command.params.clone() };
         match inner.store.claim_order(new).await? {
-            OrderClaim::Claimed => return Ok((order, operation)),
+            OrderClaim::Claimed => return Ok(Claimed { order, operation, _in_flight: in_flight }),
             OrderClaim::NumberTaken => {}
             OrderClaim::ReferenceTaken(fort_id) => {
                 let detail = format!("merchant_reference is used up by order {fort_id}");

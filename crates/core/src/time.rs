@@ -74,7 +74,7 @@ impl Timestamp {
     pub fn parse_utc(text: &str) -> Option<Timestamp> {
         let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
         let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-        let mut parts = time.splitn(3, ':').map(|part| two_digits(part));
+        let mut parts = time.splitn(3, ':').map(two_digits);
         let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
         let is_fraction = (1..=6).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
         if hour > 23 || minute > 59 || second > 59 || !is_fraction {

@@ -29,6 +29,41 @@ fn a_moved_clock_makes_a_reversal_due_at_once_and_the_books_stay_equal() {
 }
 
 #[test]
+fn a_payment_under_way_is_not_taken_for_lost_when_the_clock_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = support::card_network::CardNetwork::start(&folder.path().join("network"), &[]);
+    let mut environment = QUICK.to_vec();
+    environment[0].1 = "6000";
+    environment[3].1 = "86400000";
+    environment.push(("TOLLGATE_ACQUIRER_ADDRESS", &network.iso));
+    let gateway = Gateway::serve(&folder.path().join("data"), &["--dev", "--no-issuer"], &environment);
+    let demo = gateway.demo();
+    // One whose reversal falls due with the move: when it goes out, the janitor has been there.
+    let answer = gateway.call(&demo, &payment("PURCHASE", "witness", "1000", SILENT));
+    assert_eq!(field(&answer, "response_code"), "15777", "{answer:?}");
+    network.freeze();
+    std::thread::scope(|scope| {
+        let paying = scope.spawn(|| gateway.call(&demo, &payment("PURCHASE", "under-way", "1000", GOOD)));
+        wait_for("its intent is written", || {
+            let told = gateway.call(&demo, &support::status("under-way"));
+            (field(&told, "transaction_code") == "15777").then_some(())
+        });
+        advance(&gateway, "3d");
+        wait_for("the janitor has looked since", || {
+            let listed = gateway.run_well(&["unknown", "list", "--format", "json"]);
+            let listed: Value = serde_json::from_str(&listed).unwrap();
+            (listed["unknown"][0]["messages_sent"].as_u64()? > 0).then_some(())
+        });
+        network.thaw();
+        let answer = paying.join().unwrap();
+        assert_eq!(field(&answer, "response_code"), "14000", "{answer:?}");
+    });
+    let told: Value = serde_json::from_str(&gateway.run_well(&["explain", "under-way", "--format", "json"])).unwrap();
+    let outcomes = told["orders"][0]["operations"][0]["outcomes"].as_array().unwrap();
+    assert_eq!(outcomes.len(), 1, "it was never unknown: {outcomes:?}");
+}
+
+#[test]
 fn payments_and_ledger_entries_are_dated_by_the_moved_clock() {
     let gateway = Gateway::start();
     let demo = gateway.demo();

@@ -62,7 +62,7 @@ impl ClockRoute {
             _ => return problem(StatusCode::NOT_FOUND, "try GET clock, POST clock/advance or POST clock/set"),
         };
         if let Err(response) = self.mode.allows("the clock can be moved") {
-            return response;
+            return *response;
         }
         match wanted {
             Ok(wanted) => self.move_by(wanted).await,

@@ -49,7 +49,7 @@ impl FaultRoute {
 
     async fn answer(&self, request: &OperatorRequest) -> Response {
         if let Err(response) = self.mode.allows("faults can be asked for") {
-            return response;
+            return *response;
         }
         let Some(network) = &self.network else {
             return problem(

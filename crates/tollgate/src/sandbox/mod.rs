@@ -50,13 +50,13 @@ impl Mode {
     }
 
     /// Refuses what only a sandbox can do.
-    fn allows(self, what: &str) -> Result<(), Response> {
+    fn allows(self, what: &str) -> Result<(), Box<Response>> {
         match self {
             Mode::Sandbox => Ok(()),
-            Mode::Production => Err(problem(
+            Mode::Production => Err(Box::new(problem(
                 StatusCode::CONFLICT,
                 format!("{what} only in a sandbox, and this gateway was started without --dev"),
-            )),
+            ))),
         }
     }
 }
