@@ -136,9 +136,15 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
             }
         }
         report_backlog(&gateway).await;
+        // In a fixed order (`biased`), so that a simulation runs again exactly as before.
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
-            () = gateway.inner.recovery_wanted.notified() => {}
+            biased;
+            changed = stopped.changed() => {
+                if changed.is_err() {
+                    // Nobody can stop it any more: whoever dropped the jobs wanted them to end.
+                    break;
+                }
+            }
             Some(ended) = rolling.attempts.join_next_with_id() => {
                 if rolling.end(ended) == Ended::InError {
                     // The row may still be due: without a pause a store that cannot write would be asked
@@ -146,7 +152,8 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
                     tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
                 }
             }
-            _ = stopped.changed() => {}
+            () = gateway.inner.recovery_wanted.notified() => {}
+            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
         }
     }
     while let Some(ended) = rolling.attempts.join_next_with_id().await {
@@ -221,6 +228,8 @@ async fn late_job(gateway: Gateway, mut late: mpsc::Receiver<LateReply>, mut sto
     let mut taking = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
+            _ = stopped.changed() => break,
             Some(_) = taking.join_next() => {}
             reply = late.recv(), if taking.len() < LATE_AT_ONCE_MAX => match reply {
                 Some(reply) => {
@@ -229,7 +238,6 @@ async fn late_job(gateway: Gateway, mut late: mpsc::Receiver<LateReply>, mut sto
                 }
                 None => break,
             },
-            _ = stopped.changed() => break,
         }
     }
     while taking.join_next().await.is_some() {}
