@@ -13,7 +13,7 @@ use tollgate_core::ident::FortId;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{NewOrder, OrderClaim};
+use tollgate_store::{NewOrder, OrderClaim, StoreError};
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
@@ -21,7 +21,10 @@ const NUMBER_TRIES_MAX: usize = 8;
 pub(crate) async fn pay(inner: &Inner, account: &Account, command: PayCommand) -> Result<Answer, Refused> {
     let intent = decide::pay(&account.merchant, &command, inner.clock.now())?;
     inner.link_ready()?;
-    let (order, operation) = claim(inner, account, &command, &intent).await?;
+    let (order, operation) = match claim(inner, account, &command, &intent).await? {
+        Claim::Durable { order, operation } => (*order, operation),
+        Claim::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
+    };
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
         wire: operation.wire,
@@ -42,23 +45,36 @@ pub(crate) async fn pay(inner: &Inner, account: &Account, command: PayCommand) -
     Ok(answer(&order, settled))
 }
 
+/// What came of making the intent durable.
+enum Claim {
+    /// It is.
+    Durable { order: Box<Order>, operation: Operation },
+    /// Nobody knows. Nothing was sent, and nothing will be: if the order is there, the janitor finds it.
+    InDoubt(Box<Order>),
+}
+
 /// Makes the order and its first operation durable before anything is sent.
 async fn claim(
     inner: &Inner,
     account: &Account,
     command: &PayCommand,
     intent: &decide::PayIntent,
-) -> Result<(Order, Operation), Refused> {
+) -> Result<Claim, Refused> {
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let (order, operation) = draft(inner, account, command, &intent.facts, now);
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &intent.card.pan, now).await?;
         let new =
             NewOrder { order: order.clone(), operation: operation.clone(), card, request: command.params.clone() };
-        match inner.store.claim_order(new).await? {
-            OrderClaim::Claimed => return Ok((order, operation)),
-            OrderClaim::NumberTaken => {}
-            OrderClaim::ReferenceTaken(fort_id) => {
+        match inner.store.claim_order(new).await {
+            Ok(OrderClaim::Claimed) => return Ok(Claim::Durable { order: Box::new(order), operation }),
+            Ok(OrderClaim::NumberTaken) => {}
+            Err(StoreError::InDoubt(reason)) => {
+                tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
+                return Ok(Claim::InDoubt(Box::new(order)));
+            }
+            Err(error) => return Err(error.into()),
+            Ok(OrderClaim::ReferenceTaken(fort_id)) => {
                 let detail = format!("merchant_reference is used up by order {fort_id}");
                 return Err(Refusal::request(refused::REFERENCE_EXISTS, "merchant_reference", detail).into());
             }

@@ -10,6 +10,11 @@ use anyhow::{Context, bail};
 use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// How many events of a story are printed from its beginning.
+const STORY_BEGIN_MAX: usize = 100;
+/// And how many from its end.
+const STORY_END_MAX: usize = 100;
+
 /// Runs the gateway in a simulated world and says what must not be.
 #[derive(clap::Parser, Debug)]
 #[command(name = "sim")]
@@ -70,8 +75,13 @@ fn report(title: &str, plan: &Plan) -> anyhow::Result<()> {
     let outcome = world::run(plan, Keep::Events)?;
     println!("\n{title}: {}", replay_command(plan));
     let Some(violation) = outcome.violation else { bail!("a run that failed did not fail again: it is not deterministic") };
-    for entry in &outcome.story {
-        println!("{entry}");
+    let left_out = outcome.story.len().saturating_sub(STORY_BEGIN_MAX + STORY_END_MAX);
+    for (place, entry) in outcome.story.iter().enumerate() {
+        if place < STORY_BEGIN_MAX || place >= STORY_BEGIN_MAX + left_out {
+            println!("{entry}");
+        } else if place == STORY_BEGIN_MAX {
+            println!("              ... {left_out} more ...");
+        }
     }
     let order = violation.order.map_or_else(|| "all orders".to_owned(), |order| format!("order {order}"));
     println!("seed {}, {order}, at {}.{:03} s:", plan.seed, violation.at_ms / 1000, violation.at_ms % 1000);

@@ -119,20 +119,14 @@ impl BookingKind {
 pub struct Issuer {
     seed: u64,
     rates: Rates,
-    /// The first answer to each message, by class and field 37.
-    answers: HashMap<(u8, [u8; 12]), Answered>,
+    /// The answer to each message, by class and field 37.
+    answers: HashMap<(u8, [u8; 12]), Reply>,
     booked: HashMap<Name, Booked>,
     /// Names of messages that must never count.
     tombstones: HashSet<Name>,
     /// Used of each card and currency: held and taken, less what was given back.
     used: HashMap<(usize, u16), u64>,
     judged: HashMap<(OrderNumber, u8), u64>,
-}
-
-#[derive(Clone, Copy)]
-struct Answered {
-    mti: [u8; 4],
-    reply: Reply,
 }
 
 #[derive(Clone, Copy)]
@@ -165,17 +159,17 @@ impl Issuer {
 
     /// Reads a message, changes the books, and answers.
     pub fn read(&mut self, request: &Request, bookings: &mut Vec<Booking>) -> Reply {
-        let [_, class, function, _] = request.mti;
+        let [_, class, ..] = request.mti;
         if class == b'4' && request.original == Some(request.name) {
             return self.reverse(request, bookings);
         }
         let key = (class, request.rrn);
         if let Some(first) = self.answers.get(&key) {
-            // Who could not process it processes the repeat of an advice, but a doubled message stays what it was.
-            let is_advice = function == b'2';
-            let anew = is_advice && first.mti != request.mti && is_busy(first.reply.code);
+            // An advice that could not be processed is processed when it is sent again. A first message that comes twice
+            // stays what it was.
+            let anew = matches!(&request.mti, b"0221" | b"0420" | b"0421") && is_busy(first.code);
             if !anew {
-                return Reply { fault: None, ..first.reply };
+                return Reply { fault: None, ..*first };
             }
         }
         let reply = if self.tombstones.contains(&request.name) {
@@ -183,7 +177,7 @@ impl Issuer {
         } else {
             self.judge(request, bookings)
         };
-        self.answers.insert(key, Answered { mti: request.mti, reply });
+        self.answers.insert(key, reply);
         reply
     }
 

@@ -56,6 +56,8 @@ mutants! {
     RepeatAsNew = "repeat-as-new", 10;
     /// A yes with conditions is taken for a plain yes.
     AnyYesIsYes = "any-yes-is-yes", 5;
+    /// A commit that nobody knows the end of is taken for one that failed.
+    DoubtIsNo = "doubt-is-no", 5;
     /// A recovery message is sent before its attempt is counted.
     UncountedAttempt = "uncounted-attempt", 5;
 }

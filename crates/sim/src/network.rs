@@ -2,7 +2,7 @@
 //! happens here, at the virtual time.
 
 use crate::chance::{Chance, number_of};
-use crate::issuer::{Booking, Issuer, Name};
+use crate::issuer::{Booking, Issuer};
 use crate::plan::{Fault, Plan, Rates};
 use crate::record::{Event, OrderNumber};
 use crate::watch::Watch;
@@ -48,8 +48,6 @@ struct Inner {
     due_count: u64,
     /// How often a message of an order has made a leg of its way: names its chance.
     legs: HashMap<(OrderNumber, u64), u64>,
-    /// Whose the messages are that have left the gateway.
-    owners: HashMap<Name, OrderNumber>,
 }
 
 #[derive(Default)]
@@ -110,7 +108,6 @@ impl Network {
             due: BinaryHeap::new(),
             due_count: 0,
             legs: HashMap::new(),
-            owners: HashMap::new(),
             rates,
         };
         for turn in 0..inner.rates.of(Fault::HostAway) {
@@ -229,7 +226,7 @@ impl Inner {
             return;
         }
         let now_ms = self.watch.clock.ms();
-        let read = self.wire.read(bytes, &self.owners);
+        let read = self.wire.read(bytes, &self.watch.owners());
         let incoming = match read {
             Ok(incoming) => incoming,
             Err(found) => return self.watch.auditor().found(None, "what leaves the gateway can be read", found),
@@ -245,7 +242,6 @@ impl Inner {
         };
         let Incoming::Payment { request, .. } = &incoming else { return };
         let (request, order) = (*request, request.order);
-        self.owners.entry(request.name).or_insert(order);
         self.watch.auditor().sent(crate::wire::outgoing(&request));
         let sent =
             Event::Sent { mti: request.mti, stan: request.name.stan, rrn: request.rrn, amount: request.amount };

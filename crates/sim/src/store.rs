@@ -2,6 +2,7 @@
 //! commit, or takes the gateway down with it.
 
 use crate::chance::Chance;
+use crate::issuer::Name;
 use crate::life::Life;
 use crate::mutants::{GIVE_UP_AFTER, Mutant};
 use crate::plan::{Fault, Plan, Rates};
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::order::WireReference;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CurrencyTotals, DataKeys, MerchantRecord, MerchantSave, Merchants, NewDataKey, NewOperation, NewOrder,
@@ -152,6 +154,7 @@ impl WorldStore {
         }
         match fate.fault {
             Some(Fault::StoreSlow) if !fate.slow_before => self.wait(fate.slow_ms).await,
+            Some(Fault::StoreFailsAfter) if self.has(Mutant::DoubtIsNo) => return Err(StoreError::Busy),
             Some(Fault::StoreFailsAfter) => return Err(commit_in_doubt()),
             Some(Fault::CrashAfter) => self.die().await,
             _ => {}
@@ -173,8 +176,12 @@ impl WorldStore {
         self.faults.mutant == Some(mutant)
     }
 
-    fn intended(&self, operation: OperationId) {
+    /// An intent is durable.
+    fn intended(&self, operation: OperationId, wire: WireReference, order: Option<OrderNumber>) {
         self.faults.watch.auditor().intended(number_of(operation));
+        if let Some(order) = order {
+            self.faults.watch.owners().entry(name_of(wire)).or_insert(order);
+        }
     }
 }
 
@@ -184,12 +191,13 @@ impl Orders for WorldStore {
             if self.has(Mutant::SkipIntent) {
                 return Ok(OrderClaim::Claimed);
             }
-            let (id, order) = (new.operation.id, order_number(&new.order.merchant_reference));
+            let (id, wire) = (new.operation.id, new.operation.wire);
+            let order = order_number(&new.order.merchant_reference);
             let work = async {
                 let claim = self.inner.claim_order(new).await?;
                 if claim == OrderClaim::Claimed {
                     self.faults.own(id, order);
-                    self.intended(id);
+                    self.intended(id, wire, order);
                 }
                 Ok(claim)
             };
@@ -204,7 +212,7 @@ impl Orders for WorldStore {
 
     fn claim_operation(&self, mut new: NewOperation) -> StoreFuture<'_, OperationClaim> {
         Box::pin(async move {
-            let id = new.operation.id;
+            let (id, wire) = (new.operation.id, new.operation.wire);
             let order = self.faults.owner(OperationId(new.operation.fort_id.0));
             let work = async {
                 if self.has(Mutant::RaceOperations) {
@@ -215,7 +223,7 @@ impl Orders for WorldStore {
                 let claim = self.inner.claim_operation(new).await?;
                 if claim == OperationClaim::Claimed {
                     self.faults.own(id, order);
-                    self.intended(id);
+                    self.intended(id, wire, order);
                 }
                 Ok(claim)
             };
@@ -387,7 +395,14 @@ fn number_of(operation: OperationId) -> [u8; 12] {
     operation.rrn().as_str().as_bytes().try_into().unwrap_or([0; 12])
 }
 
+/// How the wire names an operation: fields 11 and 7.
+fn name_of(wire: WireReference) -> Name {
+    let at = wire.sent_at.utc();
+    let parts = [at.month, at.day, at.hour, at.minute, at.second];
+    Name { stan: wire.stan.number(), time: parts.into_iter().fold(0, |sum, part| sum * 100 + u64::from(part)) }
+}
+
 /// What the real store says when a commit failed half-way.
 fn commit_in_doubt() -> StoreError {
-    StoreError::Unavailable("the commit failed, and whether it was written is not known".to_owned())
+    StoreError::InDoubt("simulated".to_owned())
 }

@@ -2,8 +2,10 @@
 
 use crate::audit::Auditor;
 use crate::clock::VirtualClock;
+use crate::issuer::Name;
 use crate::plan::Fault;
 use crate::record::{Event, Keep, OrderNumber, Record};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The record and the auditor of a run.
@@ -12,13 +14,19 @@ pub struct Watch {
     pub clock: VirtualClock,
     record: Mutex<Record>,
     auditor: Mutex<Auditor>,
+    owners: Mutex<HashMap<Name, OrderNumber>>,
 }
 
 impl Watch {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(clock: VirtualClock, keep: Keep) -> Watch {
-        Watch { clock, record: Mutex::new(Record::new(keep)), auditor: Mutex::new(Auditor::default()) }
+        Watch { clock, record: Mutex::new(Record::new(keep)), auditor: Mutex::new(Auditor::default()), owners: Mutex::default() }
+    }
+
+    /// Whose the messages are, by their names: known from the intent on, as some never leave and are reversed all the same.
+    pub fn owners(&self) -> MutexGuard<'_, HashMap<Name, OrderNumber>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes an event.

@@ -70,9 +70,7 @@ impl Writer {
         queue.push(Box::new(Call { work, done: None, reply })).map_err(not_queued)?;
         match answer.await {
             Ok(answer) => answer,
-            Err(_) => Err(StoreError::Unavailable(
-                "the writer broke off in the middle of this call; whether it was written is not known".to_owned(),
-            )),
+            Err(_) => Err(StoreError::InDoubt("the writer broke off in the middle of this call".to_owned())),
         }
     }
 
@@ -319,10 +317,7 @@ fn commit(connection: &Connection) -> End {
             roll_back(connection);
             // The frames may have reached the disk although the sync failed; a crash right now could
             // bring them back. So nobody may take this for a definite no.
-            End::Failed(StoreError::Unavailable(format!(
-                "the commit failed, and whether it was written is not known: {}",
-                store_error(&error)
-            )))
+            End::Failed(StoreError::InDoubt(store_error(&error).to_string()))
         }
     }
 }
@@ -390,8 +385,7 @@ mod tests {
         let thread = std::thread::spawn(move || body.run(settings));
         assert_eq!(writer.call(insert).await.unwrap(), 1);
         let broken = writer.call(|_| -> Result<(), Failure> { panic!("a defect") }).await;
-        let Err(StoreError::Unavailable(text)) = broken else { panic!("{broken:?}") };
-        assert!(text.contains("not known"), "{text}");
+        assert!(matches!(broken, Err(StoreError::InDoubt(_))), "{broken:?}");
         assert_eq!(writer.call(insert).await.unwrap(), 1);
         assert_eq!(opened.load(Ordering::Relaxed), 2, "a new connection after the panic");
         writer.close();
