@@ -38,6 +38,7 @@ struct Inner {
     seed: u64,
     rates: Rates,
     calm_from_ms: u64,
+    answer_timeout_ms: u64,
     wire: Wire,
     issuer: Issuer,
     lines: BTreeMap<LineId, LineState>,
@@ -100,6 +101,7 @@ impl Network {
             seed: plan.seed,
             issuer: Issuer::new(plan.seed, rates.clone()),
             calm_from_ms: plan.calm_from_ms(),
+            answer_timeout_ms: plan.answer_timeout_ms(),
             wire: Wire::new(cards)?,
             lines: BTreeMap::new(),
             current: None,
@@ -378,13 +380,21 @@ impl Inner {
         let ways = [Fault::Drop, Fault::Corrupt, Fault::Double, Fault::Delay, Fault::Reorder, Fault::LinkBreaks];
         let fault = ways.into_iter().find(|fault| chance.happens(self.rates.of(*fault)));
         let after_ms = match fault {
-            Some(Fault::Delay) if chance.happens(2_000) => chance.between(20_000, 200_000),
-            Some(Fault::Delay) => chance.between(500, 40_000),
+            Some(Fault::Delay) => self.delay_ms(&mut chance),
             Some(Fault::Reorder) => after_ms + chance.between(50, 1_500),
             _ => after_ms,
         };
         let again_after_ms = if chance.happens(7_000) { chance.between(1, 500) } else { chance.between(500, 60_000) };
         Fate { fault, after_ms, again_after_ms }
+    }
+
+    /// Half of the delays end shortly after the gateway has stopped waiting, when it begins to undo.
+    fn delay_ms(&self, chance: &mut Chance) -> u64 {
+        match chance.between(0, 9) {
+            0..=4 => chance.between(self.answer_timeout_ms.saturating_sub(200), self.answer_timeout_ms + 20_000),
+            5..=6 => chance.between(20_000, 200_000),
+            _ => chance.between(500, 20_000),
+        }
     }
 
     fn at(&mut self, at_ms: u64, what: What) {

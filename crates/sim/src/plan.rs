@@ -47,6 +47,12 @@ impl Plan {
         self.window_ms() + STORM_TAIL_MS
     }
 
+    /// How long the gateway's link waits for an answer under this seed, in milliseconds.
+    #[must_use]
+    pub fn answer_timeout_ms(&self) -> u64 {
+        Chance::of(self.seed, "link", &[]).between(5_000, 30_000)
+    }
+
     /// In how much time all sessions begin, in milliseconds.
     #[must_use]
     pub fn window_ms(&self) -> u64 {

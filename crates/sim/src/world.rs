@@ -195,8 +195,7 @@ impl World {
     }
 
     fn link_settings(&self) -> LinkSettings {
-        let mut chance = Chance::of(self.plan.seed, "link", &[]);
-        LinkSettings { answer_timeout_ms: chance.between(5_000, 30_000), ..LinkSettings::default() }
+        LinkSettings { answer_timeout_ms: self.plan.answer_timeout_ms(), ..LinkSettings::default() }
     }
 
     fn gateway_settings(&self) -> GatewaySettings {
