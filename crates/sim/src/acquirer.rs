@@ -5,9 +5,7 @@ use crate::mutants::Twist;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use tollgate_acquirer::{
-    Acquirer, Exchange, ExchangeResult, IsoLink, LinkState, NetworkRequest, NotSent, WireTrace,
-};
+use tollgate_acquirer::{Acquirer, Exchange, ExchangeResult, IsoLink, LinkState, NetworkRequest, NotSent, WireTrace};
 
 /// The link of one life. When the life is over, the link is gone.
 pub struct WorldLink {

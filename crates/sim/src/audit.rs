@@ -256,10 +256,18 @@ impl Auditor {
         }
         let captured_really = book.captured + book.taken_at_once;
         if captured > captured_really {
-            self.found(Some(order), "no more is told than was taken", format!("captured {captured} of {captured_really}"));
+            self.found(
+                Some(order),
+                "no more is told than was taken",
+                format!("captured {captured} of {captured_really}"),
+            );
         }
         if book.taken_at_once == 0 && (captured < capture.certain || captured > capture.most()) {
-            self.found(Some(order), "the sum of captures is what was told", format!("captured {captured}, {capture:?}"));
+            self.found(
+                Some(order),
+                "the sum of captures is what was told",
+                format!("captured {captured}, {capture:?}"),
+            );
         }
         let refunded = totals.refunded.minor();
         if refunded > book.refunded || refunded < refund.certain || refunded > refund.most() {
@@ -292,8 +300,12 @@ impl Auditor {
             BookingKind::RefundUndone => book.refunded = book.refunded.saturating_sub(amount),
         }
         let broken = match kind {
-            BookingKind::Hold | BookingKind::Purchase if before != Book::default() => Some("a reference is charged once"),
-            BookingKind::Hold | BookingKind::Purchase if view.paid == Verdict::No => Some("after a no nothing is charged"),
+            BookingKind::Hold | BookingKind::Purchase if before != Book::default() => {
+                Some("a reference is charged once")
+            }
+            BookingKind::Hold | BookingKind::Purchase if view.paid == Verdict::No => {
+                Some("after a no nothing is charged")
+            }
             BookingKind::Hold | BookingKind::Purchase if view.pays_open == 0 => {
                 Some("nothing is charged when each call was refused")
             }
@@ -302,7 +314,9 @@ impl Auditor {
             }
             BookingKind::Capture if before.voided => Some("after a void nothing is captured"),
             BookingKind::Void if before.voided || before.captured > 0 => Some("only a whole hold is voided"),
-            BookingKind::Void if !view.voided && view.voids_open == 0 => Some("nobody asked for this void, or it was refused"),
+            BookingKind::Void if !view.voided && view.voids_open == 0 => {
+                Some("nobody asked for this void, or it was refused")
+            }
             _ => None,
         };
         if let Some(rule) = broken {
@@ -333,9 +347,14 @@ impl Auditor {
             self.found(Some(out.order), "STAN and time name one operation", format!("{out:?}"));
         }
         let first = *self.numbers.entry(out.rrn).or_insert(out);
-        let alike = first.name == out.name && first.order == out.order && first.card == out.card && first.amount == out.amount;
+        let alike =
+            first.name == out.name && first.order == out.order && first.card == out.card && first.amount == out.amount;
         if !alike {
-            self.found(Some(out.order), "a retrieval reference number names one operation", format!("{out:?}, {first:?}"));
+            self.found(
+                Some(out.order),
+                "a retrieval reference number names one operation",
+                format!("{out:?}, {first:?}"),
+            );
         }
     }
 
@@ -387,7 +406,9 @@ impl Auditor {
         let charged = view.book.held + view.book.taken_at_once;
         let meant = view.meant.map_or(0, |meant| meant.amount);
         let broken = match verdict {
-            _ if view.paid != Verdict::Open && view.paid != verdict => Some("no answer contradicts an earlier final one"),
+            _ if view.paid != Verdict::Open && view.paid != verdict => {
+                Some("no answer contradicts an earlier final one")
+            }
             Verdict::Yes if charged != meant => Some("a yes means that the issuer has booked it"),
             Verdict::No if charged > 0 => Some("a no means that the issuer has booked nothing"),
             _ => None,

@@ -11,7 +11,8 @@ impl Chance {
     /// The source of `concern` under `seed`, for the thing that `parts` name.
     #[must_use]
     pub fn of(seed: u64, concern: &str, parts: &[u64]) -> Chance {
-        let named = concern.bytes().fold(seed ^ FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+        let named =
+            concern.bytes().fold(seed ^ FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
         Chance(parts.iter().fold(scramble(named), |hash, part| scramble(hash ^ part.wrapping_add(GOLDEN))))
     }
 
@@ -72,7 +73,9 @@ mod tests {
         let first = |seed, concern, parts: &[u64]| Chance::of(seed, concern, parts).bits();
         let base = first(1, "net", &[1, 2]);
         assert_eq!(base, first(1, "net", &[1, 2]));
-        for other in [first(2, "net", &[1, 2]), first(1, "store", &[1, 2]), first(1, "net", &[2, 1]), first(1, "net", &[1])] {
+        for other in
+            [first(2, "net", &[1, 2]), first(1, "store", &[1, 2]), first(1, "net", &[2, 1]), first(1, "net", &[1])]
+        {
             assert_ne!(base, other);
         }
     }

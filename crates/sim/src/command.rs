@@ -74,7 +74,9 @@ pub fn carry_out(arguments: &Arguments) -> anyhow::Result<bool> {
 fn report(title: &str, plan: &Plan) -> anyhow::Result<()> {
     let outcome = world::run(plan, Keep::Events)?;
     println!("\n{title}: {}", replay_command(plan));
-    let Some(violation) = outcome.violation else { bail!("a run that failed did not fail again: it is not deterministic") };
+    let Some(violation) = outcome.violation else {
+        bail!("a run that failed did not fail again: it is not deterministic")
+    };
     let left_out = outcome.story.len().saturating_sub(STORY_BEGIN_MAX + STORY_END_MAX);
     for (place, entry) in outcome.story.iter().enumerate() {
         if place < STORY_BEGIN_MAX || place >= STORY_BEGIN_MAX + left_out {
@@ -154,7 +156,7 @@ mod tests {
             mutant: Some(Mutant::GiveUp),
         };
         let command = replay_command(&plan);
-        let arguments = Arguments::parse_from(command.split(' ').skip(4));
+        let arguments = Arguments::parse_from(command.split(' ').skip(5));
         assert_eq!(arguments.plan(arguments.seed.unwrap()), plan);
     }
 

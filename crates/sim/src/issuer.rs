@@ -229,8 +229,13 @@ impl Issuer {
                 reply.amount = (request.amount / 2).max(1);
             }
         }
-        let booking =
-            Booking { order: request.order, card: request.card, currency: request.currency, kind, amount: reply.amount };
+        let booking = Booking {
+            order: request.order,
+            card: request.card,
+            currency: request.currency,
+            kind,
+            amount: reply.amount,
+        };
         self.booked.insert(request.name, Booked { booking, undone: false });
         self.book(booking, bookings);
         reply

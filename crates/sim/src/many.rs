@@ -61,7 +61,13 @@ pub fn run_all(plans: &[Plan], jobs: usize) -> anyhow::Result<Sums> {
             let mut told_at = told_at.lock().unwrap_or_else(PoisonError::into_inner);
             if told_at.elapsed() >= Duration::from_secs(PROGRESS_SECONDS) {
                 *told_at = Instant::now();
-                eprintln!("{} of {} seeds, {} payments, {} crashes", sums.seeds, plans.len(), sums.payments, sums.crashes);
+                eprintln!(
+                    "{} of {} seeds, {} payments, {} crashes",
+                    sums.seeds,
+                    plans.len(),
+                    sums.payments,
+                    sums.crashes
+                );
             }
         }
         Ok(())
@@ -112,7 +118,10 @@ impl Sums {
             self.seconds
         );
         if let Some(cpu) = self.cpu_seconds.filter(|cpu| *cpu > 0.0) {
-            text.push_str(&format!(", {cpu:.1} s of CPU: {:.0} payments per second of CPU", to_float(self.payments) / cpu));
+            text.push_str(&format!(
+                ", {cpu:.1} s of CPU: {:.0} payments per second of CPU",
+                to_float(self.payments) / cpu
+            ));
         }
         for (fault, count) in Fault::ALL.iter().zip(self.faults) {
             text.push_str(&format!("\n{count:>10} {}", fault.name()));

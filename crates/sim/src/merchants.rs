@@ -84,7 +84,8 @@ impl Session {
     /// Asks for the payment until it is known what became of it, or the merchant gives up.
     async fn pay(&mut self, desk: &Desk) {
         let mut heard = if self.chance.happens(500) {
-            let between = Duration::from_millis(if self.chance.happens(5_000) { 0 } else { self.chance.between(1, 200) });
+            let between =
+                Duration::from_millis(if self.chance.happens(5_000) { 0 } else { self.chance.between(1, 200) });
             let (one, two) = (self.patience(), self.patience());
             let again = async {
                 tokio::time::sleep(between).await;
@@ -129,7 +130,10 @@ impl Session {
                 desk.maintain(self, Ask::Capture, whole.saturating_sub(part).max(1), two).await;
             }
             50..=59 => {
-                tokio::join!(desk.maintain(self, Ask::Capture, whole, one), desk.maintain(self, Ask::Capture, whole, two));
+                tokio::join!(
+                    desk.maintain(self, Ask::Capture, whole, one),
+                    desk.maintain(self, Ask::Capture, whole, two)
+                );
             }
             60..=69 => {
                 tokio::join!(desk.maintain(self, Ask::Capture, whole, one), desk.maintain(self, Ask::Void, 0, two));
@@ -196,7 +200,8 @@ impl Session {
     }
 
     async fn think(&mut self) {
-        let ms = if self.chance.happens(6_000) { self.chance.between(0, 500) } else { self.chance.between(500, 15_000) };
+        let ms =
+            if self.chance.happens(6_000) { self.chance.between(0, 500) } else { self.chance.between(500, 15_000) };
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 

@@ -245,8 +245,7 @@ impl Inner {
         let Incoming::Payment { request, .. } = &incoming else { return };
         let (request, order) = (*request, request.order);
         self.watch.auditor().sent(crate::wire::outgoing(&request));
-        let sent =
-            Event::Sent { mti: request.mti, stan: request.name.stan, rrn: request.rrn, amount: request.amount };
+        let sent = Event::Sent { mti: request.mti, stan: request.name.stan, rrn: request.rrn, amount: request.amount };
         self.watch.note(Some(order), sent);
         let fate = self.fate("there", order, request.mti);
         if let Some(fault) = fate.fault {

@@ -200,7 +200,9 @@ impl Record {
     #[must_use]
     pub fn story(&self, order: OrderNumber) -> Vec<Entry> {
         let kept = self.kept.iter().flatten();
-        kept.filter(|entry| entry.order == Some(order) || matches!(entry.event, Event::Gateway { .. })).cloned().collect()
+        kept.filter(|entry| entry.order == Some(order) || matches!(entry.event, Event::Gateway { .. }))
+            .cloned()
+            .collect()
     }
 }
 
@@ -217,7 +219,9 @@ impl fmt::Display for Entry {
             Event::Sent { mti, stan, rrn, amount } => {
                 write!(f, "gateway sends   {} stan {stan:06} rrn {} amount {amount}", text(mti), text(rrn))
             }
-            Event::Arrived { mti, rrn, code } => write!(f, "issuer reads    {} rrn {}: {}", text(mti), text(rrn), text(code)),
+            Event::Arrived { mti, rrn, code } => {
+                write!(f, "issuer reads    {} rrn {}: {}", text(mti), text(rrn), text(code))
+            }
             Event::Back { mti, rrn } => write!(f, "gateway hears   of {} rrn {}", text(mti), text(rrn)),
             Event::Booked { what, amount } => write!(f, "issuer books    {what} {amount}"),
             Event::Met { fault, place } => write!(f, "fault           {} ({place})", fault.name()),

@@ -21,7 +21,12 @@ impl Watch {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(clock: VirtualClock, keep: Keep) -> Watch {
-        Watch { clock, record: Mutex::new(Record::new(keep)), auditor: Mutex::new(Auditor::default()), owners: Mutex::default() }
+        Watch {
+            clock,
+            record: Mutex::new(Record::new(keep)),
+            auditor: Mutex::new(Auditor::default()),
+            owners: Mutex::default(),
+        }
     }
 
     /// Whose the messages are, by their names: known from the intent on, as some never leave and are reversed all the same.

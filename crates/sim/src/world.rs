@@ -173,8 +173,7 @@ impl World {
 
     /// The start of the gateway, as `tollgate serve` does it.
     async fn start(&self, life: Life) -> Result<Running, StartError> {
-        let store =
-            Arc::new(WorldStore::new(Arc::clone(&self.store), Arc::clone(&self.faults), life.clone()));
+        let store = Arc::new(WorldStore::new(Arc::clone(&self.store), Arc::clone(&self.faults), life.clone()));
         let vault = Vault::open(Box::new(SimulatedKeys), Arc::clone(&store) as _).await;
         let vault = Arc::new(vault.map_err(|error| StartError::Other(error.to_string()))?);
         let clock: Arc<dyn Clock> = Arc::new(self.watch.clock);
@@ -257,7 +256,10 @@ impl World {
         Ok(())
     }
 
-    async fn finals(&self, numbers: std::ops::Range<OrderNumber>) -> anyhow::Result<BTreeMap<OrderNumber, Option<Final>>> {
+    async fn finals(
+        &self,
+        numbers: std::ops::Range<OrderNumber>,
+    ) -> anyhow::Result<BTreeMap<OrderNumber, Option<Final>>> {
         let mut finals = BTreeMap::new();
         for number in numbers {
             let session = Session::of(&self.plan, number);

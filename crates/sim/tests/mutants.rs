@@ -1,10 +1,10 @@
 //! Proof that the simulator can fail: each defect that is put in is found within the number of seeds that it states.
 #![allow(clippy::unwrap_used)]
 
-use tollgate_sim::{Keep, Mutant, Plan, Sessions, run};
+use tollgate_sim::{Keep, Mutant, Plan, SESSIONS_PER_SEED, Sessions, run};
 
 /// Payments of one seed here.
-const SESSIONS: Sessions = Sessions { first: 0, count: 400 };
+const SESSIONS: Sessions = Sessions { first: 0, count: SESSIONS_PER_SEED };
 
 fn seeds_until_found(mutant: Mutant) -> Option<u64> {
     (1..=mutant.seeds_max()).find(|seed| {

@@ -54,7 +54,8 @@ pub(crate) fn open(path: &Path, role: Role, busy_timeout: Duration) -> Result<Co
 /// on a disk, so there is no log and nothing to sync.
 pub(crate) fn open_in_memory() -> Result<Connection, StoreError> {
     let open = || {
-        let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let connection =
+            Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         settle_any(&connection)?;
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(connection)
