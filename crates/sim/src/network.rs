@@ -258,7 +258,7 @@ impl Inner {
                     reader.wake();
                 }
                 // Half of the time the message was cut, and half of the time it got through.
-                if fate.after_ms % 2 == 0 {
+                if fate.after_ms.is_multiple_of(2) {
                     return;
                 }
             }

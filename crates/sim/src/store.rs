@@ -240,7 +240,7 @@ impl Orders for WorldStore {
     fn record_outcome(&self, mut record: OutcomeRecord) -> StoreFuture<'_, Recorded> {
         Box::pin(async move {
             let order = order_number(&record.order.merchant_reference);
-            if self.has(Mutant::AnswerUnwritten) && record.operation.0 % 16 == 0 {
+            if self.has(Mutant::AnswerUnwritten) && record.operation.0.rem_euclid(16) == 0 {
                 return Ok(Recorded::Written);
             }
             if self.has(Mutant::LateAfterReversal) && record.recovery == RecoveryChange::EndIfUnsent {
