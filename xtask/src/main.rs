@@ -1,7 +1,8 @@
 //! Chores of the project: `cargo run -p xtask -- tidy` checks the shape of the tree, `docs` writes the
-//! generated parts of the documents anew.
+//! generated parts of the documents anew, `sim` runs the simulator.
 
 mod docs;
+mod sim;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +13,9 @@ fn main() -> ExitCode {
     let result = match chore.as_str() {
         "tidy" => tidy::run(&root()),
         "docs" => docs::run(&root()),
+        "sim" => sim::run(&root(), std::env::args().skip(2)),
         _ => {
-            eprintln!("cargo run -p xtask -- tidy|docs");
+            eprintln!("cargo run -p xtask -- tidy|docs|sim");
             return ExitCode::FAILURE;
         }
     };

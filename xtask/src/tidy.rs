@@ -23,6 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("app", &["core", "vault", "store", "acquirer"]),
     ("http", &["app", "fort", "core", "store"]),
     ("feedback", &["store", "core"]),
+    ("sim", &["app", "store", "store-sqlite", "acquirer", "vault", "core", "iso8583"]),
     (
         "tollgate",
         &["core", "fort", "iso8583", "vault", "store", "store-sqlite", "acquirer", "issuer", "app", "http", "feedback"],
@@ -32,7 +33,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 /// Which crates may name a type that holds card data in clear, by the type.
 const CARD_CORRIDOR: &[(&str, &[&str])] = &[
     ("Pan", &["core", "vault", "acquirer", "issuer"]),
-    ("SecurityCode", &["core", "fort", "acquirer", "issuer"]),
+    ("SecurityCode", &["core", "fort", "acquirer", "issuer", "sim"]),
     ("RevealPermit", &["core", "vault", "acquirer", "issuer"]),
 ];
 

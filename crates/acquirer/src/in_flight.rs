@@ -288,7 +288,10 @@ impl InFlight {
         self.accepts = false;
         self.queue.clear();
         self.deadlines.clear();
-        for (name, Waiting { to, facts, stage, .. }) in self.waiting.drain() {
+        let mut waiting: Vec<_> = self.waiting.drain().collect();
+        // In the order in which they were let in: what comes of a broken link shall not hang on a hash.
+        waiting.sort_unstable_by_key(|(_, waiting)| waiting.ticket.0);
+        for (name, Waiting { to, facts, stage, .. }) in waiting {
             let settled = match stage {
                 Stage::Queued(_) => Settled::NotSent(NotSent::LinkDown),
                 Stage::Sent => {

@@ -123,6 +123,7 @@ async fn keep_connected(mut connect: impl Connect, shared: Arc<Shared>) {
         let connect_timeout = Duration::from_millis(shared.settings.connect_timeout_ms);
         let connecting = tokio::time::timeout(connect_timeout, connect.connect());
         let connection = tokio::select! {
+            biased;
             connection = connecting => connection,
             () = shared.stop.notified() => return,
         };
@@ -149,6 +150,7 @@ async fn keep_connected(mut connect: impl Connect, shared: Arc<Shared>) {
         }
         let pause = backoff.next(shared.now().0);
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = shared.stop.notified() => return,
         }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use tokio::time::Instant;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::{AcquirerTerms, Credential, Merchant, ShaType};
 use tollgate_core::secret::Secret;

@@ -143,9 +143,15 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         }
         report_backlog(&gateway).await;
         ages.look(&gateway).await;
+        // In a fixed order (`biased`), so that a simulation runs again exactly as before.
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
-            () = gateway.inner.recovery_wanted.notified() => {}
+            biased;
+            changed = stopped.changed() => {
+                if changed.is_err() {
+                    // Nobody can stop it any more: whoever dropped the jobs wanted them to end.
+                    break;
+                }
+            }
             Some(ended) = rolling.attempts.join_next_with_id() => {
                 if rolling.end(ended) == Ended::InError {
                     // The row may still be due: without a pause a store that cannot write would be asked
@@ -153,7 +159,8 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
                     tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
                 }
             }
-            _ = stopped.changed() => {}
+            () = gateway.inner.recovery_wanted.notified() => {}
+            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
         }
     }
     while let Some(ended) = rolling.attempts.join_next_with_id().await {
@@ -235,6 +242,8 @@ async fn late_job(gateway: Gateway, mut late: mpsc::Receiver<LateReply>, mut sto
     let mut taking = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
+            _ = stopped.changed() => break,
             Some(_) = taking.join_next() => {}
             reply = late.recv(), if taking.len() < LATE_AT_ONCE_MAX => match reply {
                 Some(reply) => {
@@ -243,7 +252,6 @@ async fn late_job(gateway: Gateway, mut late: mpsc::Receiver<LateReply>, mut sto
                 }
                 None => break,
             },
-            _ = stopped.changed() => break,
         }
     }
     while taking.join_next().await.is_some() {}
@@ -422,11 +430,11 @@ fn judge(way_out: WayOut, kind: OperationKind, result: &ExchangeResult) -> Verdi
     Verdict::Settled(Outcome { event, network_code: Some(reply.code.clone()), authorization_code: None })
 }
 
-/// Codes by which the network says that it could not answer now, rather than no
-/// (ISO 8583:1987 field 39: 68 response too late, 90 cutover, 91 issuer inoperative, 92 no route,
-/// 94 duplicate, 96 malfunction).
+/// Codes by which the network says no for good. Neither a yes with conditions is one, which may have moved money, nor what
+/// says that it could not answer now (ISO 8583:1987 field 39: 68 response too late, 90 cutover, 91 issuer inoperative, 92 no
+/// route, 94 duplicate, 96 malfunction).
 fn is_final_no(code: &str) -> bool {
-    !matches!(code, "68" | "90" | "91" | "92" | "94" | "96")
+    !settle::is_conditional_yes(code) && !matches!(code, "68" | "90" | "91" | "92" | "94" | "96")
 }
 
 fn recovery_kind(row: &RecoveryRow, kind: OperationKind) -> NetworkKind {
@@ -457,6 +465,22 @@ fn retry_after_ms(inner: &Inner, attempts: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repeated_advice_is_refused_only_by_a_plain_no() {
+        let judged = |code: &str| {
+            let reply = NetworkReply { code: code.to_owned(), authorization_code: None };
+            match judge(WayOut::Repeat, OperationKind::Capture, &ExchangeResult::Answered(reply)) {
+                Verdict::Settled(outcome) => Some(outcome.event),
+                Verdict::Again => None,
+            }
+        };
+        assert_eq!(judged("00"), Some(OperationEvent::AdviceAcknowledged));
+        assert_eq!(judged("05"), Some(OperationEvent::AdviceRefused));
+        for doubtful in ["08", "10", "11", "16", "91", "96"] {
+            assert_eq!(judged(doubtful), None, "{doubtful}");
+        }
+    }
 
     #[tokio::test]
     async fn a_failed_attempt_gives_its_place_back_and_asks_for_a_pause() {

@@ -11,7 +11,7 @@ use tollgate_core::command::{MaintainCommand, ThreeDsWish};
 use tollgate_core::decide;
 use tollgate_core::order::{Operation, OperationState, Order};
 use tollgate_core::refusal::{Guilty, Refusal};
-use tollgate_store::{NewOperation, OperationClaim};
+use tollgate_store::{NewOperation, OperationClaim, StoreError};
 
 /// How often an order is read again because it changed between the reading and the claim.
 const CLAIM_TRIES_MAX: usize = 8;
@@ -22,7 +22,10 @@ pub(crate) async fn maintain(
     command: MaintainCommand,
     unsettled: &Unsettled,
 ) -> Result<Answer, Refused> {
-    let Claimed { order, operation, card, _in_flight } = claim(inner, account, &command).await?;
+    let Claimed { order, operation, card, _in_flight } = match claim(inner, account, &command).await? {
+        Intent::Durable(claimed) => *claimed,
+        Intent::InDoubt(order) => return Ok(Answer { order: Some(order), ..Answer::bare(UNCERTAIN) }),
+    };
     unsettled.set(Answer { order: Some(facts(&order)), ..Answer::bare(UNCERTAIN) });
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
@@ -49,6 +52,15 @@ pub(crate) fn original_of(order: &Order) -> OriginalReference {
     }
 }
 
+/// What came of making the intent durable.
+enum Intent {
+    /// It is.
+    Durable(Box<Claimed>),
+    /// Nobody knows. Nothing was sent yet, but if the operation is there, the janitor finds it and a capture or a void is
+    /// carried out: so it must not be told that nothing happened.
+    InDoubt(OrderFacts),
+}
+
 /// An operation whose intent is durable.
 struct Claimed {
     /// The order, with the operation open.
@@ -61,7 +73,7 @@ struct Claimed {
 
 /// Judges the operation, opens the card and makes the intent durable, in this order: what fails here
 /// has changed nothing.
-async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> Result<Claimed, Refused> {
+async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> Result<Intent, Refused> {
     for _ in 0..CLAIM_TRIES_MAX {
         let Some(stored) = inner.store.order(account.merchant.id, &command.target).await? else {
             let detail = "the merchant has no such order";
@@ -91,15 +103,20 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             maintenance_reference: command.maintenance_reference.clone(),
             request: command.params.clone(),
         };
-        match inner.store.claim_operation(new).await? {
-            OperationClaim::Claimed => {
+        match inner.store.claim_operation(new).await {
+            Ok(OperationClaim::Claimed) => {
                 order.version = order.version.saturating_add(1);
                 order.open_operation = Some(operation.id);
                 let card = NetworkCard { pan, expiry: None, security_code: None };
-                return Ok(Claimed { order, operation, card, _in_flight: in_flight });
+                return Ok(Intent::Durable(Box::new(Claimed { order, operation, card, _in_flight: in_flight })));
             }
-            OperationClaim::OrderChanged | OperationClaim::NumberTaken => {}
-            OperationClaim::MaintenanceReferenceTaken(other) => {
+            Ok(OperationClaim::OrderChanged | OperationClaim::NumberTaken) => {}
+            Err(StoreError::InDoubt(reason)) => {
+                tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
+                return Ok(Intent::InDoubt(facts(&order)));
+            }
+            Err(error) => return Err(error.into()),
+            Ok(OperationClaim::MaintenanceReferenceTaken(other)) => {
                 let detail = format!("maintenance_reference is used up by operation {other}");
                 return Err(with_order(Refusal::request(refused::REFERENCE_EXISTS, "maintenance_reference", detail)));
             }

@@ -14,7 +14,7 @@ use tollgate_core::ident::FortId;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{NewOrder, OrderClaim};
+use tollgate_store::{NewOrder, OrderClaim, StoreError};
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
@@ -27,7 +27,10 @@ pub(crate) async fn pay(
 ) -> Result<Answer, Refused> {
     let intent = decide::pay(&account.merchant, &command, inner.clock.now())?;
     inner.link_ready()?;
-    let Claimed { order, operation, _in_flight } = claim(inner, account, &command, &intent).await?;
+    let Claimed { order, operation, _in_flight } = match claim(inner, account, &command, &intent).await? {
+        Intent::Durable(claimed) => *claimed,
+        Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
+    };
     unsettled.set(answer(&order, Settled::UNCERTAIN));
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
@@ -49,6 +52,14 @@ pub(crate) async fn pay(
     Ok(answer(&order, settled))
 }
 
+/// What came of making the intent durable.
+enum Intent {
+    /// It is.
+    Durable(Box<Claimed>),
+    /// Nobody knows. Nothing was sent, and nothing will be: if the order is there, the janitor finds it.
+    InDoubt(Box<Order>),
+}
+
 /// An order whose intent is durable.
 struct Claimed {
     order: Order,
@@ -63,7 +74,7 @@ async fn claim(
     account: &Account,
     command: &PayCommand,
     intent: &decide::PayIntent,
-) -> Result<Claimed, Refused> {
+) -> Result<Intent, Refused> {
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let (order, operation) = draft(inner, account, command, &intent.facts, now);
@@ -71,10 +82,17 @@ async fn claim(
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &intent.card.pan, now).await?;
         let new =
             NewOrder { order: order.clone(), operation: operation.clone(), card, request: command.params.clone() };
-        match inner.store.claim_order(new).await? {
-            OrderClaim::Claimed => return Ok(Claimed { order, operation, _in_flight: in_flight }),
-            OrderClaim::NumberTaken => {}
-            OrderClaim::ReferenceTaken(fort_id) => {
+        match inner.store.claim_order(new).await {
+            Ok(OrderClaim::Claimed) => {
+                return Ok(Intent::Durable(Box::new(Claimed { order, operation, _in_flight: in_flight })));
+            }
+            Ok(OrderClaim::NumberTaken) => {}
+            Err(StoreError::InDoubt(reason)) => {
+                tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
+                return Ok(Intent::InDoubt(Box::new(order)));
+            }
+            Err(error) => return Err(error.into()),
+            Ok(OrderClaim::ReferenceTaken(fort_id)) => {
                 let detail = format!("merchant_reference is used up by order {fort_id}");
                 return Err(Refusal::request(refused::REFERENCE_EXISTS, "merchant_reference", detail).into());
             }

@@ -216,7 +216,7 @@ pub(crate) fn event_of(reply: &NetworkReply) -> OperationEvent {
 
 /// Approvals that are no plain yes (ISO 8583:1987 field 39): 08 with identification, 10 for a part of
 /// the amount, 11 for a very important person, 16 with an update of the track.
-fn is_conditional_yes(code: &str) -> bool {
+pub(crate) fn is_conditional_yes(code: &str) -> bool {
     matches!(code, "08" | "10" | "11" | "16")
 }
 

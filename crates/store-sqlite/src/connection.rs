@@ -52,6 +52,19 @@ pub(crate) fn open(path: &Path, role: Role, busy_timeout: Duration) -> Result<Co
     Ok(connection)
 }
 
+/// Opens a new, empty database in memory, for a store that runs on its callers' turns: nothing of it is ever
+/// on a disk, so there is no log and nothing to sync.
+pub(crate) fn open_in_memory() -> Result<Connection, StoreError> {
+    let open = || {
+        let connection =
+            Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        settle_any(&connection)?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        Ok(connection)
+    };
+    open().map_err(|error: rusqlite::Error| store_error(&error))
+}
+
 fn flags(role: Role) -> OpenFlags {
     let access = match role {
         Role::Reader => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -61,12 +74,17 @@ fn flags(role: Role) -> OpenFlags {
     access | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-fn settle(connection: &Connection, role: Role, busy_timeout: Duration) -> rusqlite::Result<()> {
+/// What connections of every kind have in common.
+fn settle_any(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "cell_size_check", "ON")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+fn settle(connection: &Connection, role: Role, busy_timeout: Duration) -> rusqlite::Result<()> {
+    settle_any(connection)?;
     // An error while reading a mapped page kills the process; an error of a read call is a value.
     connection.pragma_update(None, "mmap_size", 0)?;
     let cache_kib = match role {

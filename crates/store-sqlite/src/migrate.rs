@@ -41,6 +41,19 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
 /// Brings the database to [`SCHEMA_VERSION`] in one transaction. Two processes that start at once
 /// take turns: the second finds the work done.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<SchemaVersion, StoreError> {
+    let version = apply_all(connection)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| store_error(&error))?;
+    if mode != "wal" {
+        return Err(StoreError::Unavailable(format!(
+            "the file system cannot hold a write-ahead log (journal mode is {mode}); use a local disk"
+        )));
+    }
+    Ok(version)
+}
+
+/// The same without a look at the log: for a database in memory, which has none.
+pub(crate) fn apply_all(connection: &mut Connection) -> Result<SchemaVersion, StoreError> {
     let migrated = (|| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(LEDGER)?;
@@ -52,15 +65,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<SchemaVersion, Stor
         transaction.commit()?;
         Ok(SCHEMA_VERSION)
     })();
-    let version = migrated.map_err(Failure::into_store_error)?;
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| store_error(&error))?;
-    if mode != "wal" {
-        return Err(StoreError::Unavailable(format!(
-            "the file system cannot hold a write-ahead log (journal mode is {mode}); use a local disk"
-        )));
-    }
-    Ok(version)
+    migrated.map_err(Failure::into_store_error)
 }
 
 fn apply(connection: &Connection, migration: &Migration) -> Result<(), Failure> {

@@ -7,19 +7,23 @@
 use crate::failure::Failure;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tollgate_store::StoreError;
 
 /// The pool.
 pub(crate) struct Readers {
-    slots: Vec<Mutex<Slot>>,
+    slots: Vec<Arc<Mutex<Slot>>>,
     next: AtomicUsize,
     open: Box<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>,
 }
 
-enum Slot {
+/// A place for a connection.
+pub(crate) enum Slot {
+    /// Opened when it is first needed.
     Unopened,
+    /// Ready.
     Open(Connection),
+    /// The store is closed.
     Closed,
 }
 
@@ -29,8 +33,14 @@ impl Readers {
         connections_max: usize,
         open: Box<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>,
     ) -> Readers {
-        let slots = (0..connections_max.max(1)).map(|_| Mutex::new(Slot::Unopened)).collect();
+        let slots = (0..connections_max.max(1)).map(|_| Arc::new(Mutex::new(Slot::Unopened))).collect();
         Readers { slots, next: AtomicUsize::new(0), open }
+    }
+
+    /// Reads over the one connection that also writes; for a store that runs on its callers' turns.
+    pub(crate) fn over(slot: Arc<Mutex<Slot>>) -> Readers {
+        let closed = || Err(StoreError::Unavailable("the store is closed".to_owned()));
+        Readers { slots: vec![slot], next: AtomicUsize::new(0), open: Box::new(closed) }
     }
 
     /// One statement, which sees one state of the database.

@@ -3,7 +3,7 @@
 use crate::checkpoint::Checkpoints;
 use crate::connection::{self, Role};
 use crate::migrate::{self, SchemaVersion};
-use crate::readers::Readers;
+use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
 use crate::{accounts, claim, correction, feedback, outcome, read, recovery, refusal};
@@ -88,6 +88,26 @@ impl SqliteStore {
         let readers = Arc::new(Readers::new(options.reader_connections_max, Box::new(opener(Role::Reader))));
         let threads = start(&writer, settings, &checkpoints, opener(Role::Checkpointer))?;
         Ok(SqliteStore { writer, readers, checkpoints, threads: Mutex::new(threads), schema })
+    }
+
+    /// A new, empty store in memory that has no threads: each call runs and commits on its caller's turn.
+    ///
+    /// For simulations, which have to run again exactly as before. Nothing of it is ever on a disk, so no
+    /// option and no setting of a gateway leads here.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is no memory for it.
+    pub fn in_memory_for_simulation() -> Result<SqliteStore, StoreError> {
+        let mut connection = connection::open_in_memory()?;
+        let schema = migrate::apply_all(&mut connection)?;
+        let slot = Arc::new(Mutex::new(Slot::Open(connection)));
+        Ok(SqliteStore {
+            writer: Writer::on_callers_turn(Arc::clone(&slot)),
+            readers: Arc::new(Readers::over(slot)),
+            checkpoints: Arc::new(Checkpoints::new()),
+            threads: Mutex::new(Vec::new()),
+            schema,
+        })
     }
 
     /// The schema of the open database.

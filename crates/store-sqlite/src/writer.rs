@@ -11,9 +11,10 @@
 use crate::checkpoint::Checkpoints;
 use crate::failure::{Failure, store_error};
 use crate::queue::{NotQueued, Queue};
+use crate::readers::Slot;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::oneshot;
 use tollgate_store::StoreError;
@@ -28,16 +29,30 @@ pub(crate) trait Job: Send {
     fn answer(self: Box<Self>, end: Result<(), StoreError>);
 }
 
-/// The way to the writer thread.
+/// The way to the writer.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    queue: Arc<Queue<Box<dyn Job>>>,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    /// To a thread of its own, which takes whatever waits.
+    Thread(Arc<Queue<Box<dyn Job>>>),
+    /// On the caller's turn, each call in a commit of its own. Nothing of it depends on how threads are
+    /// scheduled, so a simulation can run it again and see the same.
+    CallersTurn(Arc<Mutex<Slot>>),
 }
 
 impl Writer {
     /// A way to a writer that is not started yet; at most `calls_max` calls wait.
     pub(crate) fn new(calls_max: usize) -> Writer {
-        Writer { queue: Arc::new(Queue::new(calls_max)) }
+        Writer { way: Way::Thread(Arc::new(Queue::new(calls_max))) }
+    }
+
+    /// A writer without a thread: each call runs and commits on its caller's turn.
+    pub(crate) fn on_callers_turn(slot: Arc<Mutex<Slot>>) -> Writer {
+        Writer { way: Way::CallersTurn(slot) }
     }
 
     /// Runs `work` in the next batch, and answers after its commit. A caller that goes away once
@@ -47,13 +62,15 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
     {
+        let queue = match &self.way {
+            Way::Thread(queue) => queue,
+            Way::CallersTurn(slot) => return write_now(slot, work),
+        };
         let (reply, answer) = oneshot::channel();
-        self.queue.push(Box::new(Call { work, done: None, reply })).map_err(not_queued)?;
+        queue.push(Box::new(Call { work, done: None, reply })).map_err(not_queued)?;
         match answer.await {
             Ok(answer) => answer,
-            Err(_) => Err(StoreError::Unavailable(
-                "the writer broke off in the middle of this call; whether it was written is not known".to_owned(),
-            )),
+            Err(_) => Err(StoreError::InDoubt("the writer broke off in the middle of this call".to_owned())),
         }
     }
 
@@ -62,17 +79,24 @@ impl Writer {
     where
         F: FnMut(&Connection) -> Result<(), Failure> + Send + 'static,
     {
-        self.queue.push_idle(Box::new(Unheard { work })).is_ok()
+        match &self.way {
+            Way::Thread(queue) => queue.push_idle(Box::new(Unheard { work })).is_ok(),
+            Way::CallersTurn(slot) => write_now(slot, work).is_ok(),
+        }
     }
 
     /// Takes no more calls; those that wait are still written.
     pub(crate) fn close(&self) {
-        self.queue.close();
+        match &self.way {
+            Way::Thread(queue) => queue.close(),
+            Way::CallersTurn(slot) => *slot.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Closed,
+        }
     }
 
     /// The body of the writer thread. Ends when the queue is closed and empty.
     pub(crate) fn run(&self, mut settings: WriterSettings) {
-        let abandon = AbandonOnDrop(&self.queue);
+        let Way::Thread(queue) = &self.way else { return };
+        let abandon = AbandonOnDrop(queue);
         let mut connection = settings.first.take();
         let mut jobs: Vec<Box<dyn Job>> = Vec::new();
         while abandon.0.take(&mut jobs, settings.batch_calls_max) {
@@ -107,6 +131,23 @@ struct AbandonOnDrop<'a>(&'a Queue<Box<dyn Job>>);
 impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
         self.0.abandon();
+    }
+}
+
+/// One call in a commit of its own.
+fn write_now<T>(slot: &Mutex<Slot>, mut work: impl FnMut(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+    let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    let Slot::Open(connection) = &*slot else { return Err(not_queued(NotQueued::Closed)) };
+    begin(connection)?;
+    match work(connection) {
+        Err(failure) => {
+            roll_back(connection);
+            Err(failure.into_store_error())
+        }
+        Ok(done) => match commit(connection) {
+            End::Failed(error) => Err(error),
+            End::Committed | End::Broken => Ok(done),
+        },
     }
 }
 
@@ -276,10 +317,7 @@ fn commit(connection: &Connection) -> End {
             roll_back(connection);
             // The frames may have reached the disk although the sync failed; a crash right now could
             // bring them back. So nobody may take this for a definite no.
-            End::Failed(StoreError::Unavailable(format!(
-                "the commit failed, and whether it was written is not known: {}",
-                store_error(&error)
-            )))
+            End::Failed(StoreError::InDoubt(store_error(&error).to_string()))
         }
     }
 }
@@ -347,8 +385,7 @@ mod tests {
         let thread = std::thread::spawn(move || body.run(settings));
         assert_eq!(writer.call(insert).await.unwrap(), 1);
         let broken = writer.call(|_| -> Result<(), Failure> { panic!("a defect") }).await;
-        let Err(StoreError::Unavailable(text)) = broken else { panic!("{broken:?}") };
-        assert!(text.contains("not known"), "{text}");
+        assert!(matches!(broken, Err(StoreError::InDoubt(_))), "{broken:?}");
         assert_eq!(writer.call(insert).await.unwrap(), 1);
         assert_eq!(opened.load(Ordering::Relaxed), 2, "a new connection after the panic");
         writer.close();

@@ -45,7 +45,7 @@ impl<T: Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + D
 {
 }
 
-/// Why a store could not do it. Nothing was changed, unless the error says otherwise.
+/// Why a store could not do it. Nothing was changed, but for [`StoreError::InDoubt`].
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// More calls wait than the store takes: try again later.
@@ -54,6 +54,9 @@ pub enum StoreError {
     /// The database cannot be used: no space, no permission, locked by somebody, closed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The commit broke off half-way, and nobody can say whether it was written: neither a yes nor a no may be made of it.
+    #[error("the commit broke off, and whether it was written is not known: {0}")]
+    InDoubt(String),
     /// What is stored cannot be read: damage, or a newer version wrote it.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),

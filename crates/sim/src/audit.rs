@@ -1,0 +1,489 @@
+//! The auditor: watches what merchants are told, what leaves the gateway, and what the issuer books, and says what may
+//! and what may not be.
+//!
+//! Its model is its own and simple: for each order what the merchant knows for certain, what it cannot know, and what the
+//! issuer's books say. It shares no rule with the gateway's engine. Whatever the issuer books has to lie between what
+//! merchants were told for certain and that plus what they were left in doubt about.
+
+use crate::issuer::{Booking, BookingKind, Name};
+use crate::record::OrderNumber;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tollgate_core::order::{Phase, Totals};
+
+/// The longest that a merchant waits for an answer, in milliseconds.
+pub const ANSWER_MS_MAX: u64 = 50_000;
+
+/// What a merchant asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ask {
+    /// AUTHORIZATION or PURCHASE.
+    Pay,
+    /// CAPTURE.
+    Capture,
+    /// VOID_AUTHORIZATION.
+    Void,
+    /// REFUND.
+    Refund,
+}
+
+/// An order as its merchant means it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// The card, by its place in the list of cards.
+    pub card: usize,
+    /// ISO 4217.
+    pub currency: u16,
+    /// How much, in minor units.
+    pub amount: u64,
+}
+
+/// What CHECK_STATUS told of an order that it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The code of the last operation.
+    pub last: u32,
+    /// The sums.
+    pub totals: Totals,
+}
+
+/// An order as the gateway keeps it when all is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Final {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Its sums.
+    pub totals: Totals,
+    /// Whether an operation on it is open or unknown.
+    pub unsettled: bool,
+}
+
+/// A message that leaves the gateway.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing {
+    /// Its order.
+    pub order: OrderNumber,
+    /// Fields 11 and 7.
+    pub name: Name,
+    /// Field 37.
+    pub rrn: [u8; 12],
+    /// Field 4.
+    pub amount: u64,
+    /// The card.
+    pub card: usize,
+    /// Whether it is the reversal of a message, which has that message's own names.
+    pub reversal: bool,
+}
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When, in milliseconds from the beginning.
+    pub at_ms: u64,
+    /// The order, where it is one order's matter.
+    pub order: Option<OrderNumber>,
+    /// What was expected.
+    pub rule: &'static str,
+    /// What was found.
+    pub found: String,
+}
+
+/// The auditor.
+#[derive(Default)]
+pub struct Auditor {
+    orders: BTreeMap<OrderNumber, View>,
+    calls: Vec<Call>,
+    names: HashMap<Name, [u8; 12]>,
+    numbers: HashMap<[u8; 12], Outgoing>,
+    /// Field 37 of operations whose intent is durable.
+    intents: HashSet<[u8; 12]>,
+    /// Field 37 of operations of which a recovery message is durably begun.
+    recoveries: HashSet<[u8; 12]>,
+    violation: Option<Violation>,
+    now_ms: u64,
+}
+
+/// What is known of one order.
+#[derive(Default)]
+struct View {
+    meant: Option<Meant>,
+    /// Whether the merchant was told that there is such an order.
+    exists: bool,
+    /// What the merchant was told of the payment itself.
+    paid: Verdict,
+    /// Calls that ask for the payment and may still succeed.
+    pays_open: u64,
+    capture: Side,
+    refund: Side,
+    /// A void was told to have succeeded.
+    voided: bool,
+    voids_open: u64,
+    book: Book,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Verdict {
+    #[default]
+    Open,
+    Yes,
+    No,
+}
+
+/// Sums of captures or refunds, as far as the merchant knows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Side {
+    certain: u64,
+    /// Asked for, and neither granted nor refused for certain.
+    doubtful: u64,
+}
+
+impl Side {
+    fn most(self) -> u64 {
+        self.certain + self.doubtful
+    }
+}
+
+/// What the issuer has booked for one order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Book {
+    held: u64,
+    taken_at_once: u64,
+    captured: u64,
+    refunded: u64,
+    voided: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    order: OrderNumber,
+    ask: Ask,
+    amount: u64,
+    asked_ms: u64,
+    open: bool,
+}
+
+/// What an answer says, by its status.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Yes,
+    No,
+    /// Refused before anything was done.
+    Refused,
+    DontKnow,
+}
+
+impl Auditor {
+    /// Moves the auditor's clock.
+    pub fn set_now(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// The first violation, if there was one.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Whether a payment was told to have succeeded.
+    #[must_use]
+    pub fn is_paid(&self, order: OrderNumber) -> bool {
+        self.orders.get(&order).is_some_and(|view| view.paid == Verdict::Yes)
+    }
+
+    /// A merchant asks. Answers the number of the call.
+    pub fn asked(&mut self, order: OrderNumber, ask: Ask, amount: u64, meant: Meant) -> u32 {
+        let view = self.orders.entry(order).or_default();
+        view.meant = Some(meant);
+        match ask {
+            Ask::Pay => view.pays_open += 1,
+            Ask::Capture => view.capture.doubtful += amount,
+            Ask::Refund => view.refund.doubtful += amount,
+            Ask::Void => view.voids_open += 1,
+        }
+        self.calls.push(Call { order, ask, amount, asked_ms: self.now_ms, open: true });
+        u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// A merchant is answered.
+    pub fn answered(&mut self, call: u32, code: u32) {
+        let Some(place) = self.calls.get_mut(call as usize) else { return };
+        place.open = false;
+        let Call { order, ask, amount, asked_ms, .. } = *place;
+        let took_ms = self.now_ms.saturating_sub(asked_ms);
+        if took_ms > ANSWER_MS_MAX {
+            self.found(Some(order), "an answer comes within 50 seconds", format!("it took {took_ms} ms"));
+        }
+        let said = said(code);
+        let Some(view) = self.orders.get_mut(&order) else { return };
+        view.exists |= code == 66 && ask == Ask::Pay || matches!(said, Said::Yes | Said::No);
+        if said == Said::DontKnow {
+            return;
+        }
+        match ask {
+            Ask::Pay => view.pays_open = view.pays_open.saturating_sub(1),
+            Ask::Capture => settle(&mut view.capture, amount, said),
+            Ask::Refund => settle(&mut view.refund, amount, said),
+            Ask::Void => {
+                view.voids_open = view.voids_open.saturating_sub(1);
+                view.voided |= said == Said::Yes;
+            }
+        }
+        match (ask, said) {
+            (Ask::Pay, Said::Yes) if view.paid == Verdict::Yes => {
+                self.found(Some(order), "a reference is charged once", format!("a second yes, {code:05}"));
+            }
+            (Ask::Pay, Said::Yes) => self.rule_payment(order, Verdict::Yes, code),
+            (Ask::Pay, Said::No) => self.rule_payment(order, Verdict::No, code),
+            _ => self.check_bounds(order),
+        }
+    }
+
+    /// CHECK_STATUS found the order.
+    pub fn told(&mut self, order: OrderNumber, status: Status) {
+        let Some(view) = self.orders.get_mut(&order) else { return };
+        view.exists = true;
+        let (view, Status { last, totals }) = (&*view, status);
+        let doubt = view.pays_open > 0 || view.voids_open > 0 || view.capture.doubtful + view.refund.doubtful > 0;
+        if said(last) == Said::DontKnow && view.paid != Verdict::Open && !doubt {
+            self.found(Some(order), "what was final does not become unknown", format!("{last:05}"));
+            return;
+        }
+        let (capture, refund, book) = (view.capture, view.refund, view.book);
+        let captured = totals.captured.minor();
+        if totals.authorized.minor() > 0 {
+            self.rule_payment(order, Verdict::Yes, last);
+        } else if said(last) != Said::DontKnow {
+            self.rule_payment(order, Verdict::No, last);
+        }
+        let captured_really = book.captured + book.taken_at_once;
+        if captured > captured_really {
+            self.found(
+                Some(order),
+                "no more is told than was taken",
+                format!("captured {captured} of {captured_really}"),
+            );
+        }
+        if book.taken_at_once == 0 && (captured < capture.certain || captured > capture.most()) {
+            self.found(
+                Some(order),
+                "the sum of captures is what was told",
+                format!("captured {captured}, {capture:?}"),
+            );
+        }
+        let refunded = totals.refunded.minor();
+        if refunded > book.refunded || refunded < refund.certain || refunded > refund.most() {
+            self.found(Some(order), "the sum of refunds is what was told", format!("refunded {refunded}, {refund:?}"));
+        }
+    }
+
+    /// CHECK_STATUS found no such order.
+    pub fn told_not_found(&mut self, order: OrderNumber) {
+        let Some(view) = self.orders.get(&order) else { return };
+        if view.exists || view.book != Book::default() {
+            self.found(Some(order), "an order that was told to exist is found", format!("{:?}", view.book));
+        }
+    }
+
+    /// The issuer books.
+    pub fn booked(&mut self, booking: &Booking) {
+        let Booking { order, kind, amount, .. } = *booking;
+        let view = self.orders.entry(order).or_default();
+        let before = view.book;
+        let book = &mut view.book;
+        match kind {
+            BookingKind::Hold => book.held += amount,
+            BookingKind::Purchase => book.taken_at_once += amount,
+            BookingKind::Capture => book.captured += amount,
+            BookingKind::Void => book.voided = true,
+            BookingKind::Refund => book.refunded += amount,
+            BookingKind::HoldUndone => book.held = book.held.saturating_sub(amount),
+            BookingKind::PurchaseUndone => book.taken_at_once = book.taken_at_once.saturating_sub(amount),
+            BookingKind::RefundUndone => book.refunded = book.refunded.saturating_sub(amount),
+        }
+        let broken = match kind {
+            BookingKind::Hold | BookingKind::Purchase if before != Book::default() => {
+                Some("a reference is charged once")
+            }
+            BookingKind::Hold | BookingKind::Purchase if view.paid == Verdict::No => {
+                Some("after a no nothing is charged")
+            }
+            BookingKind::Hold | BookingKind::Purchase if view.pays_open == 0 => {
+                Some("nothing is charged when each call was refused")
+            }
+            BookingKind::HoldUndone | BookingKind::PurchaseUndone if view.paid == Verdict::Yes => {
+                Some("after a yes nothing is undone")
+            }
+            BookingKind::Capture if before.voided => Some("after a void nothing is captured"),
+            BookingKind::Void if before.voided || before.captured > 0 => Some("only a whole hold is voided"),
+            BookingKind::Void if !view.voided && view.voids_open == 0 => {
+                Some("nobody asked for this void, or it was refused")
+            }
+            _ => None,
+        };
+        if let Some(rule) = broken {
+            self.found(Some(order), rule, format!("{} of {amount}", kind.name()));
+        }
+        self.check_bounds(order);
+    }
+
+    /// The intent of an operation is durable.
+    pub fn intended(&mut self, rrn: [u8; 12]) {
+        self.intents.insert(rrn);
+    }
+
+    /// A recovery message of an operation is durably begun.
+    pub fn recovery_begun(&mut self, rrn: [u8; 12]) {
+        self.recoveries.insert(rrn);
+    }
+
+    /// A message leaves the gateway.
+    pub fn sent(&mut self, out: Outgoing) {
+        if !self.intents.contains(&out.rrn) {
+            self.found(Some(out.order), "the intent is durable before the message leaves", format!("{out:?}"));
+        }
+        if out.reversal && !self.recoveries.contains(&out.rrn) {
+            self.found(Some(out.order), "a recovery message is counted before it leaves", format!("{out:?}"));
+        }
+        if *self.names.entry(out.name).or_insert(out.rrn) != out.rrn {
+            self.found(Some(out.order), "STAN and time name one operation", format!("{out:?}"));
+        }
+        let first = *self.numbers.entry(out.rrn).or_insert(out);
+        let alike =
+            first.name == out.name && first.order == out.order && first.card == out.card && first.amount == out.amount;
+        if !alike {
+            self.found(
+                Some(out.order),
+                "a retrieval reference number names one operation",
+                format!("{out:?}, {first:?}"),
+            );
+        }
+    }
+
+    /// Everything is over: compares each order with the issuer's books. `finals` has an order that was never made as `None`.
+    pub fn close(&mut self, finals: &BTreeMap<OrderNumber, Option<Final>>) {
+        for order in self.orders.keys().copied().collect::<Vec<_>>() {
+            match finals.get(&order).copied().flatten() {
+                None => self.told_not_found(order),
+                Some(last) => self.close_order(order, last),
+            }
+        }
+    }
+
+    /// Compares the sums by card and currency.
+    pub fn close_cards(&mut self, finals: &BTreeMap<OrderNumber, Option<Final>>) {
+        let mut books: BTreeMap<(usize, u16), (u64, u64)> = BTreeMap::new();
+        for (order, view) in &self.orders {
+            let Some(meant) = view.meant else { continue };
+            let sums = books.entry((meant.card, meant.currency)).or_default();
+            let held = if view.book.voided { view.book.captured } else { view.book.held };
+            sums.0 += (held + view.book.taken_at_once).saturating_sub(view.book.refunded);
+            if let Some(last) = finals.get(order).copied().flatten() {
+                let totals = last.totals;
+                let used = match last.phase {
+                    Phase::Authorized | Phase::Captured | Phase::Purchased => totals.authorized.minor(),
+                    _ => 0,
+                };
+                sums.1 += used.saturating_sub(totals.refunded.minor());
+            }
+        }
+        for ((card, currency), (issuer, gateway)) in books {
+            if issuer != gateway {
+                let found = format!("card {card} in {currency}: issuer {issuer}, gateway {gateway}");
+                self.found(None, "each card's ledger equals the sum of its orders", found);
+            }
+        }
+    }
+
+    /// Says that something must not be; the first such finding counts.
+    pub fn found(&mut self, order: Option<OrderNumber>, rule: &'static str, found: String) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { at_ms: self.now_ms, order, rule, found });
+        }
+    }
+
+    /// The merchant is told what became of the payment itself.
+    fn rule_payment(&mut self, order: OrderNumber, verdict: Verdict, code: u32) {
+        let Some(view) = self.orders.get_mut(&order) else { return };
+        let charged = view.book.held + view.book.taken_at_once;
+        let meant = view.meant.map_or(0, |meant| meant.amount);
+        let broken = match verdict {
+            _ if view.paid != Verdict::Open && view.paid != verdict => {
+                Some("no answer contradicts an earlier final one")
+            }
+            Verdict::Yes if charged != meant => Some("a yes means that the issuer has booked it"),
+            Verdict::No if charged > 0 => Some("a no means that the issuer has booked nothing"),
+            _ => None,
+        };
+        view.paid = verdict;
+        if let Some(rule) = broken {
+            let found = format!("told {code:05}, charged {charged} of {meant}");
+            self.found(Some(order), rule, found);
+        }
+        self.check_bounds(order);
+    }
+
+    /// What the issuer has booked lies between what was told and what was asked.
+    fn check_bounds(&mut self, order: OrderNumber) {
+        let Some(view) = self.orders.get(&order) else { return };
+        let Book { held, taken_at_once, captured, refunded, voided } = view.book;
+        let broken = if captured > held {
+            Some("captured is at most authorized")
+        } else if refunded > captured + taken_at_once {
+            Some("refunded is at most captured")
+        } else if captured < view.capture.certain || captured > view.capture.most() {
+            Some("the issuer has captured what was told, or was left in doubt")
+        } else if refunded < view.refund.certain || refunded > view.refund.most() {
+            Some("the issuer has refunded what was told, or was left in doubt")
+        } else if view.voided && !voided {
+            Some("a void that was told is booked")
+        } else {
+            None
+        };
+        if let Some(rule) = broken {
+            let found = format!("{:?}, captures {:?}, refunds {:?}", view.book, view.capture, view.refund);
+            self.found(Some(order), rule, found);
+        }
+    }
+
+    fn close_order(&mut self, order: OrderNumber, last: Final) {
+        let Some(view) = self.orders.get(&order) else { return };
+        let (book, paid) = (view.book, view.paid);
+        let Final { phase, totals, unsettled } = last;
+        let (authorized, captured) = (totals.authorized.minor(), totals.captured.minor());
+        if unsettled || matches!(phase, Phase::Pending | Phase::Unknown) {
+            self.found(Some(order), "in the end no order is in doubt", format!("{phase}"));
+            return;
+        }
+        let expected = match phase {
+            Phase::Authorized | Phase::Captured => Book { held: authorized, captured, ..Book::default() },
+            Phase::Voided => Book { held: authorized, voided: true, ..Book::default() },
+            Phase::Purchased => Book { taken_at_once: captured, ..Book::default() },
+            Phase::Pending | Phase::Unknown | Phase::Declined | Phase::Failed | Phase::Reversed => Book::default(),
+        };
+        let expected = Book { refunded: totals.refunded.minor(), ..expected };
+        if book != expected {
+            let found = format!("{phase}: the gateway says {expected:?}, the issuer {book:?}");
+            self.found(Some(order), "in the end the gateway's books equal the issuer's", found);
+        }
+        let succeeded = matches!(phase, Phase::Authorized | Phase::Captured | Phase::Voided | Phase::Purchased);
+        if (paid == Verdict::Yes && !succeeded) || (paid == Verdict::No && succeeded) {
+            self.found(Some(order), "no answer contradicts an earlier final one", format!("{phase}, told {paid:?}"));
+        }
+    }
+}
+
+fn settle(side: &mut Side, amount: u64, said: Said) {
+    side.doubtful = side.doubtful.saturating_sub(amount);
+    if said == Said::Yes {
+        side.certain += amount;
+    }
+}
+
+/// By the status, the first two digits: FORT's meaning of them.
+fn said(code: u32) -> Said {
+    match code / 1000 {
+        2 | 4 | 6 | 8 | 14 => Said::Yes,
+        3 | 5 | 7 | 9 | 13 => Said::No,
+        15 => Said::DontKnow,
+        _ => Said::Refused,
+    }
+}

@@ -1,0 +1,256 @@
+//! The merchants' way to the gateway that lives at the moment. Whatever is asked and answered here, the auditor hears.
+
+use crate::audit::{Ask, Status};
+use crate::life::Life;
+use crate::merchants::Session;
+use crate::record::{Event, OrderNumber};
+use crate::shop::access_code;
+use crate::store::REFERENCE_MARK;
+use crate::watch::Watch;
+use crate::wire::ORDER_MARK;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tollgate_app::{Account, Gateway, Refused};
+use tollgate_core::answer::Answer;
+use tollgate_core::card::SecurityCode;
+use tollgate_core::code;
+use tollgate_core::command::{
+    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, SafeParams, StatusCommand, ThirdPartyCodes,
+    ThreeDsWish,
+};
+use tollgate_core::money::{Amount, Money};
+use tollgate_core::secret::Secret;
+
+/// The way to the gateway.
+pub struct Desk {
+    watch: Arc<Watch>,
+    cards: Vec<String>,
+    open: Mutex<Option<Open>>,
+    calls: Mutex<u64>,
+}
+
+/// A gateway that takes calls.
+#[derive(Clone)]
+pub struct Open {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// Its life.
+    pub life: Life,
+}
+
+/// What a merchant heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// An answer after which there is nothing left to ask.
+    Final,
+    /// That nobody knows yet, or that it has to wait.
+    Later,
+    /// Nothing.
+    Nothing,
+}
+
+impl Heard {
+    /// Whether there is nothing left to ask.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self == Heard::Final
+    }
+
+    fn of(code: u32) -> Heard {
+        let later = code == code::UNCERTAIN.number()
+            || code == code::refused::STILL_PROCESSING.number()
+            || code == code::refused::ORDER_NOT_CONFIRMED.number()
+            || code == code::refused::REFERENCE_EXISTS.number()
+            || code == code::refused::TECHNICAL_PROBLEM.number();
+        if later { Heard::Later } else { Heard::Final }
+    }
+}
+
+impl Desk {
+    /// A desk that is closed.
+    #[must_use]
+    pub fn new(watch: Arc<Watch>, cards: Vec<String>) -> Desk {
+        Desk { watch, cards, open: Mutex::new(None), calls: Mutex::new(0) }
+    }
+
+    /// From now on calls go to this gateway, or nowhere.
+    pub fn set_open(&self, open: Option<Open>) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open;
+    }
+
+    /// The gateway that takes calls.
+    pub fn open(&self) -> Option<Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> u64 {
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the merchant was told that the payment succeeded.
+    pub fn is_paid(&self, order: OrderNumber) -> bool {
+        self.watch.auditor().is_paid(order)
+    }
+
+    /// Waits until so many milliseconds have passed since the beginning.
+    pub async fn sleep_until(&self, ms: u64) {
+        tokio::time::sleep_until(self.watch.clock.moment(ms)).await;
+    }
+
+    /// AUTHORIZATION or PURCHASE.
+    pub async fn pay(&self, session: &Session, patience: Duration) -> Heard {
+        let command = PayCommand {
+            kind: session.kind,
+            merchant_reference: reference(session),
+            money: money(session, session.meant.amount),
+            eci: Eci::Ecommerce,
+            card: Some(CardInput {
+                number: self.cards.get(session.meant.card).cloned().map(Secret::new),
+                expiry: Some("3012".to_owned()),
+                security_code: SecurityCode::parse("123"),
+                holder: None,
+            }),
+            token_name: None,
+            payment_option: None,
+            three_ds: ThreeDsWish::Default,
+            settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),
+            params: SafeParams::default(),
+        };
+        let amount = session.meant.amount;
+        let work = |gateway: Gateway, account: Arc<Account>| async move { gateway.pay(account, command).await };
+        self.ask(session, (Ask::Pay, amount), session.kind.command(), patience, work).await
+    }
+
+    /// CAPTURE, VOID_AUTHORIZATION or REFUND.
+    pub async fn maintain(&self, session: &Session, ask: Ask, amount: u64, patience: Duration) -> Heard {
+        let kind = match ask {
+            Ask::Capture | Ask::Pay => MaintainKind::Capture,
+            Ask::Void => MaintainKind::Void,
+            Ask::Refund => MaintainKind::Refund,
+        };
+        let command = MaintainCommand {
+            kind,
+            target: OrderTarget::Reference(reference(session)),
+            money: (ask != Ask::Void).then(|| money(session, amount)),
+            maintenance_reference: None,
+            params: SafeParams::default(),
+        };
+        let name = match kind {
+            MaintainKind::Capture => "CAPTURE",
+            MaintainKind::Void => "VOID",
+            MaintainKind::Refund => "REFUND",
+        };
+        let work = |gateway: Gateway, account: Arc<Account>| async move { gateway.maintain(account, command).await };
+        self.ask(session, (ask, amount), name, patience, work).await
+    }
+
+    /// CHECK_STATUS.
+    pub async fn status(&self, session: &Session) -> Heard {
+        let Some(open) = self.open() else { return Heard::Nothing };
+        self.count_call();
+        let command = StatusCommand {
+            target: OrderTarget::Reference(reference(session)),
+            third_party_codes: ThirdPartyCodes::Unwanted,
+        };
+        let asking = async {
+            let account = open.gateway.directory().by_access_code(&access_code(session.merchant)).await.ok()??;
+            Some(open.gateway.check_status(&account, &command).await)
+        };
+        let answer = tokio::select! {
+            biased;
+            () = open.life.ended() => None,
+            answer = asking => answer,
+        };
+        let Some(answer) = answer else { return Heard::Nothing };
+        self.hear_status(session.order, &answer)
+    }
+
+    fn hear_status(&self, order: OrderNumber, answer: &Answer) -> Heard {
+        let facts = answer.status.as_ref();
+        let status = facts.map(|facts| Status { last: facts.transaction_code.number(), totals: facts.totals });
+        self.watch.note(
+            Some(order),
+            Event::Told {
+                code: answer.code.number(),
+                last: status.map_or(0, |status| status.last),
+                captured: status.map_or(0, |status| status.totals.captured.minor()),
+                refunded: status.map_or(0, |status| status.totals.refunded.minor()),
+            },
+        );
+        let mut auditor = self.watch.auditor();
+        match status {
+            Some(status) => {
+                auditor.told(order, status);
+                if status.last == code::UNCERTAIN.number() { Heard::Later } else { Heard::Final }
+            }
+            None if answer.code == code::STATUS_NOT_FOUND => {
+                auditor.told_not_found(order);
+                Heard::Later
+            }
+            None => Heard::Later,
+        }
+    }
+
+    /// Makes a call that the auditor watches.
+    async fn ask<F>(
+        &self,
+        session: &Session,
+        (ask, amount): (Ask, u64),
+        what: &'static str,
+        patience: Duration,
+        work: impl FnOnce(Gateway, Arc<Account>) -> F,
+    ) -> Heard
+    where
+        F: Future<Output = Result<Answer, Refused>>,
+    {
+        let Some(Open { gateway, life }) = self.open() else { return Heard::Nothing };
+        self.count_call();
+        let order = Some(session.order);
+        let call = self.watch.auditor().asked(session.order, ask, amount, session.meant);
+        self.watch.note(order, Event::Asked { call, what, amount });
+        let asking = async {
+            match gateway.directory().by_access_code(&access_code(session.merchant)).await {
+                Ok(Some(account)) => match work(gateway.clone(), account).await {
+                    Ok(answer) => answer.code.number(),
+                    Err(refused) => refused.refusal.code.number(),
+                },
+                Ok(None) => code::refused::INVALID_ACCESS_CODE.number(),
+                Err(_) => code::refused::TECHNICAL_PROBLEM.number(),
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            () = life.ended() => None,
+            answer = tokio::time::timeout(patience, asking) => answer.ok(),
+        };
+        match answer {
+            Some(code) => {
+                self.watch.note(order, Event::Answered { call, code });
+                self.watch.auditor().answered(call, code);
+                Heard::of(code)
+            }
+            None => {
+                self.watch.note(order, Event::Unheard { call });
+                if life.is_over() {
+                    self.watch.record().strike(session.order);
+                }
+                Heard::Nothing
+            }
+        }
+    }
+
+    fn count_call(&self) {
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+}
+
+/// The merchant's reference of the session's order.
+fn reference(session: &Session) -> String {
+    format!("{REFERENCE_MARK}{}", session.order)
+}
+
+fn money(session: &Session, minor: u64) -> Money {
+    Money { amount: Amount::from_minor(minor).unwrap_or(Amount::ZERO), currency: session.currency }
+}

@@ -1,0 +1,34 @@
+//! The seeded world: the gateway's real use cases, store and acquirer link in a world where everything can go wrong, and
+//! an auditor that knows what may and what may not be. See `docs/simulator.md`.
+
+mod acquirer;
+mod audit;
+mod chance;
+mod clock;
+mod command;
+mod desk;
+mod issuer;
+mod keys;
+mod life;
+mod line;
+mod many;
+mod merchants;
+mod mutants;
+mod network;
+mod plan;
+mod record;
+mod shop;
+mod shrink;
+mod store;
+mod watch;
+mod wire;
+mod world;
+
+pub use audit::Violation;
+pub use command::{Arguments, carry_out};
+pub use many::{Sums, run_all};
+pub use mutants::Mutant;
+pub use plan::{Fault, Faults, Plan, SESSIONS_PER_SEED, Sessions};
+pub use record::{Entry, Keep};
+pub use shrink::shrink;
+pub use world::{Outcome, run};

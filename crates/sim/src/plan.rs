@@ -1,0 +1,230 @@
+//! What a run is made of: the seed, how many payments, which faults may happen, and how often.
+
+use crate::chance::Chance;
+use crate::mutants::Mutant;
+use std::fmt;
+
+/// A run, wholly. Two runs of one plan are the same, event by event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Decides everything.
+    pub seed: u64,
+    /// Customers' sessions, one payment each.
+    pub sessions: Sessions,
+    /// Which faults may happen.
+    pub faults: Faults,
+    /// A defect that is put in on purpose.
+    pub mutant: Option<Mutant>,
+}
+
+/// Which of a seed's sessions take place: from `first`, `count` of them. A session is the same in every range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// The number of the first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// How many sessions a run has when nobody says otherwise.
+pub const SESSIONS_PER_SEED: u32 = 1_000;
+/// On average so much time lies between the beginnings of two sessions, in milliseconds.
+pub const SESSION_EVERY_MS: u64 = 50;
+/// This long after the last session's beginning no more faults happen, in milliseconds: a storm ends, and then everything
+/// has to come to its end.
+pub const STORM_TAIL_MS: u64 = 90_000;
+
+impl Plan {
+    /// Seed `seed` with everything that can happen.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Plan {
+        Plan { seed, sessions: Sessions { first: 0, count: SESSIONS_PER_SEED }, faults: Faults::ALL, mutant: None }
+    }
+
+    /// From when on no fault happens, in milliseconds from the beginning.
+    #[must_use]
+    pub fn calm_from_ms(&self) -> u64 {
+        self.window_ms() + STORM_TAIL_MS
+    }
+
+    /// How long the gateway's link waits for an answer under this seed, in milliseconds.
+    #[must_use]
+    pub fn answer_timeout_ms(&self) -> u64 {
+        Chance::of(self.seed, "link", &[]).between(5_000, 30_000)
+    }
+
+    /// In how much time all sessions begin, in milliseconds.
+    #[must_use]
+    pub fn window_ms(&self) -> u64 {
+        u64::from(self.sessions.first.saturating_add(self.sessions.count)) * SESSION_EVERY_MS
+    }
+
+    /// How often each fault happens under this seed.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        let mut per_10_000 = [0; Fault::ALL.len()];
+        for (slot, fault) in per_10_000.iter_mut().zip(Fault::ALL) {
+            if self.faults.has(*fault) {
+                let mut chance = Chance::of(self.seed, "rate", &[*fault as u64]);
+                // Some seeds have none of a fault, most a little, and a few a lot.
+                let most = fault.most_per_10_000();
+                *slot = match chance.between(0, 9) {
+                    0 => 0,
+                    1..=7 => chance.between(most / 10, most / 2),
+                    _ => chance.between(most / 2, most),
+                };
+            }
+        }
+        Rates { per_10_000 }
+    }
+}
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $most:literal;)*) => {
+        /// What can go wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Fault { $($(#[$doc])* $name,)* }
+
+        impl Fault {
+            /// All of them.
+            pub const ALL: &'static [Fault] = &[$(Fault::$name,)*];
+
+            /// The name for people and for the command line.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Fault::$name => $text,)* }
+            }
+
+            /// How often it happens under the worst seed, of 10,000 chances.
+            const fn most_per_10_000(self) -> u64 {
+                match self { $(Fault::$name => $most,)* }
+            }
+        }
+    };
+}
+
+faults! {
+    /// A message or an answer takes seconds or minutes.
+    Delay = "delay", 500;
+    /// A message or an answer is overtaken by later ones.
+    Reorder = "reorder", 400;
+    /// A message or an answer is lost.
+    Drop = "drop", 400;
+    /// A message or an answer comes twice.
+    Double = "double", 400;
+    /// An answer arrives damaged; a damaged request is not read.
+    Corrupt = "corrupt", 200;
+    /// The link breaks while a message is written.
+    LinkBreaks = "link-breaks", 15;
+    /// The link breaks, and the host is away for a while; so many times in a run of the worst seed.
+    HostAway = "host-away", 6;
+    /// The issuer says a yes with conditions.
+    ConditionalYes = "conditional-yes", 200;
+    /// The issuer says that it could not process it now.
+    IssuerBusy = "issuer-busy", 300;
+    /// A call of the store takes long.
+    StoreSlow = "store-slow", 300;
+    /// A call of the store fails, and nothing was written.
+    StoreFailsBefore = "store-fails-before", 60;
+    /// A call of the store fails, and it was written all the same.
+    StoreFailsAfter = "store-fails-after", 60;
+    /// The gateway dies before a commit.
+    CrashBefore = "crash-before", 8;
+    /// The gateway dies after a commit.
+    CrashAfter = "crash-after", 8;
+    /// The gateway dies at some moment; so many times in a run of the worst seed.
+    CrashAtRandom = "crash", 4;
+}
+
+/// A set of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Faults(u32);
+
+impl Faults {
+    /// Everything can go wrong.
+    pub const ALL: Faults = Faults((1 << Fault::ALL.len()) - 1);
+    /// Nothing goes wrong.
+    pub const NONE: Faults = Faults(0);
+
+    /// Whether `fault` may happen.
+    #[must_use]
+    pub const fn has(self, fault: Fault) -> bool {
+        self.0 & (1 << fault as u8) != 0
+    }
+
+    /// The same set with `fault`.
+    #[must_use]
+    pub const fn with(self, fault: Fault) -> Faults {
+        Faults(self.0 | (1 << fault as u8))
+    }
+
+    /// The same set without `fault`.
+    #[must_use]
+    pub const fn without(self, fault: Fault) -> Faults {
+        Faults(self.0 & !(1 << fault as u8))
+    }
+
+    /// Reads what [`Faults`] prints: names with commas, `all` or `none`.
+    ///
+    /// # Errors
+    /// The name that is no fault's.
+    pub fn parse(text: &str) -> Result<Faults, String> {
+        match text {
+            "all" => return Ok(Faults::ALL),
+            "none" => return Ok(Faults::NONE),
+            _ => {}
+        }
+        text.split(',').try_fold(Faults::NONE, |set, name| {
+            let fault = Fault::ALL.iter().find(|fault| fault.name() == name);
+            fault.map(|fault| set.with(*fault)).ok_or_else(|| format!("there is no fault {name:?}"))
+        })
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Faults::ALL {
+            return f.write_str("all");
+        }
+        let names: Vec<_> = Fault::ALL.iter().filter(|fault| self.has(**fault)).map(|fault| fault.name()).collect();
+        f.write_str(if names.is_empty() { "none" } else { "" })?;
+        f.write_str(&names.join(","))
+    }
+}
+
+/// How often each fault happens, of 10,000 chances.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    per_10_000: [u64; Fault::ALL.len()],
+}
+
+impl Rates {
+    /// How often `fault` happens.
+    #[must_use]
+    pub fn of(&self, fault: Fault) -> u64 {
+        self.per_10_000.get(fault as usize).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_set_of_faults_reads_back() {
+        for set in [Faults::ALL, Faults::NONE, Faults::NONE.with(Fault::Drop).with(Fault::CrashAfter)] {
+            assert_eq!(Faults::parse(&set.to_string()).unwrap(), set);
+        }
+        assert!(Faults::parse("drop,rain").unwrap_err().contains("rain"));
+        assert!(!Faults::ALL.without(Fault::Drop).has(Fault::Drop));
+    }
+
+    #[test]
+    fn what_may_not_happen_has_no_rate() {
+        let plan = Plan { faults: Faults::NONE.with(Fault::Drop), ..Plan::of_seed(5) };
+        let rates = plan.rates();
+        assert!(Fault::ALL.iter().filter(|fault| **fault != Fault::Drop).all(|fault| rates.of(*fault) == 0));
+    }
+}

@@ -1,0 +1,236 @@
+//! What happened in a run, in its order: a digest of everything, and the events themselves when a story is wanted.
+
+use crate::plan::Fault;
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// The number of a session, and so of its order.
+pub type OrderNumber = u32;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A merchant asks for something.
+    Asked {
+        /// The number of the call.
+        call: u32,
+        /// What.
+        what: &'static str,
+        /// How much, in minor units.
+        amount: u64,
+    },
+    /// A merchant is answered.
+    Answered {
+        /// The number of the call.
+        call: u32,
+        /// The five-digit code.
+        code: u32,
+    },
+    /// A merchant gets no answer.
+    Unheard {
+        /// The number of the call.
+        call: u32,
+    },
+    /// CHECK_STATUS tells something.
+    Told {
+        /// The code of CHECK_STATUS itself.
+        code: u32,
+        /// The code of the last operation; 0 when no order was found.
+        last: u32,
+        /// Captured, in minor units.
+        captured: u64,
+        /// Refunded, in minor units.
+        refunded: u64,
+    },
+    /// A message leaves the gateway.
+    Sent {
+        /// Its type.
+        mti: [u8; 4],
+        /// Field 11.
+        stan: u32,
+        /// Field 37.
+        rrn: [u8; 12],
+        /// Field 4.
+        amount: u64,
+    },
+    /// A message arrives at the issuer and is answered.
+    Arrived {
+        /// Its type.
+        mti: [u8; 4],
+        /// Field 37.
+        rrn: [u8; 12],
+        /// Field 39 of the answer.
+        code: [u8; 2],
+    },
+    /// An answer reaches the gateway.
+    Back {
+        /// The type of the message that it answers.
+        mti: [u8; 4],
+        /// Field 37.
+        rrn: [u8; 12],
+    },
+    /// The issuer's books change.
+    Booked {
+        /// How.
+        what: &'static str,
+        /// By how much, in minor units.
+        amount: u64,
+    },
+    /// A fault happens.
+    Met {
+        /// Which.
+        fault: Fault,
+        /// Where.
+        place: &'static str,
+    },
+    /// A call of the store has ended.
+    Stored {
+        /// Which call.
+        call: &'static str,
+        /// How it ended for the gateway.
+        end: &'static str,
+    },
+    /// The gateway starts, or dies.
+    Gateway {
+        /// Which of the two.
+        what: &'static str,
+    },
+}
+
+/// An event with its moment.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Milliseconds since the beginning.
+    pub at_ms: u64,
+    /// The order that it is about, if it is about one.
+    pub order: Option<OrderNumber>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Whether the events themselves are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Only their digest and their number.
+    Digest,
+    /// All of them.
+    Events,
+}
+
+/// The record of a run.
+pub struct Record {
+    digest: DefaultHasher,
+    events: u64,
+    kept: Option<Vec<Entry>>,
+    faults: [u64; Fault::ALL.len()],
+    orders_met: HashSet<OrderNumber>,
+    deaths: u64,
+}
+
+impl Record {
+    /// An empty record.
+    #[must_use]
+    pub fn new(keep: Keep) -> Record {
+        Record {
+            // Its keys are the same in every process.
+            digest: DefaultHasher::new(),
+            events: 0,
+            kept: (keep == Keep::Events).then(Vec::new),
+            faults: [0; Fault::ALL.len()],
+            orders_met: HashSet::new(),
+            deaths: 0,
+        }
+    }
+
+    /// Notes an event.
+    pub fn note(&mut self, at_ms: u64, order: Option<OrderNumber>, event: Event) {
+        if let Event::Met { fault, .. } = &event {
+            if let Some(count) = self.faults.get_mut(*fault as usize) {
+                *count += 1;
+            }
+            self.orders_met.extend(order);
+        }
+        if matches!(event, Event::Gateway { what: "is dead" }) {
+            self.deaths += 1;
+        }
+        self.events += 1;
+        (at_ms, order, &event).hash(&mut self.digest);
+        if let Some(kept) = &mut self.kept {
+            kept.push(Entry { at_ms, order, event });
+        }
+    }
+
+    /// Notes that a fault elsewhere struck this order, too.
+    pub fn strike(&mut self, order: OrderNumber) {
+        self.orders_met.insert(order);
+    }
+
+    /// The digest of all events so far.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    /// How many events there were.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How often each fault happened, in the order of [`Fault::ALL`].
+    #[must_use]
+    pub fn faults(&self) -> [u64; Fault::ALL.len()] {
+        self.faults
+    }
+
+    /// How many orders met at least one fault.
+    #[must_use]
+    pub fn orders_met(&self) -> u64 {
+        self.orders_met.len() as u64
+    }
+
+    /// How often the gateway died.
+    #[must_use]
+    pub fn deaths(&self) -> u64 {
+        self.deaths
+    }
+
+    /// The story of one order: its own events, and those that concern all.
+    #[must_use]
+    pub fn story(&self, order: OrderNumber) -> Vec<Entry> {
+        let kept = self.kept.iter().flatten();
+        kept.filter(|entry| entry.order == Some(order) || matches!(entry.event, Event::Gateway { .. }))
+            .cloned()
+            .collect()
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>9}.{:03} ", self.at_ms / 1000, self.at_ms % 1000)?;
+        match &self.event {
+            Event::Asked { call, what, amount } => write!(f, "merchant asks   #{call} {what} {amount}"),
+            Event::Answered { call, code } => write!(f, "merchant hears  #{call} {code:05}"),
+            Event::Unheard { call } => write!(f, "merchant hears  #{call} nothing"),
+            Event::Told { code, last, captured, refunded } => {
+                write!(f, "status          {code:05}, last {last:05}, captured {captured}, refunded {refunded}")
+            }
+            Event::Sent { mti, stan, rrn, amount } => {
+                write!(f, "gateway sends   {} stan {stan:06} rrn {} amount {amount}", text(mti), text(rrn))
+            }
+            Event::Arrived { mti, rrn, code } => {
+                write!(f, "issuer reads    {} rrn {}: {}", text(mti), text(rrn), text(code))
+            }
+            Event::Back { mti, rrn } => write!(f, "gateway hears   of {} rrn {}", text(mti), text(rrn)),
+            Event::Booked { what, amount } => write!(f, "issuer books    {what} {amount}"),
+            Event::Met { fault, place } => write!(f, "fault           {} ({place})", fault.name()),
+            Event::Stored { call, end } => write!(f, "store           {call}: {end}"),
+            Event::Gateway { what } => write!(f, "gateway         {what}"),
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or("?")
+}

@@ -1,0 +1,313 @@
+//! A run: the gateway's real code, its store and its link in a world that a seed decides.
+
+use crate::acquirer::WorldLink;
+use crate::audit::{Final, Violation};
+use crate::chance::Chance;
+use crate::clock::VirtualClock;
+use crate::desk::{Desk, Open};
+use crate::keys::SimulatedKeys;
+use crate::life::Life;
+use crate::line::Dial;
+use crate::merchants::Session;
+use crate::mutants::Twist;
+use crate::network::Network;
+use crate::plan::{Fault, Plan};
+use crate::record::{Entry, Event, Keep, OrderNumber};
+use crate::shop;
+use crate::store::{REFERENCE_MARK, StoreFaults, WorldStore};
+use crate::watch::Watch;
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tollgate_acquirer::{IsoLink, LinkSettings};
+use tollgate_app::{Accounts, Gateway, GatewayParts, GatewaySettings, Jobs};
+use tollgate_core::command::OrderTarget;
+use tollgate_core::ident::MerchantId;
+use tollgate_core::time::{Clock, Timestamp};
+use tollgate_store::{Orders, Recoveries, Store};
+use tollgate_store_sqlite::SqliteStore;
+use tollgate_vault::Vault;
+
+/// How many late answers may wait, as in the gateway itself.
+const LATE_WAITING_MAX: usize = 1_024;
+/// Between two looks whether everything has come to its end, in milliseconds.
+const DRAIN_LOOK_MS: u64 = 2_000;
+/// In how much time after the storm everything has to come to its end, in milliseconds.
+const DRAIN_MS_MAX: u64 = 3_600_000;
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The first thing that must not be, if there was one.
+    pub violation: Option<Violation>,
+    /// The story of the order that it is about, when events were kept.
+    pub story: Vec<Entry>,
+    /// The digest of all events.
+    pub digest: u64,
+    /// How many events there were.
+    pub events: u64,
+    /// How many sessions there were, one payment each.
+    pub payments: u64,
+    /// How many of them met a fault.
+    pub payments_met: u64,
+    /// How many calls merchants made.
+    pub calls: u64,
+    /// How often each fault happened, in the order of [`Fault::ALL`].
+    pub faults: [u64; Fault::ALL.len()],
+    /// How often the gateway died.
+    pub crashes: u64,
+    /// How much time went by, in milliseconds.
+    pub simulated_ms: u64,
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// When the world itself cannot be built; never because of what the gateway does in it.
+pub fn run(plan: &Plan, keep: Keep) -> anyhow::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .context("the runtime cannot be built")?;
+    runtime.block_on(World::play(plan, keep))
+}
+
+/// Everything that outlives a life of the gateway.
+struct World {
+    plan: Plan,
+    watch: Arc<Watch>,
+    network: Arc<Network>,
+    store: Arc<SqliteStore>,
+    faults: Arc<StoreFaults>,
+    desk: Arc<Desk>,
+}
+
+impl World {
+    async fn play(plan: &Plan, keep: Keep) -> anyhow::Result<Outcome> {
+        let world = Arc::new(World::build(plan, keep).await?);
+        let network = Arc::clone(&world.network);
+        let mut background = JoinSet::new();
+        background.spawn(async move { network.run().await });
+        let lives = Arc::clone(&world);
+        background.spawn(async move { lives.live_again_and_again().await });
+        for turn in 0..plan.rates().of(Fault::CrashAtRandom) {
+            let world = Arc::clone(&world);
+            background.spawn(async move { world.crash_once(turn).await });
+        }
+        let mut sessions = JoinSet::new();
+        let numbers = plan.sessions.first..plan.sessions.first.saturating_add(plan.sessions.count);
+        for number in numbers.clone() {
+            let (session, desk) = (Session::of(plan, number), Arc::clone(&world.desk));
+            sessions.spawn(async move { session.play(&desk).await });
+        }
+        while let Some(ended) = sessions.join_next().await {
+            if let Err(error) = ended {
+                world.watch.auditor().found(None, "nothing panics", error.to_string());
+            }
+            if world.watch.is_broken() {
+                break;
+            }
+        }
+        if !world.watch.is_broken() {
+            world.drain().await?;
+            world.compare(numbers).await?;
+        }
+        Ok(world.outcome(plan))
+    }
+
+    async fn build(plan: &Plan, keep: Keep) -> anyhow::Result<World> {
+        let watch = Arc::new(Watch::new(VirtualClock::start(), keep));
+        let cards = shop::card_numbers();
+        let store = Arc::new(SqliteStore::in_memory_for_simulation()?);
+        let network = Arc::new(Network::new(plan, &cards, Arc::clone(&watch))?);
+        let world = World {
+            plan: plan.clone(),
+            faults: Arc::new(StoreFaults::new(plan, Arc::clone(&watch))),
+            desk: Arc::new(Desk::new(Arc::clone(&watch), cards)),
+            watch,
+            network,
+            store,
+        };
+        let vault = Arc::new(Vault::open(Box::new(SimulatedKeys), Arc::clone(&world.store) as _).await?);
+        let accounts = Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock));
+        shop::open_accounts(&accounts).await?;
+        Ok(world)
+    }
+
+    /// Starts the gateway, waits for its death, and starts it again after a while.
+    async fn live_again_and_again(&self) {
+        for turn in 0.. {
+            let life = Life::begin();
+            self.watch.note(None, Event::Gateway { what: "starts" });
+            let ended = life.clone();
+            let started = tokio::select! {
+                biased;
+                () = ended.ended() => None,
+                started = self.start(life.clone()) => Some(started),
+            };
+            match started {
+                Some(Ok(running)) => {
+                    self.desk.set_open(Some(Open { gateway: running.gateway.clone(), life: life.clone() }));
+                    life.ended().await;
+                    self.desk.set_open(None);
+                    running.link.cut();
+                }
+                // A start that fails ends the process, and it is started again.
+                Some(Err(error)) => {
+                    life.end();
+                    if !matches!(error, StartError::Store) {
+                        self.watch.auditor().found(None, "the gateway can start", format!("{error:?}"));
+                    }
+                }
+                None => {}
+            }
+            self.network.close_current();
+            self.watch.note(None, Event::Gateway { what: "is dead" });
+            let pause_ms = Chance::of(self.plan.seed, "restart", &[turn]).between(1_000, 15_000);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+    }
+
+    /// The start of the gateway, as `tollgate serve` does it.
+    async fn start(&self, life: Life) -> Result<Running, StartError> {
+        let store = Arc::new(WorldStore::new(Arc::clone(&self.store), Arc::clone(&self.faults), life.clone()));
+        let vault = Vault::open(Box::new(SimulatedKeys), Arc::clone(&store) as _).await;
+        let vault = Arc::new(vault.map_err(|error| StartError::Other(error.to_string()))?);
+        let clock: Arc<dyn Clock> = Arc::new(self.watch.clock);
+        let (late, late_replies) = tokio::sync::mpsc::channel(LATE_WAITING_MAX);
+        let dial = Dial::new(Arc::clone(&self.network), life.clone());
+        let link = IsoLink::start_over(dial, self.link_settings(), Arc::clone(&clock), late);
+        let link = link.map_err(|error| StartError::Other(error.to_string()))?;
+        let link = Arc::new(WorldLink::new(life, link, Twist::new(self.plan.mutant)));
+        let gateway = Gateway::new(GatewayParts {
+            store,
+            vault,
+            acquirer: Arc::clone(&link) as _,
+            clock,
+            settings: self.gateway_settings(),
+        });
+        let jobs = Jobs::start(&gateway, late_replies).await.map_err(|_| StartError::Store)?;
+        Ok(Running { gateway, link, _jobs: jobs })
+    }
+
+    fn link_settings(&self) -> LinkSettings {
+        LinkSettings { answer_timeout_ms: self.plan.answer_timeout_ms(), ..LinkSettings::default() }
+    }
+
+    fn gateway_settings(&self) -> GatewaySettings {
+        let mut chance = Chance::of(self.plan.seed, "gateway", &[]);
+        GatewaySettings {
+            reversal_delay_ms: chance.between(200, 15_000),
+            recovery_retry_ms_min: chance.between(500, 3_000),
+            recovery_retry_ms_max: chance.between(10_000, 60_000),
+            recovery_in_flight_max: usize::try_from(chance.between(4, 32)).unwrap_or(4),
+            ..GatewaySettings::default()
+        }
+    }
+
+    /// Kills the gateway at a moment that the seed names.
+    async fn crash_once(&self, turn: u64) {
+        let at_ms = Chance::of(self.plan.seed, "crash", &[turn]).between(0, self.plan.calm_from_ms().saturating_sub(1));
+        tokio::time::sleep_until(self.watch.clock.moment(at_ms)).await;
+        if let Some(open) = self.desk.open() {
+            self.watch.met(None, Fault::CrashAtRandom, "the process");
+            open.life.end();
+        }
+    }
+
+    /// Waits until nothing is in doubt any more.
+    async fn drain(&self) -> anyhow::Result<()> {
+        let until_ms = self.plan.calm_from_ms() + DRAIN_MS_MAX;
+        loop {
+            tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+            let now_ms = self.watch.clock.ms();
+            let (waiting, _) = self.store.recovery_backlog().await?;
+            let unfinished = self.store.unfinished(Timestamp(i64::MAX), 1).await?.len();
+            let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.open().is_some();
+            if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0) {
+                return Ok(());
+            }
+            if now_ms >= until_ms {
+                let found = format!("{waiting} wait for recovery, {unfinished} or more have no outcome");
+                let order = self.first_unsettled().await?;
+                self.watch.auditor().found(order, "everything comes to its end", found);
+                return Ok(());
+            }
+        }
+    }
+
+    async fn first_unsettled(&self) -> anyhow::Result<Option<OrderNumber>> {
+        let finals = self.finals(self.plan.sessions.first..self.plan.sessions.first + self.plan.sessions.count).await?;
+        Ok(finals.into_iter().find(|(_, last)| last.is_some_and(|last| last.unsettled)).map(|(order, _)| order))
+    }
+
+    /// Compares everything with the issuer's books.
+    async fn compare(&self, numbers: std::ops::Range<OrderNumber>) -> anyhow::Result<()> {
+        for number in numbers.clone() {
+            self.desk.status(&Session::of(&self.plan, number)).await;
+        }
+        let finals = self.finals(numbers).await?;
+        let mut auditor = self.watch.auditor();
+        auditor.close(&finals);
+        auditor.close_cards(&finals);
+        Ok(())
+    }
+
+    async fn finals(
+        &self,
+        numbers: std::ops::Range<OrderNumber>,
+    ) -> anyhow::Result<BTreeMap<OrderNumber, Option<Final>>> {
+        let mut finals = BTreeMap::new();
+        for number in numbers {
+            let session = Session::of(&self.plan, number);
+            let merchant = MerchantId(i64::try_from(session.merchant)? + 1);
+            let target = OrderTarget::Reference(format!("{REFERENCE_MARK}{number}"));
+            let stored = self.store.order(merchant, &target).await?;
+            let last = stored.map(|stored| Final {
+                phase: stored.order.phase,
+                totals: stored.order.totals,
+                unsettled: stored.order.open_operation.is_some(),
+            });
+            finals.insert(number, last);
+        }
+        Ok(finals)
+    }
+
+    fn outcome(&self, plan: &Plan) -> Outcome {
+        let violation = self.watch.auditor().violation().cloned();
+        let record = self.watch.record();
+        let order = violation.as_ref().and_then(|violation| violation.order);
+        Outcome {
+            story: order.map(|order| record.story(order)).unwrap_or_default(),
+            violation,
+            digest: record.digest(),
+            events: record.events(),
+            payments: u64::from(plan.sessions.count),
+            payments_met: record.orders_met(),
+            calls: self.desk.calls(),
+            faults: record.faults(),
+            crashes: record.deaths(),
+            simulated_ms: self.watch.clock.ms(),
+        }
+    }
+}
+
+/// A life of the gateway.
+struct Running {
+    gateway: Gateway,
+    link: Arc<WorldLink>,
+    _jobs: Jobs,
+}
+
+/// Why a start failed.
+#[derive(Debug)]
+enum StartError {
+    /// The store failed, which the seed wanted.
+    Store,
+    /// It should not have.
+    #[allow(dead_code, reason = "it is shown by Debug")]
+    Other(String),
+}

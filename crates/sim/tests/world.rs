@@ -1,0 +1,66 @@
+//! The world itself: it runs again exactly as before, and the gateway does nothing in it that it must not.
+#![allow(clippy::unwrap_used)]
+
+use tollgate_sim::{Fault, Faults, Keep, Plan, Sessions, run, shrink};
+
+/// Small runs, as tests are built without optimization.
+const SESSIONS: Sessions = Sessions { first: 0, count: 200 };
+
+fn small(seed: u64) -> Plan {
+    Plan { sessions: SESSIONS, ..Plan::of_seed(seed) }
+}
+
+#[test]
+fn a_seed_runs_again_exactly_as_before() {
+    for seed in 1..=4 {
+        let first = run(&small(seed), Keep::Digest).unwrap();
+        let again = run(&small(seed), Keep::Events).unwrap();
+        assert_eq!((first.digest, first.events), (again.digest, again.events), "seed {seed}");
+        assert_eq!(first.simulated_ms, again.simulated_ms, "seed {seed}");
+    }
+    assert_ne!(run(&small(1), Keep::Digest).unwrap().digest, run(&small(2), Keep::Digest).unwrap().digest);
+}
+
+#[test]
+fn nothing_is_found_under_any_fault() {
+    let mut met = 0;
+    for seed in 1..=20 {
+        let outcome = run(&small(seed), Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        met += outcome.payments_met;
+    }
+    assert!(met > 400, "a tenth of the payments at least meets a fault, else nothing was shown: {met}");
+}
+
+#[test]
+fn nothing_is_found_and_nothing_fails_when_all_goes_well() {
+    let outcome = run(&Plan { faults: Faults::NONE, ..small(1) }, Keep::Digest).unwrap();
+    assert_eq!(outcome.violation, None);
+    assert_eq!((outcome.payments_met, outcome.crashes), (0, 0));
+}
+
+/// A capture whose intent was committed although the store said that it broke off is carried out by the janitor, so its
+/// merchant must not have been told 00006, that nothing was done.
+#[test]
+fn a_commit_in_doubt_is_not_told_as_a_no() {
+    let faults = Faults::NONE.with(Fault::StoreFailsAfter).with(Fault::CrashAtRandom);
+    let mut doubts = 0;
+    for seed in 1..=10 {
+        let outcome = run(&Plan { faults, ..small(seed) }, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        doubts += outcome.faults[Fault::StoreFailsAfter as usize];
+    }
+    assert!(doubts > 0);
+}
+
+#[test]
+fn a_failing_run_shrinks_and_still_fails() {
+    let mutant = Some(tollgate_sim::Mutant::SilenceIsNo);
+    let failing = (1..=5).map(|seed| Plan { mutant, ..small(seed) });
+    let failing = failing.into_iter().find(|plan| run(plan, Keep::Digest).unwrap().violation.is_some()).unwrap();
+    let smallest = shrink(&failing).unwrap();
+    assert!(smallest.sessions.count <= 3, "{smallest:?}");
+    let outcome = run(&smallest, Keep::Events).unwrap();
+    let order = outcome.violation.unwrap().order;
+    assert!(outcome.story.iter().any(|entry| entry.order == order), "the story of the order is told");
+}
