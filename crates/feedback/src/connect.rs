@@ -1,6 +1,7 @@
 //! Connecting: every address of a name is checked, and the connection goes to one that was.
 
 use crate::guard::{AddressFault, FeedbackUrl, Reach, Scheme, UrlFault, check_address};
+use crate::tls::Tls;
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
@@ -45,7 +46,7 @@ impl Resolve for SystemResolver {
 pub(crate) struct Connector {
     pub(crate) reach: Reach,
     pub(crate) resolver: Arc<dyn Resolve>,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) tls: Tls,
 }
 
 /// Why there is no connection.
@@ -81,7 +82,8 @@ impl Connector {
                 let tls_error = |error| ConnectError::Tls { host: url.host().to_owned(), error };
                 let name = ServerName::try_from(url.host().to_owned())
                     .map_err(|error| tls_error(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-                let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
+                let config = self.tls.config().await.map_err(tls_error)?;
+                let connector = tokio_rustls::TlsConnector::from(config);
                 Ok(Stream(Box::new(connector.connect(name, tcp).await.map_err(tls_error)?)))
             }
         }

@@ -15,11 +15,12 @@ mod render;
 pub mod schedule;
 mod send;
 mod settings;
+mod tls;
 mod worker;
 
 pub use connect::{Resolve, ResolveFuture, SystemResolver};
 pub use listeners::{Delivery, Listener, ListenerReport, Listeners};
 pub use render::{RenderFuture, Rendered, Renderer};
-pub use send::{HttpSender, HttpSenderError, Parcel, Reply, SendFuture, Sender};
+pub use send::{HttpSender, Parcel, Reply, SendFuture, Sender};
 pub use settings::FeedbackSettings;
 pub use worker::{Deliveries, FeedbackParts};

@@ -2,6 +2,7 @@
 
 use crate::connect::{Connector, Resolve, SystemResolver};
 use crate::guard::{FeedbackUrl, Reach};
+use crate::tls::Tls;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
@@ -87,44 +88,21 @@ pub struct HttpSender {
     client: Client<Connect, Full<Bytes>>,
 }
 
-/// Why no sender could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpSenderError {
-    /// TLS cannot be set up.
-    #[error("TLS for feedback cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
-}
-
 impl HttpSender {
-    /// A sender that trusts the system's certificate authorities and asks the system's resolver.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(reach: Reach) -> Result<HttpSender, HttpSenderError> {
-        let mut roots = rustls::RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "a trusted certificate cannot be read");
-        }
-        let (trusted, _) = roots.add_parsable_certificates(found.certs);
-        if trusted == 0 && reach == Reach::Public {
-            tracing::warn!(
-                "the system trusts no certificate authority, so no feedback can be delivered: install its \
-                 ca-certificates, or name a file in SSL_CERT_FILE"
-            );
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(HttpSender::with(reach, Arc::new(SystemResolver), Arc::new(tls)))
+    /// A sender that trusts the system's certificate authorities, which are read when the first of them is
+    /// needed, and asks the system's resolver.
+    #[must_use]
+    pub fn new(reach: Reach) -> HttpSender {
+        HttpSender::over(reach, Arc::new(SystemResolver), Tls::of_the_system())
     }
 
     /// A sender with a resolver and TLS settings of one's own.
     #[must_use]
     pub fn with(reach: Reach, resolver: Arc<dyn Resolve>, tls: Arc<rustls::ClientConfig>) -> HttpSender {
+        HttpSender::over(reach, resolver, Tls::given(tls))
+    }
+
+    fn over(reach: Reach, resolver: Arc<dyn Resolve>, tls: Tls) -> HttpSender {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_millis(IDLE_MS_MAX))

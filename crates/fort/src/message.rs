@@ -158,19 +158,6 @@ impl Message {
             .map(|member| member.view(&self.text))
     }
 
-    /// The values of the parameters `names`, which are in ascending order of their bytes, as far as
-    /// they count as sent: one walk along both, for tables of many names.
-    pub(crate) fn sent_along<'a, 'n>(
-        &'a self,
-        names: impl Iterator<Item = &'n str>,
-    ) -> impl Iterator<Item = Option<Value<'a>>> {
-        let mut params = self.sorted().peekable();
-        names.map(move |wanted| {
-            while params.next_if(|(name, _)| *name < wanted).is_some() {}
-            params.next_if(|(name, _)| *name == wanted).map(|(_, value)| value).filter(|value| value.is_sent())
-        })
-    }
-
     /// How many parameters there are.
     #[must_use]
     pub fn len(&self) -> usize {

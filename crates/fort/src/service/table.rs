@@ -3,7 +3,7 @@
 use super::Service;
 use super::charset::{Charset, Scripts};
 use crate::message::{Message, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 /// What a service takes and answers.
@@ -11,14 +11,14 @@ use std::sync::LazyLock;
 pub(crate) struct Table {
     /// Parameters in the order in which they are judged.
     pub(crate) rules: Vec<ParameterRule>,
-    /// Places in `rules`, by the bytes of the names.
-    pub(crate) by_name: Vec<usize>,
+    /// Places in `rules`, by name.
+    places: HashMap<Box<str>, usize>,
     /// At least one of these has to be sent; empty when there is no such rule.
     pub(crate) one_of: Vec<usize>,
     /// The fields of an answer, in order.
     pub(crate) answer: Vec<AnswerField>,
-    /// Places in `answer`, by the bytes of the names.
-    pub(crate) answer_by_name: Vec<usize>,
+    /// Places in `answer`, by name.
+    answer_places: HashMap<Box<str>, usize>,
 }
 
 /// What a parameter has to be.
@@ -216,14 +216,12 @@ fn read(file: &str) -> Result<Tables, TableError> {
 impl Table {
     /// What `message` sent of the parameters in `rules`, in their order.
     pub(crate) fn sent<'a>(&self, message: &'a Message) -> Vec<Option<Value<'a>>> {
-        let name = |place: &usize| self.rules.get(*place).map_or("", |rule| &*rule.name);
-        aligned(message, &self.by_name, name)
+        aligned(message, &self.places)
     }
 
     /// What `message` sent under the names of the fields in `answer`, in their order.
     pub(crate) fn echoed<'a>(&self, message: &'a Message) -> Vec<Option<Value<'a>>> {
-        let name = |place: &usize| self.answer.get(*place).map_or("", |field| &*field.name);
-        aligned(message, &self.answer_by_name, name)
+        aligned(message, &self.answer_places)
     }
 
     fn new(facts: &ServiceFacts, parameters: &BTreeMap<String, ParameterFacts>) -> Result<Table, TableError> {
@@ -249,27 +247,21 @@ impl Table {
         }
         let one_of =
             facts.one_of.iter().filter_map(|name| rules.iter().position(|rule| *rule.name == **name)).collect();
-        let mut by_name: Vec<usize> = (0..rules.len()).collect();
-        by_name.sort_by_key(|place| rules.get(*place).map(|rule| rule.name.clone()));
+        let places = rules.iter().enumerate().map(|(place, rule)| (rule.name.clone(), place)).collect();
         let echo = facts.answer.echo.iter().map(|name| AnswerField { name: name.clone(), source: Source::Echo });
         let made = facts.answer.made.iter().map(|(name, source)| AnswerField { name: name.clone(), source: *source });
         let answer: Vec<AnswerField> = echo.chain(made).collect();
-        let mut answer_by_name: Vec<usize> = (0..answer.len()).collect();
-        answer_by_name.sort_by_key(|place| answer.get(*place).map(|field| field.name.clone()));
-        Ok(Table { by_name, one_of, answer, answer_by_name, rules })
+        let answer_places = answer.iter().enumerate().map(|(place, field)| (field.name.clone(), place)).collect();
+        Ok(Table { places, one_of, answer, answer_places, rules })
     }
 }
 
-/// What `message` sent under the names at `places`, which are in ascending order of the names.
-fn aligned<'a, 'n>(
-    message: &'a Message,
-    places: &'n [usize],
-    name: impl Fn(&usize) -> &'n str,
-) -> Vec<Option<Value<'a>>> {
+/// What `message` sent under the names in `places`, each at its place.
+fn aligned<'a>(message: &'a Message, places: &HashMap<Box<str>, usize>) -> Vec<Option<Value<'a>>> {
     let mut values = vec![None; places.len()];
-    for (place, value) in places.iter().zip(message.sent_along(places.iter().map(name))) {
-        if let Some(slot) = values.get_mut(*place) {
-            *slot = value;
+    for (name, value) in message.params().filter(|(_, value)| value.is_sent()) {
+        if let Some(slot) = places.get(name).and_then(|place| values.get_mut(*place)) {
+            *slot = Some(value);
         }
     }
     values
@@ -321,8 +313,7 @@ mod tests {
         read(include_str!("../../data/services.toml")).unwrap();
         for service in Service::ALL {
             let table = table(service);
-            let sorted: Vec<&str> = table.by_name.iter().map(|place| &*table.rules[*place].name).collect();
-            assert!(sorted.iter().zip(sorted.iter().skip(1)).all(|(a, b)| a < b), "{service:?}: {sorted:?}");
+            assert_eq!(table.places.len(), table.rules.len(), "{service:?} describes a parameter twice");
             let mut names: Vec<&str> = table.answer.iter().map(|field| &*field.name).collect();
             names.sort_unstable();
             assert!(names.iter().zip(names.iter().skip(1)).all(|(a, b)| a < b), "{service:?}: {names:?}");

@@ -252,7 +252,7 @@ async fn start_deliveries(
         store: opened.store.clone(),
         clock: opened.clock.clone(),
         renderer: Arc::new(FortRenderer::new(directory)),
-        sender: Arc::new(HttpSender::new(reach)?),
+        sender: Arc::new(HttpSender::new(reach)),
         listeners,
         node: config.gateway.node,
         settings: config.feedback.clone(),
