@@ -23,7 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("app", &["core", "vault", "store", "acquirer"]),
     ("http", &["app", "fort", "core", "store"]),
     ("feedback", &["store", "core"]),
-    ("sim", &["app", "store", "store-sqlite", "acquirer", "vault", "core", "iso8583"]),
+    ("sim", &["app", "store", "store-sqlite", "acquirer", "feedback", "vault", "core", "iso8583"]),
     (
         "tollgate",
         &["core", "fort", "iso8583", "vault", "store", "store-sqlite", "acquirer", "issuer", "app", "http", "feedback"],

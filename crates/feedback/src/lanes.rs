@@ -5,7 +5,7 @@
 //! many receivers are dead, the living ones have the other half.
 
 use crate::settings::FeedbackSettings;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use tollgate_core::feedback::FeedbackLane;
 use tollgate_store::LanePlaces;
 
@@ -20,7 +20,8 @@ pub struct Lanes {
     lane_in_flight_max: usize,
     in_flight_max: usize,
     in_flight: usize,
-    lanes: HashMap<FeedbackLane, LaneState>,
+    /// In order, so that the places of lanes that are down go to the same ones in each run.
+    lanes: BTreeMap<FeedbackLane, LaneState>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +79,7 @@ impl Lanes {
             lane_in_flight_max: settings.lane_in_flight_max.max(1),
             in_flight_max: settings.in_flight_max.max(2),
             in_flight: 0,
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
         }
     }
 

@@ -101,11 +101,14 @@ async fn run(parts: FeedbackParts, wake: Arc<Notify>, mut stopped: watch::Receiv
             report_at = Instant::now() + Duration::from_millis(REPORT_EVERY_MS);
             report_backlog(&parts).await;
         }
+        // In a fixed order, so that a simulated run can be repeated.
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
-            () = wake.notified() => {}
+            biased;
+            // Whoever has let go of the deliveries can stop them no more: they go on.
+            Ok(()) = stopped.changed() => {}
             Some(ended) = rolling.tasks.join_next_with_id() => rolling.end(ended).await,
-            _ = stopped.changed() => {}
+            () = wake.notified() => {}
+            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
         }
     }
     let end = Instant::now() + Duration::from_millis(STOP_WAIT_MS);

@@ -5,9 +5,11 @@
 //! issuer's books say. It shares no rule with the gateway's engine. Whatever the issuer books has to lie between what
 //! merchants were told for certain and that plus what they were left in doubt about.
 
+use crate::inbox::{FedSums, Feed, Inbox};
 use crate::issuer::{Booking, BookingKind, Name};
 use crate::record::OrderNumber;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::order::{Phase, Totals};
 
 /// The longest that a merchant waits for an answer, in milliseconds.
@@ -55,6 +57,8 @@ pub struct Final {
     pub totals: Totals,
     /// Whether an operation on it is open or unknown.
     pub unsettled: bool,
+    /// Whether its merchant has URLs for feedback.
+    pub fed_back: bool,
 }
 
 /// A message that leaves the gateway.
@@ -118,6 +122,19 @@ struct View {
     voided: bool,
     voids_open: u64,
     book: Book,
+    /// Whether a call that asked for the payment was answered with a yes.
+    yes_heard: bool,
+    /// Final answers, yes and no: each is fed back, too.
+    answers: Vec<Told>,
+    /// What its merchant's servers heard.
+    inbox: Inbox,
+}
+
+/// A final answer to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    ask: Ask,
+    code: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,8 +244,13 @@ impl Auditor {
                 view.voided |= said == Said::Yes;
             }
         }
+        if matches!(said, Said::Yes | Said::No) {
+            view.answers.push(Told { ask, code });
+        }
+        let again = view.yes_heard;
+        view.yes_heard |= (ask, said) == (Ask::Pay, Said::Yes);
         match (ask, said) {
-            (Ask::Pay, Said::Yes) if view.paid == Verdict::Yes => {
+            (Ask::Pay, Said::Yes) if again => {
                 self.found(Some(order), "a reference is charged once", format!("a second yes, {code:05}"));
             }
             (Ask::Pay, Said::Yes) => self.rule_payment(order, Verdict::Yes, code),
@@ -358,6 +380,41 @@ impl Auditor {
         }
     }
 
+    /// A feedback arrives at its merchant's server.
+    pub fn fed(&mut self, order: OrderNumber, feed: Feed) {
+        let view = self.orders.entry(order).or_default();
+        let told_before = view.inbox.payments().rfind(|other| other.sequence < feed.sequence);
+        let mut broken = view.inbox.arrived(feed);
+        let (book, code) = (view.book, feed.code);
+        let fed = view.inbox.sums(is_yes);
+        let charged = book.held + book.taken_at_once;
+        if fed.captured > book.captured || fed.refunded > book.refunded || (fed.voided && !book.voided) {
+            broken = broken.or(Some("what is fed back as done is booked"));
+        }
+        if feed.ask == Ask::Pay {
+            let was_final = told_before.is_some_and(|before| said(before.code) != Said::DontKnow);
+            match said(code) {
+                Said::DontKnow if was_final => broken = broken.or(Some("what was final does not become unknown")),
+                Said::Refused if charged > 0 => {
+                    broken = broken.or(Some("a no means that the issuer has booked nothing"));
+                }
+                Said::Yes => self.rule_payment(order, Verdict::Yes, code),
+                Said::No => self.rule_payment(order, Verdict::No, code),
+                Said::DontKnow | Said::Refused => {}
+            }
+        }
+        if let Some(rule) = broken {
+            self.found(Some(order), rule, format!("{feed:?}, {book:?}"));
+        }
+    }
+
+    /// The acknowledgement of a feedback reaches the gateway.
+    pub fn fed_acknowledged(&mut self, order: OrderNumber, sequence: u32) {
+        if let Some(view) = self.orders.get_mut(&order) {
+            view.inbox.acknowledged(sequence);
+        }
+    }
+
     /// Everything is over: compares each order with the issuer's books. `finals` has an order that was never made as `None`.
     pub fn close(&mut self, finals: &BTreeMap<OrderNumber, Option<Final>>) {
         for order in self.orders.keys().copied().collect::<Vec<_>>() {
@@ -447,7 +504,7 @@ impl Auditor {
     fn close_order(&mut self, order: OrderNumber, last: Final) {
         let Some(view) = self.orders.get(&order) else { return };
         let (book, paid) = (view.book, view.paid);
-        let Final { phase, totals, unsettled } = last;
+        let Final { phase, totals, unsettled, .. } = last;
         let (authorized, captured) = (totals.authorized.minor(), totals.captured.minor());
         if unsettled || matches!(phase, Phase::Pending | Phase::Unknown) {
             self.found(Some(order), "in the end no order is in doubt", format!("{phase}"));
@@ -464,11 +521,60 @@ impl Auditor {
             let found = format!("{phase}: the gateway says {expected:?}, the issuer {book:?}");
             self.found(Some(order), "in the end the gateway's books equal the issuer's", found);
         }
-        let succeeded = matches!(phase, Phase::Authorized | Phase::Captured | Phase::Voided | Phase::Purchased);
+        self.close_inbox(order, last);
+        let succeeded = succeeded(phase);
         if (paid == Verdict::Yes && !succeeded) || (paid == Verdict::No && succeeded) {
             self.found(Some(order), "no answer contradicts an earlier final one", format!("{phase}, told {paid:?}"));
         }
     }
+
+    /// A merchant that only reads its feedback knows how its order ended, and its sums.
+    fn close_inbox(&mut self, order: OrderNumber, last: Final) {
+        let Some(view) = self.orders.get(&order) else { return };
+        let (inbox, book) = (&view.inbox, view.book);
+        if !last.fed_back {
+            if inbox.payments().next().is_some() {
+                let found = format!("{inbox:?}");
+                self.found(Some(order), "nothing is fed back for a merchant without a URL", found);
+            }
+            return;
+        }
+        let ended = inbox.payments().next_back().map(|feed| said(feed.code));
+        let ends_well = match ended {
+            Some(Said::Yes) => succeeded(last.phase),
+            Some(Said::No | Said::Refused) => !succeeded(last.phase),
+            Some(Said::DontKnow) | None => false,
+        };
+        let directs = inbox.payments().filter(|feed| feed.kind == FeedbackKind::Direct).count();
+        let missing = view.answers.iter().find(|told| {
+            let answered = view.answers.iter().filter(|other| other == told).count();
+            inbox.count(told.ask, told.code) < answered
+        });
+        let booked = FedSums { captured: book.captured, refunded: book.refunded, voided: book.voided };
+        let broken = if !ends_well {
+            Some("in the end each final state was fed back")
+        } else if directs != 1 || inbox.payments().next().is_none_or(|feed| feed.kind != FeedbackKind::Direct) {
+            Some("the first outcome of a payment, and no other, goes to the direct URL")
+        } else if missing.is_some() {
+            Some("each final answer was fed back with its code")
+        } else if inbox.sums(is_yes) != booked {
+            Some("in the end the sums of what was fed back equal the issuer's books")
+        } else {
+            None
+        };
+        if let Some(rule) = broken {
+            let found = format!("{}, {missing:?}, {book:?}, {inbox:?}", last.phase);
+            self.found(Some(order), rule, found);
+        }
+    }
+}
+
+fn succeeded(phase: Phase) -> bool {
+    matches!(phase, Phase::Authorized | Phase::Captured | Phase::Voided | Phase::Purchased)
+}
+
+fn is_yes(code: u32) -> bool {
+    said(code) == Said::Yes
 }
 
 fn settle(side: &mut Side, amount: u64, said: Said) {

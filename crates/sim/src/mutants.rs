@@ -60,6 +60,12 @@ mutants! {
     DoubtIsNo = "doubt-is-no", 5;
     /// A recovery message is sent before its attempt is counted.
     UncountedAttempt = "uncounted-attempt", 5;
+    /// A feedback is finished as delivered although nothing was sent.
+    AckBeforeDelivery = "ack-before-delivery", 5;
+    /// An outcome is written without the feedback that tells of it.
+    ForgetFeedback = "forget-feedback", 5;
+    /// A feedback that is not acknowledged is given up at once, and the next one goes out.
+    OvertakeFeedback = "overtake-feedback", 5;
 }
 
 impl Mutant {

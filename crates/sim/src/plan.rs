@@ -135,6 +135,14 @@ faults! {
     CrashAfter = "crash-after", 8;
     /// The gateway dies at some moment; so many times in a run of the worst seed.
     CrashAtRandom = "crash", 4;
+    /// A feedback, or the answer to it, takes longer than it should, and often longer than the gateway waits.
+    FeedbackSlow = "feedback-slow", 400;
+    /// A merchant's server reads a feedback and does not acknowledge it.
+    FeedbackRefused = "feedback-refused", 600;
+    /// A merchant's server acknowledges a feedback, and the answer is lost.
+    FeedbackLost = "feedback-lost", 400;
+    /// A merchant's server is away for a while; so many times in a run of the worst seed.
+    ReceiverAway = "receiver-away", 12;
 }
 
 /// A set of faults.

@@ -77,6 +77,17 @@ pub enum Event {
         /// By how much, in minor units.
         amount: u64,
     },
+    /// A feedback arrives at a merchant's server.
+    Fed {
+        /// At which URL.
+        kind: &'static str,
+        /// The order's version that it tells of.
+        sequence: u32,
+        /// The five-digit code.
+        code: u32,
+        /// The HTTP status of the answer.
+        status: u16,
+    },
     /// A fault happens.
     Met {
         /// Which.
@@ -224,6 +235,9 @@ impl fmt::Display for Entry {
             }
             Event::Back { mti, rrn } => write!(f, "gateway hears   of {} rrn {}", text(mti), text(rrn)),
             Event::Booked { what, amount } => write!(f, "issuer books    {what} {amount}"),
+            Event::Fed { kind, sequence, code, status } => {
+                write!(f, "merchant's server {kind} #{sequence} {code:05}: {status}")
+            }
             Event::Met { fault, place } => write!(f, "fault           {} ({place})", fault.name()),
             Event::Stored { call, end } => write!(f, "store           {call}: {end}"),
             Event::Gateway { what } => write!(f, "gateway         {what}"),

@@ -3,7 +3,9 @@
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
 use tollgate_core::card::luhn;
-use tollgate_core::merchant::{AcquirerTerms, Attestation, CurrencyTerms, FeedbackTerms, ShaType, Terms};
+use tollgate_core::feedback::{FeedbackKind, FeedbackTerms};
+use tollgate_core::ident::MerchantId;
+use tollgate_core::merchant::{AcquirerTerms, Attestation, CurrencyTerms, ShaType, Terms};
 use tollgate_core::money::Currency;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{DAY_US, Timestamp};
@@ -35,6 +37,18 @@ pub fn card_numbers() -> Vec<String> {
 #[must_use]
 pub fn access_code(merchant: u64) -> String {
     format!("ACCESS{merchant}")
+}
+
+/// The merchant with this number in the store.
+#[must_use]
+pub fn merchant_of(id: MerchantId) -> u64 {
+    u64::try_from(id.0).unwrap_or(0).saturating_sub(1)
+}
+
+/// Where a merchant's feedback goes. The last merchant has no URL.
+#[must_use]
+pub fn feedback_url(merchant: u64, kind: FeedbackKind) -> Option<String> {
+    (merchant + 1 < MERCHANTS).then(|| format!("https://shop-{merchant}.example.com/{kind}"))
 }
 
 /// Opens the merchants' accounts, as an operator would.
@@ -80,6 +94,10 @@ fn terms(merchant: u64) -> Terms {
             city: "Dubai".to_owned(),
             country: "AE".to_owned(),
         },
-        feedback: FeedbackTerms::default(),
+        feedback: FeedbackTerms {
+            direct_url: feedback_url(merchant, FeedbackKind::Direct),
+            notification_url: feedback_url(merchant, FeedbackKind::Notification),
+            ..FeedbackTerms::default()
+        },
     }
 }

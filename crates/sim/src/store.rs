@@ -20,7 +20,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse,
-    FeedbackRow, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewDataKey, NewOperation, NewOrder,
+    FeedbackRow, FeedbackThen, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewDataKey, NewOperation, NewOrder,
     OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange,
     RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished,
     WaitingCount, WrappedDataKey,
@@ -250,6 +250,9 @@ impl Orders for WorldStore {
             if self.has(Mutant::LateAfterReversal) && record.recovery == RecoveryChange::EndIfUnsent {
                 record.recovery = RecoveryChange::End;
             }
+            if self.has(Mutant::ForgetFeedback) && record.operation.0.rem_euclid(16) == 0 {
+                record.feedback = None;
+            }
             let state = record.state.name();
             self.call("record_outcome", order, Access::Writes, self.inner.record_outcome(record), |end| match end {
                 Recorded::Written => state,
@@ -413,23 +416,41 @@ impl Corrections for WorldStore {
 
 impl Feedbacks for WorldStore {
     fn lease_feedback(&self, lease: FeedbackLease) -> StoreFuture<'_, FeedbackLeased> {
-        self.inner.lease_feedback(lease)
+        let work = self.inner.lease_feedback(lease);
+        Box::pin(self.call("lease_feedback", None, Access::Writes, work, |_| "leased"))
     }
 
     fn release_feedback(&self, node: u8, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.inner.release_feedback(node, now)
+        let work = self.inner.release_feedback(node, now);
+        Box::pin(self.call("release_feedback", None, Access::Writes, work, |_| "released"))
     }
 
-    fn finish_feedback(&self, finish: FeedbackFinish) -> StoreFuture<'_, FeedbackFinished> {
-        self.inner.finish_feedback(finish)
+    fn finish_feedback(&self, mut finish: FeedbackFinish) -> StoreFuture<'_, FeedbackFinished> {
+        let order = self.faults.owner(finish.id.operation);
+        if self.has(Mutant::OvertakeFeedback) && matches!(finish.then, FeedbackThen::Retry { .. }) {
+            finish.then = FeedbackThen::Delivered;
+        }
+        let then = match finish.then {
+            FeedbackThen::Delivered => "delivered",
+            FeedbackThen::Retry { .. } => "to be tried again",
+            FeedbackThen::Pause(_) => "paused",
+        };
+        let work = self.inner.finish_feedback(finish);
+        Box::pin(self.call("finish_feedback", order, Access::Writes, work, move |finished| match finished {
+            FeedbackFinished::Written => then,
+            FeedbackFinished::LeaseLost => "lease lost",
+        }))
     }
 
     fn rouse_feedback(&self, rouse: FeedbackRouse) -> StoreFuture<'_, u64> {
-        self.inner.rouse_feedback(rouse)
+        let work = self.inner.rouse_feedback(rouse);
+        Box::pin(self.call("rouse_feedback", None, Access::Writes, work, |_| "roused"))
     }
 
     fn feedback_content(&self, id: FeedbackId) -> StoreFuture<'_, Option<FeedbackContent>> {
-        self.inner.feedback_content(id)
+        let order = self.faults.owner(id.operation);
+        let work = self.inner.feedback_content(id);
+        Box::pin(self.call("feedback_content", order, Access::Reads, work, |_| "read"))
     }
 
     fn feedbacks<'a>(&'a self, filter: &'a FeedbackFilter) -> StoreFuture<'a, Vec<FeedbackRow>> {
@@ -441,11 +462,17 @@ impl Feedbacks for WorldStore {
     }
 
     fn feedback_next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        self.inner.feedback_next_due()
+        Box::pin(async move {
+            self.life.go_on().await;
+            self.inner.feedback_next_due().await
+        })
     }
 
     fn feedback_backlog(&self) -> StoreFuture<'_, FeedbackBacklog> {
-        self.inner.feedback_backlog()
+        Box::pin(async move {
+            self.life.go_on().await;
+            self.inner.feedback_backlog().await
+        })
     }
 }
 

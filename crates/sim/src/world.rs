@@ -12,21 +12,25 @@ use crate::merchants::Session;
 use crate::mutants::Twist;
 use crate::network::Network;
 use crate::plan::{Fault, Plan};
+use crate::receivers::{Bell, Bodies, LifeSender, Receivers};
 use crate::record::{Entry, Event, Keep, OrderNumber};
-use crate::shop;
+use crate::shop::{self, feedback_url};
 use crate::store::{REFERENCE_MARK, StoreFaults, WorldStore};
 use crate::watch::Watch;
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollgate_acquirer::{IsoLink, LinkSettings};
 use tollgate_app::{Accounts, Gateway, GatewayParts, GatewaySettings, Jobs};
 use tollgate_core::command::OrderTarget;
+use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_store::{Orders, Recoveries, Store};
+use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
+use tollgate_store::{Feedbacks, Orders, Recoveries, Store};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
 
@@ -82,6 +86,7 @@ struct World {
     network: Arc<Network>,
     store: Arc<SqliteStore>,
     faults: Arc<StoreFaults>,
+    receivers: Arc<Receivers>,
     desk: Arc<Desk>,
 }
 
@@ -126,6 +131,7 @@ impl World {
         let world = World {
             plan: plan.clone(),
             faults: Arc::new(StoreFaults::new(plan, Arc::clone(&watch))),
+            receivers: Arc::new(Receivers::new(plan, Arc::clone(&watch))),
             desk: Arc::new(Desk::new(Arc::clone(&watch), cards)),
             watch,
             network,
@@ -181,16 +187,48 @@ impl World {
         let dial = Dial::new(Arc::clone(&self.network), life.clone());
         let link = IsoLink::start_over(dial, self.link_settings(), Arc::clone(&clock), late);
         let link = link.map_err(|error| StartError::Other(error.to_string()))?;
-        let link = Arc::new(WorldLink::new(life, link, Twist::new(self.plan.mutant)));
+        let link = Arc::new(WorldLink::new(life.clone(), link, Twist::new(self.plan.mutant)));
         let gateway = Gateway::new(GatewayParts {
-            store,
+            store: Arc::clone(&store) as _,
             vault,
             acquirer: Arc::clone(&link) as _,
-            clock,
+            clock: Arc::clone(&clock),
             settings: self.gateway_settings(),
         });
         let jobs = Jobs::start(&gateway, late_replies).await.map_err(|_| StartError::Store)?;
-        Ok(Running { gateway, link, _jobs: jobs })
+        let deliveries = self.start_deliveries(&gateway, store, clock, life).await?;
+        Ok(Running { gateway, link, _jobs: jobs, _deliveries: deliveries })
+    }
+
+    async fn start_deliveries(
+        &self,
+        gateway: &Gateway,
+        store: Arc<WorldStore>,
+        clock: Arc<dyn Clock>,
+        life: Life,
+    ) -> Result<Deliveries, StartError> {
+        let wake = Arc::new(Notify::new());
+        gateway.watch_feedback(Arc::new(Bell(Arc::clone(&wake))));
+        let parts = FeedbackParts {
+            store,
+            clock,
+            renderer: Arc::new(Bodies::new(Arc::clone(&self.watch))),
+            sender: Arc::new(LifeSender::new(Arc::clone(&self.receivers), life, self.plan.mutant)),
+            listeners: Arc::new(Listeners::default()),
+            node: self.gateway_settings().node,
+            settings: self.feedback_settings(),
+        };
+        Deliveries::start(parts, wake).await.map_err(|_| StartError::Store)
+    }
+
+    fn feedback_settings(&self) -> FeedbackSettings {
+        let mut chance = Chance::of(self.plan.seed, "feedback-settings", &[]);
+        FeedbackSettings {
+            quick_retry_ms: chance.between(1_000, 10_000),
+            lane_in_flight_max: usize::try_from(chance.between(2, 6)).unwrap_or(2),
+            in_flight_max: usize::try_from(chance.between(6, 64)).unwrap_or(6),
+            ..FeedbackSettings::default()
+        }
     }
 
     fn link_settings(&self) -> LinkSettings {
@@ -225,13 +263,17 @@ impl World {
             tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
             let now_ms = self.watch.clock.ms();
             let (waiting, _) = self.store.recovery_backlog().await?;
+            let feedback = self.store.feedback_backlog().await?;
+            let unfed = feedback.waiting + feedback.paused;
             let unfinished = self.store.unfinished(Timestamp(i64::MAX), 1).await?.len();
             let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.open().is_some();
-            if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0) {
+            if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0) {
                 return Ok(());
             }
             if now_ms >= until_ms {
-                let found = format!("{waiting} wait for recovery, {unfinished} or more have no outcome");
+                let found = format!(
+                    "{waiting} wait for recovery, {unfinished} or more have no outcome, {unfed} were not fed back"
+                );
                 let order = self.first_unsettled().await?;
                 self.watch.auditor().found(order, "everything comes to its end", found);
                 return Ok(());
@@ -270,6 +312,7 @@ impl World {
                 phase: stored.order.phase,
                 totals: stored.order.totals,
                 unsettled: stored.order.open_operation.is_some(),
+                fed_back: feedback_url(session.merchant, FeedbackKind::Direct).is_some(),
             });
             finals.insert(number, last);
         }
@@ -300,6 +343,7 @@ struct Running {
     gateway: Gateway,
     link: Arc<WorldLink>,
     _jobs: Jobs,
+    _deliveries: Deliveries,
 }
 
 /// Why a start failed.

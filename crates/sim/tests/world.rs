@@ -53,6 +53,24 @@ fn a_commit_in_doubt_is_not_told_as_a_no() {
     assert!(doubts > 0);
 }
 
+/// Merchants' servers that are slow, refuse, lose answers and go away, and a gateway that dies meanwhile: each final
+/// state arrives all the same, in its order.
+#[test]
+fn feedback_arrives_whatever_its_receivers_do() {
+    let receivers = [Fault::FeedbackSlow, Fault::FeedbackRefused, Fault::FeedbackLost, Fault::ReceiverAway];
+    let faults = receivers.into_iter().fold(Faults::NONE.with(Fault::CrashAtRandom), Faults::with);
+    let (mut met, mut crashes) = ([0; 4], 0);
+    for seed in 1..=10 {
+        let outcome = run(&Plan { faults, ..small(seed) }, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        for (sum, fault) in met.iter_mut().zip(receivers) {
+            *sum += outcome.faults[fault as usize];
+        }
+        crashes += outcome.crashes;
+    }
+    assert!(met.iter().all(|count| *count > 0) && crashes > 0, "each of them happens: {met:?}, {crashes}");
+}
+
 #[test]
 fn a_failing_run_shrinks_and_still_fails() {
     let mutant = Some(tollgate_sim::Mutant::SilenceIsNo);
