@@ -10,12 +10,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::path::Path;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// The path of the FORT payment API.
-const PATH: &str = "/FortAPI/paymentApi";
+pub const PATH: &str = "/FortAPI/paymentApi";
 /// The largest answer that is read.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where a gateway is.
 #[derive(Clone)]
@@ -50,25 +51,39 @@ impl Target {
     /// # Errors
     /// When the gateway does not answer, or its certificate is not trusted.
     pub async fn connect(&self) -> anyhow::Result<Connection> {
+        Ok(Connection { sender: open(self.stream().await?).await?, authority: self.authority.clone() })
+    }
+
+    /// Opens a connection and leaves the HTTP over it to the caller.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub async fn stream(&self) -> anyhow::Result<Stream> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.with_context(|| {
             format!("no gateway answers at {}: is it running? `tollgate serve --dev` starts one", self.authority)
         })?;
         stream.set_nodelay(true)?;
-        let sender =
-            match &self.tls {
-                None => open(stream).await?,
-                Some(config) => {
-                    let name = ServerName::try_from(self.host.clone())?;
-                    let stream = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-                    open(stream.with_context(|| {
-                        format!("TLS with {} failed; --ca FILE names its authority", self.authority)
-                    })?)
-                    .await?
-                }
-            };
-        Ok(Connection { sender, authority: self.authority.clone() })
+        let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from(self.host.clone())?;
+        let stream = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+        let stream =
+            stream.with_context(|| format!("TLS with {} failed; --ca FILE names its authority", self.authority))?;
+        Ok(Box::new(stream))
+    }
+
+    /// Host and port, as the header `Host` has them.
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 }
+
+/// A stream of bytes to a gateway, in clear or over TLS.
+pub type Stream = Box<dyn ReadWrite>;
+
+/// What [`Stream`] can do.
+pub trait ReadWrite: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadWrite for S {}
 
 /// An open connection.
 pub struct Connection {
@@ -105,10 +120,7 @@ impl Connection {
     }
 }
 
-async fn open<S>(stream: S) -> anyhow::Result<SendRequest<Full<Bytes>>>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
+async fn open(stream: Stream) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends when the sender is dropped or the other side hangs up; either way there is nothing to say.
     tokio::spawn(async move {

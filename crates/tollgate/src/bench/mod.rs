@@ -24,6 +24,7 @@ mod script;
 mod signer;
 mod sums;
 mod tally;
+mod wire;
 mod worker;
 
 pub use load::Pace;

@@ -3,7 +3,7 @@
 use super::load::Shared;
 use super::script::{Cart, Mix, Step};
 use super::tally::{Payment, Tally};
-use crate::client::Connection;
+use super::wire::Wire;
 use std::time::{Duration, Instant};
 use tollgate_core::ident::FortId;
 use tollgate_fort::message::Message;
@@ -38,7 +38,7 @@ pub struct Turn {
 struct Worker<'a> {
     shared: &'a Shared,
     tally: Tally,
-    connection: Option<Connection>,
+    connection: Option<Wire>,
     breaks: u32,
     random: Random,
 }
@@ -71,7 +71,7 @@ impl Worker<'_> {
         let shared = self.shared;
         let body = shared.script.request(step, cart);
         let begun = intended.unwrap_or_else(Instant::now);
-        let answered = self.exchange(body).await;
+        let answered = self.exchange(&body).await;
         let ended = Instant::now();
         let latency = ended.saturating_duration_since(begun);
         let answer = match answered {
@@ -101,14 +101,14 @@ impl Worker<'_> {
     }
 
     /// Posts over the open connection, or over a new one.
-    async fn exchange(&mut self, body: Vec<u8>) -> anyhow::Result<bytes::Bytes> {
+    async fn exchange(&mut self, body: &[u8]) -> anyhow::Result<Vec<u8>> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.shared.target.connect().await?,
+            None => Wire::open(&self.shared.target).await?,
         };
         self.tally.sent += 1;
         let answer = tokio::time::timeout(Duration::from_millis(ANSWER_MS_MAX), connection.post(body)).await;
-        let answer = answer.map_err(|_| anyhow::anyhow!("no answer in {ANSWER_MS_MAX} ms"))??;
+        let answer = answer.map_err(|_| anyhow::anyhow!("no answer in {ANSWER_MS_MAX} ms"))??.to_vec();
         self.connection = Some(connection);
         Ok(answer)
     }
