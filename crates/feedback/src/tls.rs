@@ -1,5 +1,5 @@
-//! TLS towards receivers. Reading the system's certificate authorities takes longer than all the rest of a
-//! gateway's start, so it is done when the first connection needs them, and off the runtime's threads.
+//! TLS towards receivers. Reading the system's certificate authorities takes tens of milliseconds, so it is done
+//! when the first connection needs them, and off the runtime's threads.
 
 use std::io;
 use std::sync::Arc;
