@@ -4,11 +4,11 @@ use crate::in_flight::{Facts, Name};
 use crate::latin::fill_ascii;
 use crate::port::{NetworkKind, NetworkReply, NetworkRequest, OriginalReference};
 use crate::settings::{LinkSettings, SettingsError};
-use crate::wiped::Wiped;
 use tollgate_core::card::RevealPermit;
 use tollgate_core::command::{Eci, ThreeDsWish};
 use tollgate_core::ident::{Rrn, Stan};
 use tollgate_core::merchant::AcquirerTerms;
+use tollgate_core::secret::Wiped;
 use tollgate_core::time::Timestamp;
 use tollgate_iso8583::{Framing, Message, Mti, PackError, SetError, Spec};
 use zeroize::Zeroizing;
@@ -128,11 +128,11 @@ impl Dialect {
     }
 
     /// The frame of a message.
-    pub(crate) fn frame(&self, message: &Message) -> Result<Wiped, Unbuildable> {
+    pub(crate) fn frame(&self, message: &Message) -> Result<Wiped<Vec<u8>>, Unbuildable> {
         let mut packed = Wiped::with_capacity(MESSAGE_BYTES);
-        self.spec.pack(message, &mut packed.0)?;
-        let mut frame = Wiped::with_capacity(packed.0.len() + FRAME_HEADER_BYTES_MAX);
-        self.framing.encode(&packed.0, &mut frame.0).map_err(|_| Unbuildable::Frame)?;
+        self.spec.pack(message, &mut packed)?;
+        let mut frame = Wiped::with_capacity(packed.len() + FRAME_HEADER_BYTES_MAX);
+        self.framing.encode(&packed, &mut frame).map_err(|_| Unbuildable::Frame)?;
         Ok(frame)
     }
 

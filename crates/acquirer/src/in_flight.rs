@@ -4,7 +4,6 @@
 
 use crate::port::{NetworkKind, NotSent, UnknownReason};
 use crate::recent::Recent;
-use crate::wiped::Wiped;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 use tollgate_core::ident::{Rrn, Stan};
 use tollgate_core::money::Money;
 use tollgate_core::order::WireReference;
+use tollgate_core::secret::Wiped;
 use tollgate_core::time::Timestamp;
 use tollgate_iso8583::{Message, Mti};
 
@@ -128,7 +128,7 @@ struct Waiting {
 /// Whether the network may have seen it.
 enum Stage {
     /// Not one byte of it was given to the connection.
-    Queued(Wiped),
+    Queued(Wiped<Vec<u8>>),
     /// It was given to the connection, wholly or in part.
     Sent,
 }
@@ -170,7 +170,13 @@ impl InFlight {
     }
 
     /// Lets a message in, at the end of the queue.
-    pub(crate) fn admit(&mut self, name: Name, facts: Facts, frame: Wiped, now: Instant) -> Result<Admitted, NotSent> {
+    pub(crate) fn admit(
+        &mut self,
+        name: Name,
+        facts: Facts,
+        frame: Wiped<Vec<u8>>,
+        now: Instant,
+    ) -> Result<Admitted, NotSent> {
         if !self.accepts {
             return Err(NotSent::LinkDown);
         }
@@ -192,15 +198,15 @@ impl InFlight {
     }
 
     /// Moves queued frames to `out` as far as its memory reaches, and from now on takes them for sent.
-    pub(crate) fn write_batch(&mut self, out: &mut Wiped) {
+    pub(crate) fn write_batch(&mut self, out: &mut Wiped<Vec<u8>>) {
         while let Some(name) = self.queue.front() {
             if let Some(waiting) = self.waiting.get_mut(name)
                 && let Stage::Queued(frame) = &waiting.stage
             {
-                if out.0.len() + frame.0.len() > out.0.capacity() {
+                if out.len() + frame.len() > out.capacity() {
                     return;
                 }
-                out.0.extend_from_slice(&frame.0);
+                out.extend_from_slice(&frame);
                 waiting.stage = Stage::Sent;
             }
             self.queue.pop_front();
@@ -322,6 +328,7 @@ impl InFlight {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use tollgate_core::secret::Wipe;
     use tollgate_core::ident::OperationId;
     use tollgate_core::money::{Amount, Currency};
 
@@ -343,8 +350,8 @@ mod tests {
         }
     }
 
-    fn frame(byte: u8) -> Wiped {
-        Wiped(vec![byte; 10])
+    fn frame(byte: u8) -> Wiped<Vec<u8>> {
+        Wiped::new(vec![byte; 10])
     }
 
     fn table(messages_max: usize) -> InFlight {
@@ -354,9 +361,9 @@ mod tests {
     }
 
     fn write_all(table: &mut InFlight) -> Vec<u8> {
-        let mut out = Wiped::with_capacity(1 << 16);
+        let mut out: Wiped<Vec<u8>> = Wiped::with_capacity(1 << 16);
         table.write_batch(&mut out);
-        out.0.clone()
+        out.to_vec()
     }
 
     fn settled(mut verdict: oneshot::Receiver<Settled>, due: Vec<Due>) -> Settled {
@@ -450,13 +457,13 @@ mod tests {
         let admitted: Vec<_> =
             (1..=3).map(|number| table.admit(name(number), facts(number), frame(number as u8), now).unwrap()).collect();
         assert_eq!(admitted.iter().map(|one| one.queued_before).collect::<Vec<_>>(), [0, 1, 2]);
-        let mut out = Wiped::with_capacity(25);
-        let room = out.0.capacity();
+        let mut out: Wiped<Vec<u8>> = Wiped::with_capacity(25);
+        let room = out.capacity();
         table.write_batch(&mut out);
-        assert_eq!((out.0.len(), out.0.capacity()), (20, room));
-        out.clear();
+        assert_eq!((out.len(), out.capacity()), (20, room));
+        out.wipe();
         table.write_batch(&mut out);
-        assert_eq!(out.0, [3; 10]);
+        assert_eq!(*out, [3; 10]);
     }
 
     #[test]

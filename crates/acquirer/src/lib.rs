@@ -19,7 +19,6 @@ mod recent;
 mod session;
 mod settings;
 mod shared;
-mod wiped;
 
 pub use connect::{Connect, TcpConnect};
 pub use link::IsoLink;

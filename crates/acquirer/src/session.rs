@@ -6,7 +6,6 @@
 use crate::dialect::{Management, Unbuildable, name_of_answer};
 use crate::in_flight::{Answer, Due, Owner, Settled};
 use crate::shared::Shared;
-use crate::wiped::Wiped;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,6 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tollgate_core::ident::{Rrn, Stan};
+use tollgate_core::secret::{Wipe, Wiped};
 use tollgate_iso8583::{FrameReader, Framing, Message, MtiClass};
 
 /// How many bytes of queued messages go into one write, beyond the first message.
@@ -84,7 +84,7 @@ struct Session<'a, Io> {
     shared: &'a Shared,
     io: Io,
     frames: FrameReader,
-    out: Wiped,
+    out: Wiped<Vec<u8>>,
     /// How much of `out` the connection has taken.
     out_written: usize,
     flush: Flush,
@@ -289,10 +289,10 @@ impl<'a, Io: AsyncRead + AsyncWrite + Unpin> Session<'a, Io> {
     /// Writes out what waits, as much in one piece as there is.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), SessionEnd> {
         loop {
-            if self.out.0.is_empty() {
+            if self.out.is_empty() {
                 self.fill();
             }
-            let rest = self.out.0.get(self.out_written..).unwrap_or_default();
+            let rest = self.out.get(self.out_written..).unwrap_or_default();
             if rest.is_empty() {
                 break;
             }
@@ -302,8 +302,8 @@ impl<'a, Io: AsyncRead + AsyncWrite + Unpin> Session<'a, Io> {
                 Poll::Ready(Err(_) | Ok(0)) => return Err(SessionEnd::Closed),
                 Poll::Ready(Ok(bytes)) => self.out_written += bytes,
             }
-            if self.out_written >= self.out.0.len() {
-                self.out.clear();
+            if self.out_written >= self.out.len() {
+                self.out.wipe();
                 self.out_written = 0;
             }
         }
@@ -430,10 +430,10 @@ impl<'a, Io: AsyncRead + AsyncWrite + Unpin> Session<'a, Io> {
     /// Puts a message of the link itself behind what is being written.
     fn put(&mut self, message: &Message) -> Result<(), SessionEnd> {
         let frame = self.shared.dialect.frame(message).map_err(not_built)?;
-        if self.out.0.len() + frame.0.len() > self.out.0.capacity() {
+        if self.out.len() + frame.len() > self.out.capacity() {
             return Err(SessionEnd::NotRead);
         }
-        self.out.0.extend_from_slice(&frame.0);
+        self.out.extend_from_slice(&frame);
         Ok(())
     }
 }

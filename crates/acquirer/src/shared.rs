@@ -7,7 +7,6 @@ use crate::port::{
     Direction, Exchange, ExchangeResult, LateReply, LinkState, NetworkRequest, NotSent, UnknownReason, WireTrace,
 };
 use crate::settings::{LinkSettings, SettingsError};
-use crate::wiped::Wiped;
 use futures_util::task::AtomicWaker;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tollgate_core::ident::Stan;
+use tollgate_core::secret::Wiped;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_iso8583::Message;
 
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
 pub(crate) struct Prepared {
     name: Name,
     facts: Facts,
-    frame: Wiped,
+    frame: Wiped<Vec<u8>>,
     message: Box<Message>,
 }
 

@@ -1,6 +1,7 @@
 //! The gateway: the ports that the use cases need, and the entry to each of them.
 
 use crate::claims::Claims;
+use crate::counted::Counted;
 use crate::directory::{Account, Directory};
 use crate::feedback::FeedbackWatch;
 use crate::{check_status, maintain, pay};
@@ -131,6 +132,8 @@ pub(crate) struct Inner {
     pub(crate) settings: GatewaySettings,
     pub(crate) directory: Directory,
     pub(crate) claims: Claims,
+    /// Operations by the numbers of their kind and of what became of them.
+    pub(crate) operations_counted: Counted<(u8, u8)>,
     pub(crate) recovery_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
     /// Counts the times when everything that waits for a moment has to look at the clock again.
@@ -157,6 +160,7 @@ impl Gateway {
             settings: parts.settings,
             directory,
             claims: Claims::default(),
+            operations_counted: Counted::default(),
             recovery_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
             woken: tokio::sync::watch::Sender::new(0),

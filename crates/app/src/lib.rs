@@ -8,6 +8,7 @@ mod accounts;
 mod ages;
 mod check_status;
 mod claims;
+mod counted;
 mod directory;
 mod feedback;
 mod gateway;
@@ -19,6 +20,7 @@ mod settle;
 mod unknown;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
+pub use counted::Counted;
 pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};
 pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};

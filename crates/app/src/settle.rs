@@ -52,8 +52,9 @@ pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Oper
             return Settled::UNCERTAIN;
         }
     };
-    metrics::counter!("tollgate_operations_total", "kind" => operation.kind.name(), "state" => applied.state.name())
-        .increment(1);
+    inner.operations_counted.count(&(operation.kind.number(), applied.state.number()), || {
+        metrics::counter!("tollgate_operations_total", "kind" => operation.kind.name(), "state" => applied.state.name())
+    });
     tracing::debug!(fort_id = %order.fort_id, operation = %operation.kind, state = %applied.state, code = %applied.code, "settled");
     Settled {
         code: applied.code,

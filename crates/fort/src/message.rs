@@ -10,7 +10,7 @@ mod number;
 use crate::json_text;
 use std::borrow::Cow;
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
+use tollgate_core::secret::{Wipe, Wiped};
 
 /// The largest body that is read, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -177,13 +177,13 @@ impl Message {
 
     /// The message as JSON, numbers as they were written. It holds card data if the message does.
     #[must_use]
-    pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
+    pub fn to_json(&self) -> Wiped<Vec<u8>> {
         // Six bytes for each of the worst characters and for the signs around each value, so that the
         // buffer never moves and leaves a copy.
         let values: usize = self.params.iter().map(|member| member.value.count()).sum();
-        let mut out = Zeroizing::new(String::with_capacity((self.text.len() + values + 1) * 6));
+        let mut out: Wiped<String> = Wiped::with_capacity((self.text.len() + values + 1) * 6);
         Value::Object(Object { text: &self.text, members: &self.params }).write_json(&mut out);
-        Zeroizing::new(std::mem::take(&mut *out).into_bytes())
+        Wiped::new(std::mem::take(&mut *out).into_bytes())
     }
 
     fn new(text: String, params: Vec<Member>) -> Result<Message, ParseFault> {
@@ -202,7 +202,7 @@ impl Message {
 
 impl Drop for Message {
     fn drop(&mut self) {
-        self.text.zeroize();
+        self.text.wipe();
     }
 }
 
@@ -394,7 +394,7 @@ fn sorted_by_name(text: &str, members: &[Member]) -> Result<Vec<u16>, ParseFault
 /// A body as text: borrowed when it is UTF-8, else read as ISO-8859-1 into a buffer that is wiped.
 enum Decoded<'a> {
     Utf8(&'a str),
-    Latin1(Zeroizing<String>),
+    Latin1(Wiped<String>),
 }
 
 impl Decoded<'_> {
@@ -412,7 +412,7 @@ fn decode(body: &[u8]) -> Result<Decoded<'_>, ParseFault> {
     }
     Ok(match std::str::from_utf8(body) {
         Ok(text) => Decoded::Utf8(text),
-        Err(_) => Decoded::Latin1(Zeroizing::new(from_latin1(body))),
+        Err(_) => Decoded::Latin1(Wiped::new(from_latin1(body))),
     })
 }
 

@@ -8,8 +8,7 @@ use crate::message::{Message, Value, bool_text};
 use aws_lc_rs::{constant_time, digest, hmac};
 use std::cmp::Ordering;
 use tollgate_core::merchant::ShaType;
-use tollgate_core::secret::Secret;
-use zeroize::Zeroizing;
+use tollgate_core::secret::{Secret, Wiped};
 
 /// The name of the parameter that carries the signature; never part of what is signed.
 pub const SIGNATURE: &str = "signature";
@@ -22,11 +21,13 @@ const DIGEST_BYTES_MAX: usize = 64;
 /// A field named `signature` is left out.
 #[must_use]
 pub fn sign<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>, phrase: &Secret, sha: ShaType) -> String {
-    let mut pairs: Vec<(&str, &str)> = fields.into_iter().filter(|(name, _)| *name != SIGNATURE).collect();
+    let fields = fields.into_iter();
+    let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(fields.size_hint().1.unwrap_or_default());
+    pairs.extend(fields.filter(|(name, _)| *name != SIGNATURE));
     pairs.sort_by(|a, b| a.0.cmp(b.0));
     let phrase = phrase.reveal();
     let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len() + 1).sum();
-    let mut joined = Zeroizing::new(String::with_capacity(bytes + 2 * phrase.len()));
+    let mut joined: Wiped<String> = Wiped::with_capacity(bytes + 2 * phrase.len());
     joined.push_str(phrase);
     for (name, value) in pairs {
         joined.push_str(name);
@@ -34,7 +35,7 @@ pub fn sign<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>, phrase: &S
         joined.push_str(value);
     }
     joined.push_str(phrase);
-    hex::encode(digest_of(sha, phrase, joined.as_bytes()).bytes())
+    digest_of(sha, phrase, joined.as_bytes()).to_hex()
 }
 
 /// The result of a check.
@@ -161,7 +162,7 @@ pub fn verify(message: &Message, exclude: &[&str], phrases: &[Secret], sha: ShaT
 ///
 /// It holds the phrase and every value in clear: show it to nobody.
 #[must_use]
-pub fn signed_text(message: &Message, exclude: &[&str], rule: Rule, phrase: &Secret) -> Zeroizing<String> {
+pub fn signed_text(message: &Message, exclude: &[&str], rule: Rule, phrase: &Secret) -> Wiped<String> {
     join(message, exclude, rule.rendering(), phrase.reveal())
 }
 
@@ -256,10 +257,10 @@ fn is_signed(name: &str, exclude: &[&str]) -> bool {
     name != SIGNATURE && !exclude.contains(&name)
 }
 
-fn join(message: &Message, exclude: &[&str], rendering: Rendering, phrase: &str) -> Zeroizing<String> {
+fn join(message: &Message, exclude: &[&str], rendering: Rendering, phrase: &str) -> Wiped<String> {
     // Room for everything, so that the buffer never moves and leaves a copy behind.
     let bytes: usize = message.params().map(|(name, value)| name.len() + 1 + bytes_max(value)).sum();
-    let mut out = Zeroizing::new(String::with_capacity(bytes + 2 * phrase.len()));
+    let mut out: Wiped<String> = Wiped::with_capacity(bytes + 2 * phrase.len());
     out.push_str(phrase);
     match rendering.order {
         Order::Bytes => {
@@ -375,6 +376,13 @@ impl Digest {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn to_hex(self) -> String {
+        let mut hex = vec![0; 2 * self.length];
+        // The room is right and hex is ASCII, so neither can fail.
+        let written = hex::encode_to_slice(self.bytes(), &mut hex).is_ok();
+        String::from_utf8(hex).ok().filter(|_| written).unwrap_or_default()
     }
 }
 

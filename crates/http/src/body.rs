@@ -3,7 +3,7 @@
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
-use zeroize::Zeroizing;
+use tollgate_core::secret::Wiped;
 
 /// How much of a body that is too large is read and thrown away, so that the client has sent it and
 /// reads the answer. Beyond it the connection is closed.
@@ -16,7 +16,7 @@ const BODY_BYTES_USUAL: usize = 1024;
 /// A body, or why there is none.
 pub(crate) enum Body {
     /// All of it. Wiped when dropped, since it may hold card data.
-    Whole(Zeroizing<Vec<u8>>),
+    Whole(Wiped<Vec<u8>>),
     /// Larger than the limit; it was read to its end and thrown away.
     TooLarge,
     /// The client stopped sending, was too slow, or sends without an end.
@@ -30,7 +30,7 @@ pub(crate) async fn read(body: Incoming, limit: usize) -> Body {
 }
 
 async fn read_all(mut body: Incoming, limit: usize) -> Body {
-    let mut whole = Zeroizing::new(Vec::with_capacity(BODY_BYTES_USUAL));
+    let mut whole: Wiped<Vec<u8>> = Wiped::with_capacity(BODY_BYTES_USUAL);
     let mut length = 0usize;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Body::Broken };

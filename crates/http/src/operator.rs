@@ -13,7 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use tollgate_core::secret::Secret;
-use zeroize::Zeroizing;
+use tollgate_core::secret::Wiped;
 
 /// What every path of the operator API begins with.
 pub const OPERATOR_PATH: &str = "/operator/";
@@ -31,7 +31,7 @@ pub struct OperatorRequest {
     /// The query, without the question mark.
     pub query: Option<String>,
     /// The body, whole.
-    pub body: Zeroizing<Vec<u8>>,
+    pub body: Wiped<Vec<u8>>,
 }
 
 impl OperatorRequest {

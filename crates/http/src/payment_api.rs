@@ -14,7 +14,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use tollgate_app::{Account, Gateway, Refused};
+use tollgate_app::{Account, Counted, Gateway, Refused};
 use tollgate_core::answer::Answer;
 use tollgate_core::code::refused;
 use tollgate_core::command::SafeParams;
@@ -43,13 +43,14 @@ const VALUE_LOGGED_CHARS_MAX: usize = 60;
 pub struct PaymentApi {
     gateway: Gateway,
     explained: Explained,
+    answers_counted: Counted<String>,
 }
 
 impl PaymentApi {
     /// The API of `gateway`.
     #[must_use]
     pub fn new(gateway: Gateway) -> PaymentApi {
-        PaymentApi { gateway, explained: Explained::default() }
+        PaymentApi { gateway, explained: Explained::default(), answers_counted: Counted::default() }
     }
 
     async fn answer(&self, request: Request) -> Response {
@@ -76,7 +77,9 @@ impl PaymentApi {
             Body::TooLarge => unreadable("the body is larger than 64 KiB"),
             Body::Broken => unreadable("the body did not arrive in whole"),
         };
-        metrics::counter!("tollgate_answers_total", "code" => code_label(&fields)).increment(1);
+        let code = fields.get("response_code").unwrap_or_default();
+        let look_up = || metrics::counter!("tollgate_answers_total", "code" => code.to_owned());
+        self.answers_counted.count(code, look_up);
         json(fields.to_json())
     }
 
@@ -278,14 +281,11 @@ fn beginning(text: &str) -> Cow<'_, str> {
     harmless(text.get(..end).unwrap_or(text))
 }
 
-fn code_label(fields: &Fields) -> String {
-    fields.get("response_code").unwrap_or_default().to_owned()
-}
-
 fn is_form(request: &Request) -> bool {
+    const FORM: &str = "application/x-www-form-urlencoded";
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+    content_type.trim_start().get(..FORM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(FORM))
 }
 
 fn json(body: Vec<u8>) -> Response {

@@ -7,8 +7,8 @@ use crate::wish::Delivery;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
+use tollgate_core::secret::{Wipe, Wiped};
 use tollgate_iso8583::{FrameError, Framing, Message, PackError, SetError, Spec};
-use zeroize::Zeroize;
 
 /// The most batches of answers that wait for one connection; it is closed when it does not take them.
 const OUTBOX_BATCHES_MAX: usize = 1_024;
@@ -123,25 +123,27 @@ pub(crate) struct Renderer<'a> {
     spec: &'a Spec,
     framing: Framing,
     message: Message,
-    packed: Vec<u8>,
+    packed: Wiped<Vec<u8>>,
     noise: u64,
 }
 
 impl<'a> Renderer<'a> {
     /// A renderer; `seed` makes the garbage.
     pub(crate) fn new(spec: &'a Spec, framing: Framing, seed: u64) -> Renderer<'a> {
-        Renderer { spec, framing, message: Message::new(), packed: Vec::with_capacity(1024), noise: seed | 1 }
+        Renderer { spec, framing, message: Message::new(), packed: Wiped::with_capacity(1024), noise: seed | 1 }
     }
 
     /// Appends the frame, or frames, of an answer.
     pub(crate) fn render(&mut self, answer: &Answer, out: &mut Vec<u8>) -> Result<(), RenderError> {
-        self.packed.zeroize();
+        self.packed.wipe();
         match answer.delivery {
             Delivery::Silent | Delivery::DropBefore | Delivery::DropAfter => return Ok(()),
             Delivery::Garbage => self.garbage(),
             Delivery::CutShort => {
                 self.pack(answer)?;
-                self.packed.truncate(self.packed.len().saturating_sub(CUT_BYTES));
+                let kept = self.packed.len().saturating_sub(CUT_BYTES);
+                self.packed.iter_mut().skip(kept).for_each(|byte| *byte = 0);
+                self.packed.truncate(kept);
             }
             Delivery::Plain
             | Delivery::Slow

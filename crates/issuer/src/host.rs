@@ -16,6 +16,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tollgate_core::secret::{Wipe, Wiped};
 use tollgate_core::time::Clock;
 use tollgate_iso8583::{Frame, FrameReader, Framing, Message, Spec};
 
@@ -290,7 +291,7 @@ impl<'a> Writer<'a> {
 
     async fn run(mut self) -> End {
         let mut batches = Vec::with_capacity(BATCHES_PER_WRITE_MAX);
-        let mut out = zeroize::Zeroizing::new(Vec::with_capacity(16 * 1024));
+        let mut out = Wiped::with_capacity(16 * 1024);
         while self.inbox.receiver.recv_many(&mut batches, BATCHES_PER_WRITE_MAX).await > 0 {
             let next = self.render(batches.drain(..).flatten(), &mut out);
             let write = self.socket.write_all(&out);
@@ -298,7 +299,7 @@ impl<'a> Writer<'a> {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return End::Broken,
             }
-            zeroize::Zeroize::zeroize(&mut *out);
+            out.wipe();
             if next == Next::Drop {
                 return End::Dropped;
             }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use tollgate_core::bin::brand_of;
 use tollgate_core::card::{PAN_DIGITS_MAX, PAN_DIGITS_MIN, luhn, mask};
 use tollgate_core::command::SafeParams;
+use tollgate_core::secret::Wiped;
 use zeroize::Zeroizing;
 
 /// Parameters that name the account. They are compared with the account's own before anything is
@@ -49,7 +50,7 @@ pub fn stray_card_numbers(message: &Message) -> usize {
             Value::Text(text) | Value::Number(text) => holds_card_number(text),
             Value::Null | Value::Bool(_) => false,
             Value::List(_) | Value::Object(_) => {
-                let mut text = Zeroizing::new(String::new());
+                let mut text = Wiped::new(String::new());
                 push_value(&mut text, *value, Numbers::AsWritten);
                 holds_card_number(&text)
             }
@@ -118,7 +119,7 @@ pub(crate) fn is_security_code(name: &str) -> bool {
 
 /// A list or an object as text, security codes and card numbers inside it starred.
 pub(crate) fn safe_text(value: Value<'_>) -> String {
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Wiped::new(String::new());
     push_nested(&mut text, value);
     mask_card_numbers(&text).into_owned()
 }

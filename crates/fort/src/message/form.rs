@@ -1,11 +1,11 @@
 //! A reader of `application/x-www-form-urlencoded` bodies into one buffer.
 
 use super::{FaultKind, MEMBERS_MAX, Member, Message, Node, ParseFault, Span, from_latin1};
-use zeroize::{Zeroize, Zeroizing};
+use tollgate_core::secret::{Wipe, Wiped};
 
 /// Reads `body`, whose size has been judged already.
 pub(super) fn parse(body: &[u8]) -> Result<Message, ParseFault> {
-    let mut raw = Zeroizing::new(Vec::with_capacity(body.len()));
+    let mut raw: Wiped<Vec<u8>> = Wiped::with_capacity(body.len());
     let mut fields: Vec<Field> = Vec::with_capacity(32);
     let mut offset_bytes = 0;
     for pair in body.split(|byte| *byte == b'&') {
@@ -63,7 +63,7 @@ fn into_message(raw: Vec<u8>, fields: &[Field]) -> Result<Message, ParseFault> {
                 place + raw.get(..place).unwrap_or_default().iter().filter(|byte| !byte.is_ascii()).count()
             };
             let members = fields.iter().map(|field| member(&widened, field)).collect();
-            raw.zeroize();
+            raw.wipe();
             Message::new(text, members)
         }
     }

@@ -1,12 +1,12 @@
 //! A strict reader of JSON (RFC 8259) into one buffer, with limits.
 
 use super::{DEPTH_LEVELS_MAX, FaultKind, MEMBERS_MAX, Member, Message, Node, ParseFault, Span, sorted_by_name};
-use zeroize::Zeroizing;
+use tollgate_core::secret::Wiped;
 
 /// Reads `input`, which has to be one object and nothing else.
 pub(super) fn parse(input: &str) -> Result<Message, ParseFault> {
     // Unescaping never makes a text longer, so that the buffer never moves and leaves a copy behind.
-    let text = Zeroizing::new(String::with_capacity(input.len()));
+    let text = Wiped::with_capacity(input.len());
     let mut reader = Reader { input, at: 0, text };
     reader.skip_blanks();
     match reader.peek() {
@@ -26,7 +26,7 @@ pub(super) fn parse(input: &str) -> Result<Message, ParseFault> {
 struct Reader<'a> {
     input: &'a str,
     at: usize,
-    text: Zeroizing<String>,
+    text: Wiped<String>,
 }
 
 impl Reader<'_> {
