@@ -13,7 +13,9 @@ use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::FortId;
 use tollgate_core::money::Amount;
 use tollgate_core::order::{OperationKind, OperationState, Phase};
-use tollgate_store::{FeedbackFilter, FeedbackRow, FeedbackState, Feedbacks, Orders, Story, StoryOperation, held_amount};
+use tollgate_store::{
+    FeedbackFilter, FeedbackRow, FeedbackState, Feedbacks, Orders, Story, StoryOperation, held_amount,
+};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 
 /// The longest wait for the queues to drain: a busy machine needs its time.
@@ -109,9 +111,8 @@ fn check_when_settled(gateway: &Gateway, errands: &[Errand]) -> BTreeMap<String,
 
 fn wait_until_delivered(gateway: &Gateway) {
     wait_within(DRAIN_MAX, "every feedback is delivered", || {
-        let is_empty = |state: &str| {
-            gateway.run_well(&["feedback", "list", "--state", state, "--format", "json"]).trim() == "[]"
-        };
+        let is_empty =
+            |state: &str| gateway.run_well(&["feedback", "list", "--state", state, "--format", "json"]).trim() == "[]";
         (is_empty("waiting") && is_empty("behind") && is_empty("paused")).then_some(())
     });
 }
@@ -136,8 +137,7 @@ impl Books {
                 assert_eq!(ids.len(), 1, "{reference} is one order");
                 assert_eq!(id.to_string(), field(&checked.told, "fort_id"));
                 books.stories.insert(reference.clone(), store.story(id).await.unwrap().unwrap());
-                let filter =
-                    FeedbackFilter { fort_id: Some(id), rows_max: FEEDBACKS_MAX, ..FeedbackFilter::default() };
+                let filter = FeedbackFilter { fort_id: Some(id), rows_max: FEEDBACKS_MAX, ..FeedbackFilter::default() };
                 books.feedback.insert(id, store.feedbacks(&filter).await.unwrap());
             }
             let orders: u64 = store.totals().await.unwrap().iter().map(|totals| totals.orders).sum();
@@ -215,7 +215,11 @@ fn assert_told_was_true(errand: &Errand, story: &Story) {
             let told = errand.told.iter().filter(|told| told.kind == *kind && told.done == done).count();
             let stored = story.operations.iter().filter(|operation| operation.operation.kind == *kind);
             let fitting = stored.filter(|operation| counts(operation, *kind) == done).count();
-            assert!(told <= fitting, "{}: {kind} was told {done} {told} times, and is so {fitting} times", errand.reference);
+            assert!(
+                told <= fitting,
+                "{}: {kind} was told {done} {told} times, and is so {fitting} times",
+                errand.reference
+            );
         }
     }
 }

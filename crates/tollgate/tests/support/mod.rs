@@ -32,9 +32,18 @@ pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_tollgate")
 }
 
+/// A command of the binary, without the variables of the tests themselves, which it would refuse as settings.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOLLGATE_KILL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs a command of the binary to its end.
 pub fn tollgate(arguments: &[&str]) -> Output {
-    Command::new(binary()).args(arguments).output().expect("the binary runs")
+    command().args(arguments).output().expect("the binary runs")
 }
 
 /// A running gateway. It is killed when dropped.
@@ -148,12 +157,12 @@ impl Gateway {
 
     /// Runs a command of the binary on this gateway's folder.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(binary()).args(arguments).arg("--data").arg(&self.data).output().expect("the binary runs")
+        command().args(arguments).arg("--data").arg(&self.data).output().expect("the binary runs")
     }
 
     /// The same with a text on standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(binary())
+        let mut child = command()
             .args(arguments)
             .arg("--data")
             .arg(&self.data)
@@ -248,7 +257,7 @@ impl Gateway {
 }
 
 fn serve_command(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = self::command();
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
         .arg(data)
