@@ -2,6 +2,7 @@
 
 use crate::claims::Claims;
 use crate::directory::{Account, Directory};
+use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::{check_status, maintain, pay};
 use std::future::Future;
@@ -131,6 +132,7 @@ pub(crate) struct Inner {
     pub(crate) settings: GatewaySettings,
     pub(crate) directory: Directory,
     pub(crate) claims: Claims,
+    pub(crate) doubts: Doubts,
     pub(crate) recovery_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
     /// Counts the times when everything that waits for a moment has to look at the clock again.
@@ -157,6 +159,7 @@ impl Gateway {
             settings: parts.settings,
             directory,
             claims: Claims::default(),
+            doubts: Doubts::default(),
             recovery_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
             woken: tokio::sync::watch::Sender::new(0),

@@ -9,6 +9,7 @@ mod ages;
 mod check_status;
 mod claims;
 mod directory;
+mod doubts;
 mod feedback;
 mod gateway;
 mod jobs;
