@@ -24,4 +24,4 @@ mod wiped;
 pub use connect::{Connect, TcpConnect};
 pub use link::IsoLink;
 pub use port::*;
-pub use settings::{LinkSettings, SettingsError};
+pub use settings::{ANSWER_TIMEOUT_MS_MAX, LinkSettings, SettingsError};
