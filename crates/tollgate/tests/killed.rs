@@ -310,10 +310,9 @@ impl Merchants {
         let mut open = self.open.lock().unwrap();
         let number = self.drawn.fetch_add(1, Ordering::SeqCst);
         let mut chance = Chance::new(self.seed, number as u64 + 1);
-        if open.len() >= LEFT_MAX || chance.happens(1, 2) {
-            if let Some(left) = open.pop_front() {
-                return left;
-            }
+        let takes_up = open.len() >= LEFT_MAX || chance.happens(1, 2);
+        if let Some(left) = takes_up.then(|| open.pop_front()).flatten() {
+            return left;
         }
         Errand::draw(format!("errand-{number}"), &mut chance)
     }
