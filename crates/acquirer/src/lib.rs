@@ -23,4 +23,4 @@ mod shared;
 pub use connect::{Connect, TcpConnect};
 pub use link::IsoLink;
 pub use port::*;
-pub use settings::{LinkSettings, SettingsError};
+pub use settings::{ANSWER_TIMEOUT_MS_MAX, LinkSettings, SettingsError};

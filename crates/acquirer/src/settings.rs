@@ -1,8 +1,14 @@
 //! How the link is set up.
 
+use crate::dialect::Dialect;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// The longest that a message may wait for its answer, in milliseconds. A merchant has an answer within 50 seconds, and
+/// the store may need 10 of them before and after the network: it waits up to 5 seconds for a lock that another process
+/// holds. An answer that comes later still settles its payment, as a late one.
+pub const ANSWER_TIMEOUT_MS_MAX: u64 = 40_000;
 
 /// How the link is set up. Every field has a default; that of the address is the sandbox card network's, and a real
 /// acquirer gives an institution identification code of its own.
@@ -18,7 +24,7 @@ pub struct LinkSettings {
     /// Acquiring institution identification code (ISO 8583:1987 field 32): 1 to 11 digits.
     #[serde(deserialize_with = "institution")]
     pub acquiring_institution_id: String,
-    /// How long a message waits for its answer, in milliseconds, 1 to 600,000.
+    /// How long a message waits for its answer, in milliseconds, 1 to [`ANSWER_TIMEOUT_MS_MAX`].
     pub answer_timeout_ms: u64,
     /// How long connecting may take, in milliseconds, 1 to 600,000.
     pub connect_timeout_ms: u64,
@@ -70,6 +76,15 @@ impl LinkSettings {
         }
     }
 
+    /// Whether a link can be set up like this.
+    ///
+    /// # Errors
+    /// [`SettingsError`] says what cannot be. The guilty one is the operator.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        self.check_ranges()?;
+        Dialect::new(self).map(drop)
+    }
+
     /// Whether each number is in its range.
     ///
     /// # Errors
@@ -78,7 +93,7 @@ impl LinkSettings {
         let in_flight = u64::try_from(self.in_flight_max).unwrap_or(u64::MAX);
         let frame_bytes = u64::try_from(self.frame_bytes_max).unwrap_or(u64::MAX);
         let ranges = [
-            Range { setting: "answer_timeout_ms", value: self.answer_timeout_ms, min: 1, max: TIMEOUT_MS_MAX },
+            Range { setting: "answer_timeout_ms", value: self.answer_timeout_ms, min: 1, max: ANSWER_TIMEOUT_MS_MAX },
             Range { setting: "connect_timeout_ms", value: self.connect_timeout_ms, min: 1, max: TIMEOUT_MS_MAX },
             Range { setting: "network_timeout_ms", value: self.network_timeout_ms, min: 1, max: TIMEOUT_MS_MAX },
             Range { setting: "echo_interval_ms", value: self.echo_interval_ms, min: 1, max: 3_600_000 },
@@ -103,7 +118,7 @@ impl LinkSettings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A number is out of its range.
-    #[error("acquirer link: {setting} must be from {min} to {max}")]
+    #[error("acquirer.{setting} must be from {min} to {max}")]
     Range {
         /// Its name.
         setting: &'static str,
@@ -113,13 +128,13 @@ pub enum SettingsError {
         max: u64,
     },
     /// Field 32 cannot be made.
-    #[error("acquirer link: acquiring_institution_id must be 1 to 11 digits")]
+    #[error("acquirer.acquiring_institution_id must be 1 to 11 digits")]
     Institution,
     /// No such spec.
-    #[error("acquirer link: spec: {0}")]
+    #[error("acquirer.spec: {0}")]
     Spec(String),
     /// No such framing.
-    #[error("acquirer link: framing: {0}")]
+    #[error("acquirer.framing: {0}")]
     Framing(String),
 }
 
@@ -171,7 +186,9 @@ mod tests {
             Err(SettingsError::Range { setting, .. }) => setting,
             other => panic!("{other:?}"),
         };
-        assert_eq!(named(LinkSettings { answer_timeout_ms: 0, ..good.clone() }), "answer_timeout_ms");
+        for answer_timeout_ms in [0, ANSWER_TIMEOUT_MS_MAX + 1] {
+            assert_eq!(named(LinkSettings { answer_timeout_ms, ..good.clone() }), "answer_timeout_ms");
+        }
         assert_eq!(named(LinkSettings { in_flight_max: 0, ..good.clone() }), "in_flight_max");
         assert_eq!(named(LinkSettings { frame_bytes_max: 63, ..good.clone() }), "frame_bytes_max");
         assert_eq!(named(LinkSettings { backoff_ms_min: 2, backoff_ms_max: 1, ..good.clone() }), "backoff_ms_min");

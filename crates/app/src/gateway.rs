@@ -3,6 +3,7 @@
 use crate::claims::Claims;
 use crate::counted::Counted;
 use crate::directory::{Account, Directory};
+use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::{check_status, maintain, pay};
 use std::future::Future;
@@ -134,6 +135,7 @@ pub(crate) struct Inner {
     pub(crate) claims: Claims,
     /// Operations by the numbers of their kind and of what became of them.
     pub(crate) operations_counted: Counted<(u8, u8)>,
+    pub(crate) doubts: Doubts,
     pub(crate) recovery_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
     /// Counts the times when everything that waits for a moment has to look at the clock again.
@@ -161,6 +163,7 @@ impl Gateway {
             directory,
             claims: Claims::default(),
             operations_counted: Counted::default(),
+            doubts: Doubts::default(),
             recovery_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
             woken: tokio::sync::watch::Sender::new(0),

@@ -5,6 +5,7 @@
 //! acknowledges them. None of them ever gives an operation up.
 
 use crate::ages::Ages;
+use crate::doubts;
 use crate::gateway::{Gateway, Inner};
 use crate::maintain::original_of;
 use crate::pace::Pace;
@@ -130,6 +131,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
     let mut rolling = Rolling::new(gateway.inner.settings.recovery_per_second_max);
     let mut ages = Ages::default();
     while !*stopped.borrow() {
+        doubts::look(&gateway.inner).await;
         // While the link is down no message could leave: the rows keep their place and their count.
         if gateway.link() == LinkState::Up {
             let before =

@@ -10,6 +10,7 @@ mod check_status;
 mod claims;
 mod counted;
 mod directory;
+mod doubts;
 mod feedback;
 mod gateway;
 mod jobs;

@@ -113,6 +113,8 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             Ok(OperationClaim::OrderChanged | OperationClaim::NumberTaken) => {}
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
+                drop(in_flight);
+                inner.doubt(id);
                 return Ok(Intent::InDoubt(facts(&order)));
             }
             Err(error) => return Err(error.into()),

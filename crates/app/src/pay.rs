@@ -89,6 +89,8 @@ async fn claim(
             Ok(OrderClaim::NumberTaken) => {}
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
+                drop(in_flight);
+                inner.doubt(operation.id);
                 return Ok(Intent::InDoubt(Box::new(order)));
             }
             Err(error) => return Err(error.into()),

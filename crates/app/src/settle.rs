@@ -37,7 +37,7 @@ pub(crate) enum Overtaking {
 /// Writes the first outcome of an operation, and gives what the merchant is told.
 ///
 /// When the outcome cannot be written, the merchant is told that nobody knows, and the janitor finds
-/// the operation later: an answer that is not on the disk is never given.
+/// the operation soon afterwards: an answer that is not on the disk is never given.
 pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Operation, exchange: Exchange) -> Settled {
     let outcome = outcome_of(exchange.result);
     let written = write(inner, order, operation, &outcome, exchange.trace, Overtaking::Allowed).await;
@@ -49,6 +49,7 @@ pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Oper
         }
         Err(error) => {
             tracing::error!(fort_id = %order.fort_id, %error, "an outcome could not be written; it counts as unknown");
+            inner.doubt(operation.id);
             return Settled::UNCERTAIN;
         }
     };

@@ -88,13 +88,15 @@ pub fn apply(order: &Order, operation: &Operation, outcome: &Outcome) -> Result<
     if let Some(open) = order.open_operation.filter(|open| *open != operation.id) {
         return Err(ApplyError::AnotherOpen(open));
     }
-    let phase = transition::phase_after(order.phase, operation.kind, state)
-        .ok_or(ApplyError::WrongPhase { phase: order.phase, kind: operation.kind })?;
     let totals = match (operation.state, state) {
-        (_, OperationState::Approved) => totals_after(order, operation).ok_or(ApplyError::Sums)?,
-        (OperationState::Approved, _) => totals_without(order, operation).ok_or(ApplyError::Sums)?,
-        _ => order.totals,
+        (_, OperationState::Approved) => totals_after(order, operation),
+        (OperationState::Approved, _) => totals_without(order, operation),
+        _ => Some(order.totals),
     };
+    // An operation that does not belong to the order says more than the sums that come of it.
+    let phase = transition::phase_after(order.phase, operation.kind, state, &totals.unwrap_or(order.totals))
+        .ok_or(ApplyError::WrongPhase { phase: order.phase, kind: operation.kind })?;
+    let totals = totals.ok_or(ApplyError::Sums)?;
     let code = code_of(operation.kind, state, outcome);
     let open_operation = (state == OperationState::Unknown).then_some(operation.id);
     let begins = matches!(operation.kind, OperationKind::Authorize | OperationKind::Purchase);

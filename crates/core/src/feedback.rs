@@ -56,6 +56,12 @@ impl FeedbackKind {
             FeedbackKind::Notification => "notification",
         }
     }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<FeedbackKind> {
+        FeedbackKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 impl fmt::Display for FeedbackKind {
@@ -82,6 +88,20 @@ impl Channel {
         match self {
             Channel::Trusted => 0,
         }
+    }
+
+    /// The name used in commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Channel::Trusted => "trusted",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Channel> {
+        Channel::ALL.into_iter().find(|channel| channel.name() == name)
     }
 
     /// The channel with this number.
@@ -182,6 +202,24 @@ impl FeedbackTerms {
             (None, FeedbackKind::Notification) => (&self.notification_url, self.notification_format),
         };
         url.as_deref().map(|url| FeedbackEndpoint { url, format })
+    }
+
+    /// The row of a channel with an address of its own for `kind`.
+    pub fn own_mut(&mut self, channel: Channel, kind: FeedbackKind) -> Option<&mut ChannelFeedback> {
+        self.channels.iter_mut().find(|row| row.channel == channel && row.kind == kind)
+    }
+
+    /// Lets feedback of `kind` of payments that come by `channel` go to an address of their own, `None` for
+    /// nowhere. It is written as before.
+    pub fn set_own(&mut self, channel: Channel, kind: FeedbackKind, url: Option<String>) {
+        let format = self.format(channel, kind);
+        self.clear_own(channel, kind);
+        self.channels.push(ChannelFeedback { channel, kind, url, format });
+    }
+
+    /// Lets feedback of `kind` of payments that come by `channel` go where the merchant's goes.
+    pub fn clear_own(&mut self, channel: Channel, kind: FeedbackKind) {
+        self.channels.retain(|row| row.channel != channel || row.kind != kind);
     }
 
     /// How feedback of `kind` of a payment that came by `channel` is written, wherever it goes.
@@ -322,8 +360,12 @@ mod tests {
             format: FeedbackFormat::Xml,
         });
         assert_eq!(direct(&terms), Some(("https://b.example.com/".into(), FeedbackFormat::Xml)));
-        terms.channels[0].url = None;
+        terms.set_own(Channel::Trusted, FeedbackKind::Direct, None);
         assert_eq!(direct(&terms), None, "a channel may be told to send nothing");
+        terms.set_own(Channel::Trusted, FeedbackKind::Direct, Some("https://c.example.com/".into()));
+        assert_eq!(direct(&terms), Some(("https://c.example.com/".into(), FeedbackFormat::Xml)), "written as before");
+        terms.clear_own(Channel::Trusted, FeedbackKind::Direct);
+        assert_eq!(direct(&terms), Some(("https://a.example.com/".into(), FeedbackFormat::Form)));
     }
 
     #[test]

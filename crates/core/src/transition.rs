@@ -1,7 +1,8 @@
 //! The transitions, as two tables: what an event does to an operation, and what an operation's new
 //! state does to its order. Nothing else in the gateway changes a state.
 
-use crate::order::{OperationEvent as Event, OperationKind as Kind, OperationState as State, Phase};
+use crate::money::Amount;
+use crate::order::{OperationEvent as Event, OperationKind as Kind, OperationState as State, Phase, Totals};
 
 /// One edge of the operation table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,38 @@ pub struct PhaseEdge {
     pub kind: Kind,
     /// comes to this state,
     pub state: State,
+    /// and the sums are such afterwards,
+    pub sums: Sums,
     /// to this phase.
     pub to: Phase,
+}
+
+/// What has to be true of an order's sums after an operation for an edge to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sums {
+    /// Nothing.
+    Any,
+    /// Nothing of the order is captured.
+    NothingCaptured,
+}
+
+impl Sums {
+    /// Whether it is true of `totals`.
+    #[must_use]
+    pub fn are_those_of(self, totals: &Totals) -> bool {
+        match self {
+            Sums::Any => true,
+            Sums::NothingCaptured => totals.captured == Amount::ZERO,
+        }
+    }
+
+    /// In words, to be set behind the phase that an order comes to.
+    const fn words(self) -> &'static str {
+        match self {
+            Sums::Any => "",
+            Sums::NothingCaptured => ", when nothing is captured any more",
+        }
+    }
 }
 
 /// What an event does to an operation; a pair that is not here cannot happen and changes nothing.
@@ -81,6 +112,10 @@ pub const PHASE_EDGES: &[PhaseEdge] = &[
     phase(Phase::Reversed, Kind::Purchase, State::Approved, Phase::Purchased),
     phase(Phase::Purchased, Kind::Purchase, State::Reversed, Phase::Reversed),
     phase(Phase::Voided, Kind::Void, State::Reversed, Phase::Authorized),
+    PhaseEdge {
+        sums: Sums::NothingCaptured,
+        ..phase(Phase::Captured, Kind::Capture, State::Reversed, Phase::Authorized)
+    },
 ];
 
 /// The state an operation comes to, if the event can happen to it.
@@ -89,10 +124,12 @@ pub fn operation_after(from: State, event: Event) -> Option<State> {
     OPERATION_EDGES.iter().find(|edge| edge.from == from && edge.event == event).map(|edge| edge.to)
 }
 
-/// The phase an order comes to; `None` when the operation cannot belong to such an order.
+/// The phase an order comes to whose sums are `totals` afterwards; `None` when the operation cannot belong to
+/// such an order.
 #[must_use]
-pub fn phase_after(from: Phase, kind: Kind, state: State) -> Option<Phase> {
-    let edge = PHASE_EDGES.iter().find(|edge| edge.from == from && edge.kind == kind && edge.state == state);
+pub fn phase_after(from: Phase, kind: Kind, state: State, totals: &Totals) -> Option<Phase> {
+    let fits = |edge: &&PhaseEdge| edge.from == from && edge.kind == kind && edge.state == state;
+    let edge = PHASE_EDGES.iter().filter(fits).find(|edge| edge.sums.are_those_of(totals));
     let stays =
         matches!(state, State::Declined | State::Unknown | State::Reversed | State::NotSent) && can_hold(from, kind);
     edge.map(|edge| edge.to).or(stays.then_some(from))
@@ -114,7 +151,8 @@ pub fn as_markdown() -> String {
     }
     text.push_str("\n| order is | operation | becomes | order becomes |\n|---|---|---|---|\n");
     for edge in PHASE_EDGES {
-        text.push_str(&format!("| {} | {} | {} | {} |\n", edge.from, edge.kind, edge.state, edge.to));
+        let to = format!("{}{}", edge.to, edge.sums.words());
+        text.push_str(&format!("| {} | {} | {} | {to} |\n", edge.from, edge.kind, edge.state));
     }
     text
 }
@@ -124,7 +162,7 @@ const fn edge(from: State, event: Event, to: State) -> OperationEdge {
 }
 
 const fn phase(from: Phase, kind: Kind, state: State, to: Phase) -> PhaseEdge {
-    PhaseEdge { from, kind, state, to }
+    PhaseEdge { from, kind, state, sums: Sums::Any, to }
 }
 
 #[cfg(test)]
@@ -176,11 +214,23 @@ mod tests {
 
     #[test]
     fn a_declined_later_operation_leaves_the_order_where_it_was() {
-        assert_eq!(phase_after(Phase::Authorized, Kind::Capture, State::Declined), Some(Phase::Authorized));
-        assert_eq!(phase_after(Phase::Captured, Kind::Refund, State::Reversed), Some(Phase::Captured));
-        assert_eq!(phase_after(Phase::Authorized, Kind::Void, State::Unknown), Some(Phase::Authorized));
-        assert_eq!(phase_after(Phase::Purchased, Kind::Capture, State::Declined), None);
-        assert_eq!(phase_after(Phase::Voided, Kind::Refund, State::Approved), None);
+        let after = |from, kind, state| phase_after(from, kind, state, &captured(1));
+        assert_eq!(after(Phase::Authorized, Kind::Capture, State::Declined), Some(Phase::Authorized));
+        assert_eq!(after(Phase::Captured, Kind::Refund, State::Reversed), Some(Phase::Captured));
+        assert_eq!(after(Phase::Authorized, Kind::Void, State::Unknown), Some(Phase::Authorized));
+        assert_eq!(after(Phase::Purchased, Kind::Capture, State::Declined), None);
+        assert_eq!(after(Phase::Voided, Kind::Refund, State::Approved), None);
+    }
+
+    #[test]
+    fn an_order_is_captured_as_long_as_any_capture_counts() {
+        let after = |minor| phase_after(Phase::Captured, Kind::Capture, State::Reversed, &captured(minor));
+        assert_eq!(after(1), Some(Phase::Captured), "another capture counts still");
+        assert_eq!(after(0), Some(Phase::Authorized), "the last one counts no more");
+    }
+
+    fn captured(minor: u64) -> Totals {
+        Totals { captured: Amount::from_minor(minor).unwrap(), ..Totals::default() }
     }
 
     #[test]

@@ -121,6 +121,9 @@ fn live(
                 prop_assert_eq!(state == OperationState::Unknown, code == UNCERTAIN);
                 prop_assert_eq!(recovery == Recovery::End, before == OperationState::Unknown);
                 prop_assert_eq!(after.version, order.version + 1);
+                let is_captured = after.phase == Phase::Captured;
+                let begun_as_hold = after.kind == PayKind::Authorization;
+                prop_assert_eq!(is_captured, begun_as_hold && after.totals.captured > Amount::ZERO);
                 if state == OperationState::Approved {
                     books.count(operation.kind, operation.money.amount.minor());
                 } else if before == OperationState::Approved {
@@ -185,6 +188,44 @@ fn a_correction_by_hand_moves_the_sums_and_the_phase_and_never_breaks_what_was_b
     );
     let undone = step(&forced.order, &paid, OperationEvent::ForcedReversed).unwrap();
     assert_eq!((undone.order.phase, undone.order.totals), (Phase::Reversed, order.totals));
+}
+
+#[test]
+fn a_hold_whose_last_capture_is_undone_by_hand_can_be_voided() {
+    let (order, operation) = fresh(PayKind::Authorization);
+    let step = |order: &Order, operation: &Operation, event| apply::apply(order, operation, &Outcome::silent(event));
+    let mut order = step(&order, &operation, OperationEvent::Approved).unwrap().order;
+    let mut captures = Vec::new();
+    for id in [2, 3] {
+        let money = Money { amount: Amount::from_minor(400).unwrap(), ..operation.money };
+        let capture = Operation {
+            id: OperationId(id),
+            kind: OperationKind::Capture,
+            money,
+            state: OperationState::Sent,
+            wire: wire(id),
+            ..operation.clone()
+        };
+        let asked = Order { open_operation: Some(capture.id), ..order };
+        order = step(&asked, &capture, OperationEvent::Approved).unwrap().order;
+        captures.push(Operation { state: OperationState::Approved, ..capture });
+    }
+    let void = MaintainCommand {
+        kind: MaintainKind::Void,
+        target: OrderTarget::FortId(order.fort_id),
+        money: None,
+        maintenance_reference: None,
+        params: SafeParams::default(),
+    };
+    let once = step(&order, &captures[0], OperationEvent::ForcedReversed).unwrap().order;
+    assert_eq!(once.phase, Phase::Captured, "one capture counts still");
+    assert!(decide::maintain(&once, &void).is_err());
+    let twice = step(&once, &captures[1], OperationEvent::ForcedReversed).unwrap().order;
+    assert_eq!((twice.phase, twice.totals.captured), (Phase::Authorized, Amount::ZERO));
+    assert_eq!(decide::maintain(&twice, &void).unwrap(), operation.money, "the whole hold can be given up");
+    let corrected = Operation { state: OperationState::Reversed, ..captures[0].clone() };
+    let again = step(&twice, &corrected, OperationEvent::ForcedApproved).unwrap().order;
+    assert_eq!(again.phase, Phase::Captured, "and a correction can be corrected");
 }
 
 proptest! {

@@ -17,8 +17,8 @@ use tollgate_core::feedback::{FeedbackId, FeedbackLane};
 use tollgate_core::shown::harmless;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{
-    FEEDBACK_ROWS_ROUSED_MAX, FeedbackContent, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackRouse,
-    FeedbackRow, FeedbackThen, NewFeedbackAttempt, PauseReason, Store, StoreError,
+    FEEDBACK_ROWS_ROUSED_MAX, FeedbackContent, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackProbe,
+    FeedbackRouse, FeedbackRow, FeedbackThen, NewFeedbackAttempt, PauseReason, Store, StoreError,
 };
 
 /// The longest sleep between two looks at the outbox, in milliseconds: the clock may have been moved, or
@@ -30,6 +30,8 @@ const LEASE_MARGIN_MS: u64 = 15_000;
 const REPORT_EVERY_MS: u64 = 2_000;
 /// How long a stop waits for deliveries under way, in milliseconds.
 const STOP_WAIT_MS: u64 = 3_000;
+/// How long a lane whose feedback is paused is left alone before its oldest row is tried again, in milliseconds.
+const PROBE_EVERY_MS: u64 = 3_600_000;
 /// How many characters of an answer are kept.
 pub const ANSWER_CHARS_KEPT_MAX: usize = 256;
 /// How many characters of an error are kept.
@@ -99,7 +101,12 @@ async fn run(parts: FeedbackParts, wake: Arc<Notify>, mut stopped: watch::Receiv
         }
         if Instant::now() >= report_at {
             report_at = Instant::now() + Duration::from_millis(REPORT_EVERY_MS);
-            report_backlog(&parts).await;
+            let paused = report_backlog(&parts).await;
+            if paused > 0
+                && let Err(error) = rolling.start_probes().await
+            {
+                tracing::error!(%error, "paused feedback cannot be leased");
+            }
         }
         // In a fixed order, so that a simulated run can be repeated.
         tokio::select! {
@@ -127,8 +134,24 @@ struct Rolling {
     lanes: Lanes,
     after: Option<FeedbackLane>,
     tasks: JoinSet<Ended>,
-    under_way: HashMap<task::Id, FeedbackRow>,
+    under_way: HashMap<task::Id, Try>,
     ids: HashSet<FeedbackId>,
+}
+
+/// A delivery under way.
+#[derive(Clone, Debug)]
+struct Try {
+    row: FeedbackRow,
+    why: Why,
+}
+
+/// Why a feedback goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It is due.
+    Due,
+    /// It is paused, and may tell whether its receiver answers again.
+    Probe,
 }
 
 impl Rolling {
@@ -149,7 +172,7 @@ impl Rolling {
         let lease = FeedbackLease {
             node: self.parts.node,
             now,
-            until: now.plus_ms(self.parts.settings.try_timeout_ms.saturating_add(LEASE_MARGIN_MS)),
+            until: self.lease_end(now),
             rows_max: places.rows_max,
             lane_rows_max: places.lane_rows_max,
             places: places.lanes,
@@ -157,15 +180,40 @@ impl Rolling {
         };
         let leased = self.parts.store.lease_feedback(lease).await?;
         self.after = leased.last;
-        for row in leased.rows {
-            // Only a clock that was moved makes a lease end while its delivery is still under way.
-            if self.ids.insert(row.id) {
-                self.lanes.begin(row.lane);
-                let handle = self.tasks.spawn(deliver(self.parts.clone(), row.clone()));
-                self.under_way.insert(handle.id(), row);
-            }
-        }
+        leased.rows.into_iter().for_each(|row| self.begin(Try { row, why: Why::Due }));
         Ok(())
+    }
+
+    /// Tries the oldest row of each lane whose feedback is paused and was left alone for long enough.
+    async fn start_probes(&mut self) -> Result<(), StoreError> {
+        let rows_max = self.lanes.places().rows_max;
+        if rows_max == 0 {
+            return Ok(());
+        }
+        let now = self.parts.clock.now();
+        let every_us = i64::try_from(PROBE_EVERY_MS.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let probe = FeedbackProbe {
+            node: self.parts.node,
+            until: self.lease_end(now),
+            idle_since: Timestamp(now.0.saturating_sub(every_us)),
+            rows_max,
+        };
+        let rows = self.parts.store.probe_feedback(probe).await?;
+        rows.into_iter().for_each(|row| self.begin(Try { row, why: Why::Probe }));
+        Ok(())
+    }
+
+    fn lease_end(&self, now: Timestamp) -> Timestamp {
+        now.plus_ms(self.parts.settings.try_timeout_ms.saturating_add(LEASE_MARGIN_MS))
+    }
+
+    fn begin(&mut self, begun: Try) {
+        // Only a clock that was moved makes a lease end while its delivery is still under way.
+        if self.ids.insert(begun.row.id) {
+            self.lanes.begin(begun.row.lane);
+            let handle = self.tasks.spawn(deliver(self.parts.clone(), begun.clone()));
+            self.under_way.insert(handle.id(), begun);
+        }
     }
 
     async fn end(&mut self, ended: Result<(task::Id, Ended), task::JoinError>) {
@@ -176,10 +224,11 @@ impl Rolling {
                 (error.id(), Ended::Unsent)
             }
         };
-        let Some(row) = self.under_way.remove(&id) else { return };
+        let Some(Try { row, why }) = self.under_way.remove(&id) else { return };
         self.ids.remove(&row.id);
         let was_down = self.lanes.is_down(row.lane);
-        if self.lanes.end(row.lane, ended) == Follows::CatchUp {
+        let is_back = why == Why::Probe && ended == Ended::Acknowledged;
+        if self.lanes.end(row.lane, ended) == Follows::CatchUp || is_back {
             catch_up(&self.parts, row.lane).await;
         }
         if !was_down && self.lanes.is_down(row.lane) {
@@ -210,13 +259,14 @@ async fn catch_up(parts: &FeedbackParts, lane: FeedbackLane) {
 }
 
 /// Sends one feedback and writes what came of it.
-async fn deliver(parts: FeedbackParts, row: FeedbackRow) -> Ended {
-    match try_once(&parts, &row).await {
+async fn deliver(parts: FeedbackParts, begun: Try) -> Ended {
+    let row = &begun.row;
+    match try_once(&parts, row).await {
         Ok(Tried::NoReceiver) => {
-            pause(&parts, &row, PauseReason::NoUrl, None).await;
+            pause(&parts, &begun, PauseReason::NoUrl, None).await;
             Ended::Unsent
         }
-        Ok(Tried::Done(done)) => finish(&parts, &row, done).await,
+        Ok(Tried::Done(done)) => finish(&parts, &begun, done).await,
         Err(error) => {
             tracing::error!(feedback = %row.id, %error, "a feedback cannot be read; it is tried again when its lease ends");
             Ended::Unsent
@@ -309,7 +359,8 @@ fn origin(url: &str) -> String {
     FeedbackUrl::parse(url, Reach::Sandbox).map_or_else(|_| "an unreadable URL".to_owned(), |url| url.origin())
 }
 
-async fn finish(parts: &FeedbackParts, row: &FeedbackRow, done: Done) -> Ended {
+async fn finish(parts: &FeedbackParts, begun: &Try, done: Done) -> Ended {
+    let row = &begun.row;
     let now = parts.clock.now();
     let acknowledged = done.reply.acknowledges();
     let then = if acknowledged {
@@ -337,7 +388,7 @@ async fn finish(parts: &FeedbackParts, row: &FeedbackRow, done: Done) -> Ended {
     };
     tracing::debug!(feedback = %row.id, fort_id = %row.fort_id, result, status = attempt.status, error = attempt.error, "feedback sent");
     if let FeedbackThen::Pause(reason) = then {
-        pause(parts, row, reason, Some(attempt)).await;
+        pause(parts, begun, reason, Some(attempt)).await;
         return done.sent;
     }
     write(parts, row, Some(attempt), then).await;
@@ -345,8 +396,10 @@ async fn finish(parts: &FeedbackParts, row: &FeedbackRow, done: Done) -> Ended {
 }
 
 /// Pauses a feedback, and says so: somebody has to look at it.
-async fn pause(parts: &FeedbackParts, row: &FeedbackRow, reason: PauseReason, attempt: Option<NewFeedbackAttempt>) {
-    if write(parts, row, attempt, FeedbackThen::Pause(reason)).await {
+async fn pause(parts: &FeedbackParts, begun: &Try, reason: PauseReason, attempt: Option<NewFeedbackAttempt>) {
+    let row = &begun.row;
+    // One that was paused before and stays so was told already.
+    if write(parts, row, attempt, FeedbackThen::Pause(reason)).await && begun.why == Why::Due {
         metrics::counter!("tollgate_feedback_paused_total", "kind" => row.lane.kind.name()).increment(1);
         tracing::warn!(
             feedback = %row.id,
@@ -354,7 +407,7 @@ async fn pause(parts: &FeedbackParts, row: &FeedbackRow, reason: PauseReason, at
             merchant = row.lane.merchant.0,
             kind = %row.lane.kind,
             reason = reason.words(),
-            "a feedback is paused: `tollgate feedback replay` sends it again"
+            "a feedback is paused: its receiver is tried once an hour; `tollgate feedback replay` sends it at once"
         );
     }
 }
@@ -378,7 +431,8 @@ async fn write(
     }
 }
 
-async fn report_backlog(parts: &FeedbackParts) {
+/// Tells the backlog. Gives how many rows are paused.
+async fn report_backlog(parts: &FeedbackParts) -> u64 {
     match parts.store.feedback_backlog().await {
         Ok(backlog) => {
             let age_ms = backlog.oldest.map_or(0, |since| parts.clock.now().since_ms(since));
@@ -388,7 +442,11 @@ async fn report_backlog(parts: &FeedbackParts) {
                 metrics::gauge!("tollgate_feedback_paused").set(backlog.paused as f64);
                 metrics::gauge!("tollgate_feedback_oldest_seconds").set(age_ms as f64 / 1000.0);
             }
+            backlog.paused
         }
-        Err(error) => tracing::error!(%error, "the feedback backlog cannot be counted"),
+        Err(error) => {
+            tracing::error!(%error, "the feedback backlog cannot be counted");
+            0
+        }
     }
 }

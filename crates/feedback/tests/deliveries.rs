@@ -59,21 +59,48 @@ async fn after_thirty_days_it_is_paused_and_a_replay_begins_anew() {
     let world = World::start(Script::always(500)).await;
     let order = world.pay(1, MERCHANT).await;
     world.until_sent(1).await;
-    for _ in 0..32 * 24 * 2 {
+    for _ in 0..30 * 24 * 2 {
         world.jump_s(30 * MINUTE_S).await;
     }
+    world.until_state(&order, FeedbackState::Paused).await;
     let row = world.row(&order).await;
     assert_eq!((row.state, row.pause_reason), (FeedbackState::Paused, Some(PauseReason::Exhausted)));
     let tried = world.sent().len();
     assert!((100..170).contains(&tried), "{tried}");
-    for _ in 0..24 {
-        world.jump_s(3_600).await;
-    }
-    assert_eq!(world.sent().len(), tried, "nothing more goes out");
+    world.pass_s(50 * MINUTE_S).await;
+    assert_eq!(world.sent().len(), tried, "nothing more goes out for an hour");
     world.script.set(Script::always(200));
     world.replay(&order).await;
     world.until_settled(&order).await;
     assert_eq!(world.sent().len(), tried + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_was_mended_is_found_by_the_hour_and_gets_all_that_was_paused() {
+    let world = World::start(Script::always(500)).await;
+    let mut orders = Vec::new();
+    for number in 0..20 {
+        orders.push(world.pay(number, MERCHANT).await);
+    }
+    for _ in 0..61 * 12 {
+        world.jump_s(3_600).await;
+    }
+    for order in &orders {
+        world.until_state(order, FeedbackState::Paused).await;
+    }
+    let before = world.sent().len();
+    for _ in 0..24 {
+        world.jump_s(3_600).await;
+    }
+    world.until_state(&orders[0], FeedbackState::Paused).await;
+    let probes = world.sent().len() - before;
+    assert!((12..=24).contains(&probes), "one an hour at most: {probes}");
+    assert!(world.sent()[before..].iter().all(|sent| sent.id.operation == orders[0].operation), "the oldest one only");
+    world.script.set(Script::always(200));
+    world.until(2 * 3_600, |world| world.acknowledged() == 20).await;
+    for order in &orders {
+        world.until_settled(order).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -390,7 +390,12 @@ fn read_behaviour(name: &str, code: Option<&str>) -> Result<Behaviour, &'static 
         ("wrong_amount", None) => Behaviour::WrongAmount,
         ("drop_before", None) => Behaviour::DropBefore,
         ("drop_after", None) => Behaviour::DropAfter,
-        _ => return Err("there is no such behaviour"),
+        _ => {
+            return Err(
+                "there is no such behaviour: approve, decline, decline_later, three_d_secure, slow, late, silent, \
+                        doubled, garbage, cut_short, no_code, wrong_amount, drop_before or drop_after",
+            );
+        }
     };
     Ok(behaviour)
 }

@@ -19,11 +19,11 @@ use tollgate_core::order::WireReference;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
-    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse,
-    FeedbackRow, FeedbackThen, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewDataKey, NewOperation, NewOrder,
-    OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange,
-    RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished,
-    WaitingCount, WrappedDataKey,
+    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
+    FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewDataKey,
+    NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded,
+    Recoveries, RecoveryChange, RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation,
+    StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -418,6 +418,11 @@ impl Feedbacks for WorldStore {
     fn lease_feedback(&self, lease: FeedbackLease) -> StoreFuture<'_, FeedbackLeased> {
         let work = self.inner.lease_feedback(lease);
         Box::pin(self.call("lease_feedback", None, Access::Writes, work, |_| "leased"))
+    }
+
+    fn probe_feedback(&self, probe: FeedbackProbe) -> StoreFuture<'_, Vec<FeedbackRow>> {
+        let work = self.inner.probe_feedback(probe);
+        Box::pin(self.call("probe_feedback", None, Access::Writes, work, |_| "leased"))
     }
 
     fn release_feedback(&self, node: u8, now: Timestamp) -> StoreFuture<'_, u64> {

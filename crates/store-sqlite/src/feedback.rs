@@ -10,7 +10,8 @@ use tollgate_core::time::Timestamp;
 use tollgate_store::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
     FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
-    FeedbackRouse, FeedbackRow, FeedbackThen, NewFeedback, NewFeedbackAttempt, OutcomeRecord, PauseReason,
+    FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, NewFeedback, NewFeedbackAttempt,
+    OutcomeRecord, PauseReason,
 };
 
 /// How many lanes one lease looks at; the next one goes on behind them.
@@ -127,6 +128,36 @@ struct LaneHead {
 fn places(lease: &FeedbackLease, lane: FeedbackLane) -> usize {
     let fewer = lease.places.iter().find(|places| places.lane == lane);
     fewer.map_or(lease.lane_rows_max, |places| places.free).min(lease.rows_max)
+}
+
+/// Leases the oldest paused row of each lane that was left alone for long enough.
+pub(crate) fn probe(connection: &Connection, probe: &FeedbackProbe) -> Result<Vec<FeedbackRow>, Failure> {
+    let mut next = connection.prepare_cached(concat!(
+        "SELECT ",
+        feedback_columns!(),
+        " FROM feedbacks INDEXED BY feedbacks_held WHERE state > 1 AND state = 2 AND lane > ?1 \
+         ORDER BY lane, created_at, operation_id, place LIMIT 1"
+    ))?;
+    let mut lease = connection.prepare_cached(
+        "UPDATE feedbacks SET state = 0, pause_reason = NULL, due_at = ?3, leased_by = ?4 \
+         WHERE operation_id = ?1 AND place = ?2",
+    )?;
+    let mut leased = Vec::new();
+    let mut behind = -1;
+    for _ in 0..LANES_LOOKED_AT_MAX {
+        if leased.len() >= probe.rows_max {
+            break;
+        }
+        let Some(mut oldest) = first(next.query([behind])?, row)? else { break };
+        behind = oldest.lane.number();
+        if oldest.pause_reason != Some(PauseReason::Exhausted) || oldest.due_at > probe.idle_since {
+            continue;
+        }
+        lease.execute(params![oldest.id.operation.0, oldest.id.place, probe.until.0, probe.node])?;
+        (oldest.state, oldest.pause_reason, oldest.due_at) = (FeedbackState::Waiting, None, probe.until);
+        leased.push(oldest);
+    }
+    Ok(leased)
 }
 
 /// Gives back what a node that was killed had leased.

@@ -17,10 +17,10 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
-    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse,
-    FeedbackRow, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder, OperationClaim,
-    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError,
-    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
+    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
+    FeedbackRouse, FeedbackRow, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder,
+    OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow,
+    Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
 };
 use tollgate_vault::{NewDataKey, PortError, PortFuture};
 
@@ -266,6 +266,10 @@ impl Recoveries for SqliteStore {
 impl Feedbacks for SqliteStore {
     fn lease_feedback(&self, lease: FeedbackLease) -> StoreFuture<'_, FeedbackLeased> {
         Box::pin(self.writer.call(move |connection| feedback::lease(connection, &lease)))
+    }
+
+    fn probe_feedback(&self, probe: FeedbackProbe) -> StoreFuture<'_, Vec<FeedbackRow>> {
+        Box::pin(self.writer.call(move |connection| feedback::probe(connection, &probe)))
     }
 
     fn release_feedback(&self, node: u8, now: Timestamp) -> StoreFuture<'_, u64> {

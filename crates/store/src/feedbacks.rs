@@ -24,6 +24,11 @@ pub trait Feedbacks {
     /// `lease.after`. A leased row is due again at `lease.until`, unless it is finished before.
     fn lease_feedback(&self, lease: FeedbackLease) -> StoreFuture<'_, FeedbackLeased>;
 
+    /// Leases, of each lane whose oldest paused row is paused as exhausted, that row, unless its last lease was to
+    /// end after `probe.idle_since`: to find out whether the receiver answers again. The row waits then, with its
+    /// schedule as it was.
+    fn probe_feedback(&self, probe: FeedbackProbe) -> StoreFuture<'_, Vec<FeedbackRow>>;
+
     /// Gives back what `node` leased and has not finished: to be called when it starts, since it may
     /// have been killed. Gives the number of rows.
     fn release_feedback(&self, node: u8, now: Timestamp) -> StoreFuture<'_, u64>;
@@ -191,6 +196,19 @@ pub struct FeedbackLease {
     pub places: Vec<LanePlaces>,
     /// The lane behind which the turns begin, so that each has its turn when there are many.
     pub after: Option<FeedbackLane>,
+}
+
+/// What a worker wants to lease of what is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedbackProbe {
+    /// The worker's node.
+    pub node: u8,
+    /// Until when the rows are nobody else's.
+    pub until: Timestamp,
+    /// Rows that were leased until later are left alone.
+    pub idle_since: Timestamp,
+    /// The most rows.
+    pub rows_max: usize,
 }
 
 /// How many more rows of a lane may go out.

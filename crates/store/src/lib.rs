@@ -17,8 +17,8 @@ pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, Seal
 pub use feedbacks::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
     FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
-    FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, Feedbacks, LanePlaces, NewFeedback, NewFeedbackAttempt,
-    PauseReason,
+    FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, Feedbacks, LanePlaces, NewFeedback,
+    NewFeedbackAttempt, PauseReason,
 };
 pub use merchants::{MerchantRecord, MerchantSave, Merchants};
 pub use orders::{

@@ -6,7 +6,7 @@
 use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use tollgate_acquirer::LinkSettings;
+use tollgate_acquirer::{ANSWER_TIMEOUT_MS_MAX, LinkSettings};
 use tollgate_app::GatewaySettings;
 use tollgate_feedback::FeedbackSettings;
 
@@ -111,9 +111,8 @@ impl Default for LogSettings {
 
 /// The longest time after which a merchant may have an answer, in milliseconds.
 const ANSWER_MS_MAX: u64 = 50_000;
-/// What the store may take of it, before and after the network, in milliseconds: it waits up to 5 seconds for
-/// a lock that another process holds.
-const STORE_MS: u64 = 10_000;
+/// What the store may take of it, before and after the network, in milliseconds.
+const STORE_MS: u64 = ANSWER_MS_MAX - ANSWER_TIMEOUT_MS_MAX;
 /// What every environment variable of ours begins with.
 const ENVIRONMENT_PREFIX: &str = "TOLLGATE_";
 /// Variables with that beginning which are no settings.
@@ -163,6 +162,15 @@ impl Config {
         if !(1..=ANSWER_MS_MAX).contains(&self.gateway.answer_ms_max) {
             bail!("gateway.answer_ms_max is 1 to {ANSWER_MS_MAX}: a merchant has an answer within 50 seconds");
         }
+        if self.acquirer.answer_timeout_ms > ANSWER_TIMEOUT_MS_MAX {
+            bail!(
+                "acquirer.answer_timeout_ms = {} is more than {ANSWER_TIMEOUT_MS_MAX}: a merchant has an answer within 50 \
+                 seconds, and the store may need 10 of them. An answer of the network that comes later still settles its \
+                 payment, as a late one",
+                self.acquirer.answer_timeout_ms
+            );
+        }
+        self.acquirer.check()?;
         crate::logging::level(&self.log)?;
         Ok(())
     }
@@ -264,10 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn a_merchant_has_an_answer_within_50_seconds_and_a_link_that_waits_too_long_is_warned_of() {
-        assert_eq!(load("", &[]).unwrap().warnings(), Vec::<String>::new());
-        let slow = load("[acquirer]\nanswer_timeout_ms = 45000\n", &[]).unwrap();
-        assert!(slow.warnings()[0].contains("At most 40000"), "{:?}", slow.warnings());
+    fn a_merchant_has_an_answer_within_50_seconds_however_long_the_link_may_wait() {
+        let longest = load("[acquirer]\nanswer_timeout_ms = 40000\n", &[]).unwrap();
+        assert_eq!(longest.warnings(), Vec::<String>::new());
+        let longer = load("[acquirer]\nanswer_timeout_ms = 40001\n", &[]).unwrap_err().to_string();
+        assert!(longer.contains("more than 40000") && longer.contains("within 50 seconds"), "{longer}");
+        let early = load("[gateway]\nanswer_ms_max = 25000\n", &[]).unwrap();
+        assert!(early.warnings()[0].contains("At most 15000"), "{:?}", early.warnings());
         assert!(load("[gateway]\nanswer_ms_max = 50001\n", &[]).is_err());
         assert!(load("[gateway]\nanswer_ms_max = 0\n", &[]).is_err());
     }

@@ -1,5 +1,6 @@
 //! The Tollgate binary: the only place that wires everything together.
 
+mod admin_client;
 mod bench;
 mod client;
 mod clock;

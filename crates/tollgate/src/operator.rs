@@ -1,27 +1,20 @@
 //! The operator API from both ends: the token that a starting gateway makes, and the client that the
 //! commands use to reach a running one.
 
+use crate::admin_client::AdminClient;
 use crate::data_folder::DataFolder;
 use crate::run_lock::RunLock;
 use crate::running::Running;
-use anyhow::{Context, bail};
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use anyhow::Context;
+use http::{Method, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::Duration;
-use tokio::net::TcpStream;
 use tollgate_core::secret::Secret;
 
 /// The bits of a token, in bytes.
 const TOKEN_BYTES: usize = 32;
-/// The largest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long an answer may take, in milliseconds.
 const ANSWER_MS_MAX: u64 = 60_000;
 
@@ -46,8 +39,7 @@ pub fn make_token(folder: &DataFolder) -> anyhow::Result<Secret> {
 
 /// A way to the operator API of a running gateway.
 pub struct OperatorClient {
-    admin: SocketAddr,
-    token: Secret,
+    admin: AdminClient,
 }
 
 impl OperatorClient {
@@ -60,10 +52,12 @@ impl OperatorClient {
             return Ok(None);
         }
         let running = Running::read(folder).context("a gateway is starting or stopping: try again in a moment")?;
-        let admin = running.admin.context("the running gateway has no admin address")?;
+        let address = running.admin.context("the running gateway has no admin address")?;
         let path = folder.operator_token();
         let token = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        Ok(Some(OperatorClient { admin, token: Secret::new(token) }))
+        let token = Some(Secret::new(token));
+        let admin = AdminClient { address, who: "the running gateway", token, answer_ms_max: ANSWER_MS_MAX };
+        Ok(Some(OperatorClient { admin }))
     }
 
     /// The same, for what only a running gateway can do.
@@ -81,25 +75,7 @@ impl OperatorClient {
     /// # Errors
     /// When nothing answers, or the gateway says no: then the error is what it said.
     pub async fn ask(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let asked = tokio::time::timeout(Duration::from_millis(ANSWER_MS_MAX), async {
-            let response = self.send(method, path, body).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-            let bytes = body.collect().await.map_err(anyhow::Error::from_boxed)?.to_bytes();
-            anyhow::Ok((status, bytes))
-        });
-        let (status, bytes) = asked.await.context("the running gateway took too long to answer")??;
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if status.is_success() {
-            return Ok(answer);
-        }
-        match answer["error"].as_str() {
-            Some(error) => bail!("{error}"),
-            None if status == StatusCode::UNAUTHORIZED => {
-                bail!("the running gateway does not take the token of this folder: was it started again just now?")
-            }
-            None => bail!("the running gateway answered HTTP {status}"),
-        }
+        self.admin.ask(method, &format!("/operator/{path}"), body).await
     }
 
     /// Sends a request and gives the answer as soon as its head is there; its body may come piece by
@@ -108,22 +84,6 @@ impl OperatorClient {
     /// # Errors
     /// When nothing answers.
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Response<Incoming>> {
-        let stream = TcpStream::connect(self.admin)
-            .await
-            .with_context(|| format!("the running gateway does not answer at {}", self.admin))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender and the body; there is nothing more to say.
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(serde_json::to_vec(body)?) };
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/operator/{path}"))
-            .header(header::HOST, self.admin.to_string())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token.reveal()))
-            .body(Full::new(bytes))?;
-        sender.send_request(request).await.context("the running gateway hung up")
+        self.admin.send(method, &format!("/operator/{path}"), body).await
     }
 }

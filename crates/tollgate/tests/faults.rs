@@ -92,7 +92,7 @@ fn a_fault_may_be_for_one_card_and_for_several_payments() {
         assert_eq!(field(&answer, "response_code"), code, "{reference}");
     }
     ask(&gateway, &["--behaviour", "silent", "--count", "100"]);
-    assert!(gateway.run_well(&["fault", "clear"]).contains("1 faults forgotten"));
+    assert!(gateway.run_well(&["fault", "clear"]).contains("1 fault forgotten"));
     assert_eq!(pay(&gateway, &demo, "PURCHASE", "cleared"), "14000");
 }
 

@@ -529,6 +529,39 @@ fn a_clock_that_is_moved_moves_feedback() {
 }
 
 #[test]
+fn a_channel_with_a_url_of_its_own_has_its_feedback_there() {
+    let bed = Bed::start();
+    let set = |option: &str, value: &str| accounts::set(&bed.gateway, "demo", &[option, value]);
+    set("--channel-feedback-url", &format!("trusted.direct={}", bed.receiver.url("/own")));
+    set("--channel-feedback-format", "trusted.direct=form");
+    assert_eq!(bed.pay("AUTHORIZATION", "own", GOOD), "02000");
+    let own = bed.receiver.wait(1).remove(0);
+    assert_eq!(own.path, "/own");
+    assert!(own.header("content-type").starts_with("application/x-www-form-urlencoded"));
+    assert_eq!(bed.later("CAPTURE", "own"), "04000");
+    assert_eq!(bed.receiver.wait(2)[1].path, "/notify", "the other kind goes where it went");
+    let shown = bed.gateway.run_well(&["merchant", "show", "demo"]);
+    assert!(shown.contains("trusted.direct") && shown.contains("/own (form)"), "{shown}");
+    set("--channel-feedback-url", "trusted.direct=none");
+    assert_eq!(bed.pay("PURCHASE", "nowhere", GOOD), "14000");
+    assert!(bed.list(&["--reference", "nowhere"]).is_empty(), "nobody is to be told");
+    set("--channel-feedback-url", "trusted.direct=default");
+    assert_eq!(bed.pay("PURCHASE", "back", GOOD), "14000");
+    let back = bed.receiver.wait(3).remove(2);
+    assert_eq!((back.path.as_str(), &back.json()["merchant_reference"]), ("/direct?key=1", &"back".into()));
+    for (option, value, why) in [
+        ("--channel-feedback-url", "trusted.direct", "begins with trusted.direct="),
+        ("--channel-feedback-url", "pages.direct=https://shop.example.com/", "trusted.notification="),
+        ("--channel-feedback-url", "trusted.direct=ftp://shop.example.com/", "neither with https"),
+        ("--channel-feedback-format", "trusted.direct=yaml", "json, form or xml"),
+        ("--channel-feedback-format", "trusted.direct=form", "URL of its own"),
+    ] {
+        let said = bed.gateway.run_badly(&["merchant", "set", "demo", option, value]);
+        assert!(said.contains(why), "{value}: {said}");
+    }
+}
+
+#[test]
 fn a_url_that_can_never_be_delivered_to_is_refused_with_the_reason() {
     let bed = Bed::start();
     for (url, why) in [

@@ -270,6 +270,9 @@ fn config_check_and_show_go_by_file_then_environment() {
         ("[servers]\n", "servers"),
         ("[server]\nlisten = 8080\n", "server.listen"),
         ("[acquirer]\nanswer_timeout_ms = \"soon\"\n", "acquirer.answer_timeout_ms"),
+        ("[acquirer]\nanswer_timeout_ms = 60000\n", "within 50 seconds"),
+        ("[acquirer]\nspec = \"iso-nothing\"\n", "acquirer.spec"),
+        ("[acquirer]\nin_flight_max = 0\n", "acquirer.in_flight_max"),
         ("[server]\ntls_key = \"key.pem\"\n", "set both or none"),
         ("[server]\nlisten = \"0.0.0.0:80\"\n", "behind-tls-proxy"),
         ("[server\n", "no TOML"),
@@ -297,6 +300,7 @@ fn settings_that_cannot_be_are_named_before_anything_is_served() {
     let data = folder.path().join("data").display().to_string();
     for (name, value, part) in [
         ("TOLLGATE_ACQUIRER_ANSWER_TIMEOUT_MS", "0", "answer_timeout_ms"),
+        ("TOLLGATE_ACQUIRER_ANSWER_TIMEOUT_MS", "600000", "more than 40000"),
         ("TOLLGATE_ACQUIRER_SPEC", "iso-nothing", "iso-nothing"),
         ("TOLLGATE_ACQUIRER_ACQUIRING_INSTITUTION_ID", "bank", "acquiring_institution_id"),
         ("TOLLGATE_LOG_LEVEL", "tollgate=loud", "log.level"),

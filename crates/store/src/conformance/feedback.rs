@@ -4,8 +4,8 @@ use super::Subject;
 use super::fixtures::*;
 use crate::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FeedbackFilter, FeedbackFinish,
-    FeedbackFinished, FeedbackLease, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, LanePlaces, NewFeedback,
-    NewFeedbackAttempt, PauseReason, Recorded, Store,
+    FeedbackFinished, FeedbackLease, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen,
+    LanePlaces, NewFeedback, NewFeedbackAttempt, PauseReason, Recorded, Store,
 };
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -231,6 +231,37 @@ pub async fn paused_feedback_comes_back_when_it_is_roused(subject: &dyn Subject)
     assert_eq!(store.rouse_feedback(rouse(None)).await.unwrap(), 1);
     assert_eq!(state_of(&*store, 2).await, FeedbackState::Paused, "it has another reason");
     assert_eq!(store.feedback_backlog().await.unwrap().paused, 1);
+}
+
+/// Of what is paused as exhausted, the oldest row of each lane is leased when it was left alone for long enough;
+/// one that fails again is paused again, and left alone for as long again.
+pub async fn the_oldest_paused_feedback_of_a_lane_is_leased_as_a_probe_when_it_was_left_alone(subject: &dyn Subject) {
+    let store = subject.open().await;
+    for number in [1, 2] {
+        told(&*store, number, MERCHANT, PayKind::Purchase).await;
+    }
+    told(&*store, 3, MerchantId(2), PayKind::Purchase).await;
+    told(&*store, 4, MerchantId(3), PayKind::Purchase).await;
+    let reasons = [PauseReason::Exhausted, PauseReason::Exhausted, PauseReason::Exhausted, PauseReason::NoUrl];
+    let rows = leased(&*store, at(100)).await;
+    for number in 1..=4 {
+        let row = rows.iter().find(|row| number_of(row) == number).unwrap();
+        let reason = reasons[usize::try_from(number).unwrap() - 1];
+        finished(&*store, row, FeedbackThen::Pause(reason), at(101)).await;
+    }
+    let probe = |idle_since, until| FeedbackProbe { node: NODE, until, idle_since, rows_max: 10 };
+    assert_eq!(store.probe_feedback(probe(at(129), at(200))).await.unwrap(), [], "their leases were to end at 130");
+    let probed = store.probe_feedback(probe(at(130), at(200))).await.unwrap();
+    assert_eq!(numbers(&probed), [1, 3], "the oldest of each lane, where there is a URL");
+    assert!(probed.iter().all(|row| row.state == FeedbackState::Waiting && row.due_at == at(200)), "{probed:?}");
+    assert_eq!((probed[0].tries, probed[0].tried_since), (rows[0].tries + 1, rows[0].tried_since), "no new schedule");
+    assert_eq!(numbers(&leased(&*store, at(199)).await), [0_i64; 0], "they are leased");
+    finished(&*store, &probed[0], FeedbackThen::Pause(PauseReason::Exhausted), at(140)).await;
+    finished(&*store, &probed[1], FeedbackThen::Delivered, at(140)).await;
+    assert_eq!(store.probe_feedback(probe(at(199), at(300))).await.unwrap(), []);
+    assert_eq!(numbers(&store.probe_feedback(probe(at(200), at(300))).await.unwrap()), [1]);
+    assert_eq!(state_of(&*store, 3).await, FeedbackState::Delivered);
+    assert_eq!(state_of(&*store, 4).await, FeedbackState::Paused);
 }
 
 /// A lane whose receiver answers again has everything due that waited or was paused; other lanes are

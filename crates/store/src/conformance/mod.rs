@@ -89,6 +89,7 @@ macro_rules! conformance_tests {
             what_a_killed_node_leased_is_given_back
             a_lost_feedback_lease_writes_nothing_but_the_attempt
             paused_feedback_comes_back_when_it_is_roused
+            the_oldest_paused_feedback_of_a_lane_is_leased_as_a_probe_when_it_was_left_alone
             a_feedback_lane_that_answers_again_catches_up
             replayed_feedback_goes_out_again_in_order
             feedback_attempts_are_bounded_and_the_first_and_last_stay

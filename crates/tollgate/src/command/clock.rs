@@ -1,6 +1,6 @@
 //! `tollgate clock`.
 
-use super::{DataArg, Format, small_runtime};
+use super::{OperatorArgs, small_runtime};
 use crate::clock::FolderClock;
 use crate::duration::{self, Duration};
 use crate::operator::OperatorClient;
@@ -16,11 +16,8 @@ use tollgate_core::time::{Clock as _, Timestamp};
 pub struct Clock {
     #[command(subcommand)]
     action: Action,
-    /// How to print it
-    #[arg(long, value_enum, default_value = "text", global = true)]
-    format: Format,
     #[command(flatten)]
-    data: DataArg,
+    common: OperatorArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,7 +42,7 @@ impl Clock {
     /// # Errors
     /// When the running gateway says no, or none runs and one is needed.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let folder = self.data.open()?;
+        let folder = self.common.data.open()?;
         let shown = small_runtime()?.block_on(async {
             match &self.action {
                 Action::Show => match OperatorClient::of_running(&folder)? {
@@ -57,6 +54,9 @@ impl Clock {
                     }
                 },
                 Action::Advance { duration } => {
+                    if duration.ms == 0 {
+                        bail!("that moves nothing: write 90s, 15m, 3h, 3d or 2w");
+                    }
                     let gateway = OperatorClient::needed(&folder)?;
                     gateway.ask(Method::POST, "clock/advance", &json!({ "ms": duration.ms })).await
                 }
@@ -68,11 +68,7 @@ impl Clock {
                 }
             }
         })?;
-        match self.format {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&shown)?),
-            Format::Text => print(&shown),
-        }
-        Ok(ExitCode::SUCCESS)
+        self.common.print(&shown, print)
     }
 }
 

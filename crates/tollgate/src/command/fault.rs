@@ -1,8 +1,8 @@
 //! `tollgate fault`.
 
-use super::{DataArg, Format, small_runtime};
+use super::{OperatorArgs, small_runtime};
 use crate::operator::OperatorClient;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -13,11 +13,8 @@ use tollgate_fort::command::mask_card_numbers;
 pub struct Fault {
     #[command(subcommand)]
     action: Action,
-    /// How to print it
-    #[arg(long, value_enum, default_value = "text", global = true)]
-    format: Format,
     #[command(flatten)]
-    data: DataArg,
+    common: OperatorArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,9 +28,10 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").args(["next", "behaviour"]).required(true)))]
 struct Set {
     /// The code that the gateway is to answer, for example 15777 or 13666
-    #[arg(long, value_name = "CODE", required_unless_present = "behaviour", conflicts_with = "behaviour")]
+    #[arg(long, value_name = "CODE")]
     next: Option<String>,
     /// Or what the network does: late, slow, silent, decline:51, doubled, garbage, cut_short, no_code,
     /// wrong_amount, drop_before, drop_after, approve
@@ -56,7 +54,7 @@ impl Fault {
     /// # Errors
     /// When no gateway runs, or the running one says no.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let folder = self.data.open()?;
+        let folder = self.common.data.open()?;
         let gateway = OperatorClient::needed(&folder)?;
         let answer = small_runtime()?.block_on(async {
             match &self.action {
@@ -65,11 +63,7 @@ impl Fault {
                 Action::Clear => gateway.ask(Method::DELETE, "faults", &Value::Null).await,
             }
         })?;
-        match self.format {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
-            Format::Text => print(&answer),
-        }
-        Ok(ExitCode::SUCCESS)
+        self.common.print(&answer, print)
     }
 }
 
@@ -87,9 +81,13 @@ impl Set {
     }
 }
 
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn print(answer: &Value) {
     if let Some(cleared) = answer["cleared"].as_u64() {
-        println!("{cleared} faults forgotten");
+        println!("{}", counted(cleared, "fault") + " forgotten");
         return;
     }
     let faults = answer["faults"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -98,7 +96,8 @@ fn print(answer: &Value) {
     }
     for fault in faults {
         let text = |name: &str| fault[name].as_str().unwrap_or_default();
-        let mut line = format!("{} for the next {}", text("behaviour"), fault["count"]);
+        let messages = counted(fault["count"].as_u64().unwrap_or(0), "message");
+        let mut line = format!("{} for the next {messages}", text("behaviour"));
         for (name, word) in
             [("operation", "operation"), ("mask", "card"), ("rrn", "RRN"), ("merchant_reference", "reference")]
         {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tollgate_app::{Account, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 use tollgate_core::bin::Brand;
-use tollgate_core::feedback::{FeedbackFormat, FeedbackTerms};
+use tollgate_core::feedback::{Channel, FeedbackFormat, FeedbackKind, FeedbackTerms};
 use tollgate_core::merchant::{Attestation, CurrencyTerms, ShaType, Terms, TrustedChannel};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::secret::Secret;
@@ -121,11 +121,11 @@ struct Set {
     /// Brands it takes, of VISA,MASTERCARD,AMEX,MADA,MEEZA
     #[arg(long, value_delimiter = ',')]
     payment_options: Option<Vec<String>>,
-    /// Direct transaction feedback URL; 'none' removes it
-    #[arg(long)]
+    /// Where each payment's first outcome is told, of every channel without a URL of its own; 'none' removes it
+    #[arg(long, value_name = "URL")]
     direct_feedback_url: Option<String>,
-    /// Notification transaction feedback URL; 'none' removes it
-    #[arg(long)]
+    /// Where every later outcome is told (captures, refunds, voids, unknown ones that are settled), likewise
+    #[arg(long, value_name = "URL")]
     notification_feedback_url: Option<String>,
     /// How direct transaction feedback is written: json, form or xml
     #[arg(long, value_name = "FORMAT")]
@@ -133,6 +133,13 @@ struct Set {
     /// How notification transaction feedback is written: json, form or xml
     #[arg(long, value_name = "FORMAT")]
     notification_feedback_format: Option<String>,
+    /// A URL of one channel's own: trusted.direct=URL or trusted.notification=URL (trusted is the payment API with
+    /// card data); 'none' in place of URL tells nobody, 'default' goes back to the merchant's URL and format
+    #[arg(long, value_name = "CHANNEL.KIND=URL")]
+    channel_feedback_url: Vec<String>,
+    /// How feedback to a channel's own URL is written: trusted.direct=json, form or xml
+    #[arg(long, value_name = "CHANNEL.KIND=FORMAT")]
+    channel_feedback_format: Vec<String>,
     /// Card acceptor identification code at the acquirer
     #[arg(long)]
     card_acceptor_id: Option<String>,
@@ -371,11 +378,51 @@ fn change_feedback(feedback: &mut FeedbackTerms, command: &Set, reach: Reach) ->
         (&mut feedback.notification_format, &command.notification_feedback_format),
     ] {
         if let Some(name) = value {
-            *field = FeedbackFormat::parse(name)
-                .with_context(|| format!("{name:?} is no format of feedback: json, form or xml"))?;
+            *field = feedback_format(name)?;
         }
     }
+    for text in &command.channel_feedback_url {
+        let own = OwnFeedback::parse("--channel-feedback-url", text)?;
+        match own.value {
+            "default" => feedback.clear_own(own.channel, own.kind),
+            "none" => feedback.set_own(own.channel, own.kind, None),
+            url => feedback.set_own(own.channel, own.kind, Some(feedback_url(url, reach)?)),
+        }
+    }
+    for text in &command.channel_feedback_format {
+        let own = OwnFeedback::parse("--channel-feedback-format", text)?;
+        let row = feedback.own_mut(own.channel, own.kind);
+        row.context(
+            "only a channel with a URL of its own has a format of its own: set --channel-feedback-url first",
+        )?
+        .format = feedback_format(own.value)?;
+    }
     Ok(())
+}
+
+/// What is to be changed for one channel and kind.
+struct OwnFeedback<'a> {
+    channel: Channel,
+    kind: FeedbackKind,
+    value: &'a str,
+}
+
+impl OwnFeedback<'_> {
+    fn parse<'a>(option: &str, text: &'a str) -> anyhow::Result<OwnFeedback<'a>> {
+        let parts = text.split_once('=').and_then(|(name, value)| {
+            let (channel, kind) = name.split_once('.')?;
+            Some(OwnFeedback { channel: Channel::parse(channel)?, kind: FeedbackKind::parse(kind)?, value })
+        });
+        let name = text.split_once('=').map_or(text, |(name, _)| name);
+        let shown = mask_card_numbers(name);
+        parts.with_context(|| {
+            format!("{option} begins with trusted.direct= or trusted.notification=, not {:?}", harmless(&shown))
+        })
+    }
+}
+
+fn feedback_format(name: &str) -> anyhow::Result<FeedbackFormat> {
+    FeedbackFormat::parse(name).with_context(|| format!("{name:?} is no format of feedback: json, form or xml"))
 }
 
 /// A URL that feedback can be delivered to, as far as it alone can tell.
@@ -462,9 +509,16 @@ fn print_text(account: &Account, now: Timestamp) {
         ("direct feedback", &feedback.direct_url, feedback.direct_format),
         ("notification feedback", &feedback.notification_url, feedback.notification_format),
     ] {
-        let text = url.as_ref().map_or_else(|| "none".to_owned(), |url| format!("{url} ({})", format.name()));
-        println!("{what:<22}{text}");
+        println!("{what:<22}{}", endpoint_words(url.as_deref(), format));
     }
+    for own in &feedback.channels {
+        let what = format!("  {}.{}", own.channel.name(), own.kind);
+        println!("{what:<22}{}", endpoint_words(own.url.as_deref(), own.format));
+    }
+}
+
+fn endpoint_words(url: Option<&str>, format: FeedbackFormat) -> String {
+    url.map_or_else(|| "none".to_owned(), |url| format!("{url} ({})", format.name()))
 }
 
 fn account_json(account: &Account, now: Timestamp) -> serde_json::Value {

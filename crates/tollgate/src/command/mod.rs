@@ -16,6 +16,7 @@ mod sign;
 mod unknown;
 
 use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,11 +87,45 @@ impl Cli {
     }
 }
 
+/// What the commands that ask a running gateway have in common.
+#[derive(Debug, Args)]
+pub struct OperatorArgs {
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text", global = true, display_order = COMMON_OPTIONS)]
+    pub format: Format,
+    #[command(flatten)]
+    pub data: DataArg,
+}
+
+impl OperatorArgs {
+    /// Prints an answer: as it is for a machine, by `for_a_person` for a person.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn print(&self, answer: &Value, for_a_person: impl FnOnce(&Value)) -> anyhow::Result<ExitCode> {
+        match self.format {
+            Format::Json => println!("{}", serde_json::to_string_pretty(answer)?),
+            Format::Text => for_a_person(answer),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Behind a command's own options in its help.
+const COMMON_OPTIONS: usize = 900;
+
 /// Where the data is.
 #[derive(Clone, Debug, Args)]
 pub struct DataArg {
     /// The data folder
-    #[arg(long = "data", value_name = "DIR", env = "TOLLGATE_DATA", default_value = "tollgate-data", global = true)]
+    #[arg(
+        long = "data",
+        value_name = "DIR",
+        env = "TOLLGATE_DATA",
+        default_value = "tollgate-data",
+        global = true,
+        display_order = COMMON_OPTIONS
+    )]
     pub data: PathBuf,
 }
 

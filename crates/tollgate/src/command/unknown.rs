@@ -1,6 +1,6 @@
 //! `tollgate unknown`.
 
-use super::{DataArg, Format, small_runtime};
+use super::{COMMON_OPTIONS, OperatorArgs, small_runtime};
 use crate::config::{Config, environment};
 use crate::data_folder::DataFolder;
 use crate::duration::{self, Duration};
@@ -27,14 +27,11 @@ const EVIDENCE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub struct Unknown {
     #[command(subcommand)]
     action: Action,
-    /// How to print it
-    #[arg(long, value_enum, default_value = "text", global = true)]
-    format: Format,
     /// The configuration file [default: tollgate.toml in the data folder]
-    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", global = true, display_order = COMMON_OPTIONS)]
     config: Option<PathBuf>,
     #[command(flatten)]
-    data: DataArg,
+    common: OperatorArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,23 +96,34 @@ impl Unknown {
     /// # Errors
     /// Why nothing was done.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let folder = self.data.open()?;
+        let folder = self.common.data.open()?;
+        let none = self.action.when_none();
         let request = self.action.request()?;
+        let kept = evidence_kept(&request);
         let answer = small_runtime()?.block_on(async {
             match OperatorClient::of_running(&folder)? {
                 Some(gateway) => gateway.ask(Method::POST, "unknown", &serde_json::to_value(&request)?).await,
                 None => on_store(&folder, self.config.as_deref(), request).await,
             }
         })?;
-        match self.format {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
-            Format::Text => print(&answer),
-        }
-        Ok(ExitCode::SUCCESS)
+        self.common.print(&answer, |answer| {
+            print(answer, &none);
+            kept.iter().for_each(|kept| println!("{kept}"));
+        })
     }
 }
 
 impl Action {
+    /// What a person is told when the list is empty.
+    fn when_none(&self) -> String {
+        match self {
+            Action::List { older_than: Some(age) } => {
+                format!("no outcome is unknown for longer than {}", duration::shown(age.ms))
+            }
+            _ => "no outcome is unknown".to_owned(),
+        }
+    }
+
     fn request(self) -> anyhow::Result<UnknownRequest> {
         Ok(match self {
             Action::List { older_than } => UnknownRequest::List { older_than_ms: older_than.map_or(0, |age| age.ms) },
@@ -188,17 +196,27 @@ fn evidence(given: &str) -> anyhow::Result<Evidence> {
     Ok(Evidence { text: name, sha256: Some(hex::encode(context.finish())) })
 }
 
+/// What is kept of the evidence: who mistyped the name of a file sees it here.
+fn evidence_kept(request: &UnknownRequest) -> Option<String> {
+    let UnknownRequest::Resolve { resolution, .. } = request else { return None };
+    Some(match &resolution.evidence_sha256 {
+        Some(sha256) => format!("evidence kept: the name of the file {} and its SHA-256 {sha256}", resolution.evidence),
+        None => "evidence kept: the text as it was given; no file has that name".to_owned(),
+    })
+}
+
 fn name_of(by: Option<String>) -> anyhow::Result<String> {
     let user =
         || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
     by.or_else(user).context("say who you are with --by NAME")
 }
 
-fn print(answer: &Value) {
+/// `none` is said of an empty list.
+fn print(answer: &Value, none: &str) {
     let text = |value: &Value, name: &str| value[name].as_str().unwrap_or("-").to_owned();
     if let Some(unknowns) = answer["unknown"].as_array() {
         if unknowns.is_empty() {
-            println!("no outcome is unknown");
+            println!("{none}");
         }
         for unknown in unknowns {
             let age = duration::shown(unknown["age_ms"].as_u64().unwrap_or(0));
@@ -225,12 +243,9 @@ fn print(answer: &Value) {
                 text(proposal, "at")
             );
             println!("  {:<16}{}", "reason", text(proposal, "reason"));
-            println!(
-                "  {:<16}{} {}",
-                "evidence",
-                text(proposal, "evidence"),
-                proposal["evidence_sha256"].as_str().unwrap_or_default()
-            );
+            let sha256 = proposal["evidence_sha256"].as_str();
+            let digest = sha256.map_or_else(String::new, |sha256| format!(" (SHA-256 {sha256})"));
+            println!("  {:<16}{}{digest}", "evidence", text(proposal, "evidence"));
         }
         return;
     }

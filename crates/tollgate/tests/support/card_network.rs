@@ -1,9 +1,9 @@
 //! The sandbox card network as a process of its own, which can be frozen, killed and started again.
 
-use super::{binary, collect, get, signal, text, wait_for};
+use super::{collect, command, get, signal, text, wait_for};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// A running `tollgate issuer`. It is killed when dropped.
@@ -26,7 +26,7 @@ impl CardNetwork {
     }
 
     fn start_on(data: &Path, options: Vec<String>, iso: &str, admin: &str) -> CardNetwork {
-        let mut child = Command::new(binary())
+        let mut child = command()
             .args(["issuer", "--listen", iso, "--admin-listen", admin, "--data"])
             .arg(data)
             .args(&options)

@@ -3,8 +3,11 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod accounts;
+pub mod audit;
 pub mod books;
 pub mod card_network;
+pub mod chance;
+pub mod errand;
 pub mod receiver;
 pub mod secrets;
 pub mod shop;
@@ -29,9 +32,18 @@ pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_tollgate")
 }
 
+/// A command of the binary, without the variables of the tests themselves, which it would refuse as settings.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOLLGATE_KILL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs a command of the binary to its end.
 pub fn tollgate(arguments: &[&str]) -> Output {
-    Command::new(binary()).args(arguments).output().expect("the binary runs")
+    command().args(arguments).output().expect("the binary runs")
 }
 
 /// A running gateway. It is killed when dropped.
@@ -78,16 +90,7 @@ impl Gateway {
     /// `tollgate serve` in this folder with these arguments besides.
     pub fn serve(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Gateway {
         let _ = std::fs::remove_file(data.join("running.json"));
-        let mut child = Command::new(binary())
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(arguments)
-            .env("RUST_LOG", "debug")
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the gateway starts");
+        let mut child = serve_command(data, arguments, environment).spawn().expect("the gateway starts");
         let output = Arc::new(Mutex::new(String::new()));
         let collectors =
             vec![collect(child.stdout.take().unwrap(), &output), collect(child.stderr.take().unwrap(), &output)];
@@ -100,6 +103,26 @@ impl Gateway {
         });
         let address = running["url"].as_str().unwrap().split("//").nth(1).unwrap().to_owned();
         Gateway { data: data.to_owned(), address, running, child, output, collectors, folder: None }
+    }
+
+    /// The same, killed so long after it was begun, whatever it has come to.
+    pub fn serve_and_kill(data: &Path, arguments: &[&str], environment: &[(&str, &str)], after: Duration) {
+        let mut command = serve_command(data, arguments, environment);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the gateway starts");
+        let end = Instant::now() + after;
+        while Instant::now() < end {
+            std::thread::park_timeout(end.saturating_duration_since(Instant::now()));
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Whether it takes payments; one that is gone does not.
+    pub fn is_ready(&self) -> bool {
+        let address = self.running["admin"].as_str().unwrap();
+        let request = format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        try_exchange(address, request.as_bytes()).is_some_and(|answer| answer.starts_with(b"HTTP/1.1 200 "))
     }
 
     /// Everything it printed and logged so far.
@@ -134,12 +157,12 @@ impl Gateway {
 
     /// Runs a command of the binary on this gateway's folder.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(binary()).args(arguments).arg("--data").arg(&self.data).output().expect("the binary runs")
+        command().args(arguments).arg("--data").arg(&self.data).output().expect("the binary runs")
     }
 
     /// The same with a text on standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(binary())
+        let mut child = command()
             .args(arguments)
             .arg("--data")
             .arg(&self.data)
@@ -231,6 +254,19 @@ impl Gateway {
             done(&answer).then_some(answer)
         })
     }
+}
+
+fn serve_command(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = self::command();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .args(arguments)
+        .env("RUST_LOG", "debug")
+        .envs(environment.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
 impl Drop for Gateway {
@@ -345,13 +381,18 @@ pub fn field<'a>(answer: &'a Map<String, Value>, name: &str) -> &'a str {
 }
 
 /// Waits for a condition.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_within(WAIT_MAX, what, condition)
+}
+
+/// The same, for so long at most.
+pub fn wait_within<T>(wait_max: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begin.elapsed() < WAIT_MAX, "waited too long: {what}");
+        assert!(begin.elapsed() < wait_max, "waited too long: {what}");
         std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(5));
     }
@@ -369,18 +410,24 @@ pub fn post(address: &str, path: &str, body: &[u8], content_type: &str) -> (u16,
 /// The same; `None` when the gateway was gone before it had answered in whole, otherwise the body of
 /// an answer with HTTP 200.
 pub fn try_post(address: &str, path: &str, body: &[u8], content_type: &str) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(WAIT_MAX)).ok()?;
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
+    let answer = try_exchange(address, &[head.as_bytes(), body].concat())?;
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", text(&answer));
     Some(answer[end + 4..].to_vec())
+}
+
+/// Everything that is answered to these bytes; `None` when nobody listens or the connection breaks.
+fn try_exchange(address: &str, request: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(WAIT_MAX)).ok()?;
+    stream.write_all(request).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(answer)
 }
 
 /// GET over a connection of its own.

@@ -52,13 +52,17 @@ impl Received {
 pub struct Receiver {
     pub address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
+    listening: Option<Listening>,
 }
 
 struct Shared {
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
-    stopped: AtomicBool,
+}
+
+struct Listening {
+    stopped: Arc<AtomicBool>,
+    accepting: JoinHandle<()>,
 }
 
 impl Receiver {
@@ -68,24 +72,42 @@ impl Receiver {
 
     /// On the address of one that was dropped.
     pub fn start_on(address: SocketAddr) -> Receiver {
-        let listener = wait_for("the address is free", || TcpListener::bind(address).ok());
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(Behaviour::Answer(200, "taken".into())),
             received: Mutex::default(),
-            stopped: AtomicBool::new(false),
         });
-        let inside = Arc::clone(&shared);
+        let mut receiver = Receiver { address, shared, listening: None };
+        receiver.come_back();
+        receiver
+    }
+
+    /// Connections are refused until it comes back. What came before stays known.
+    pub fn go_away(&mut self) {
+        let Some(listening) = self.listening.take() else { return };
+        listening.stopped.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        let _ = listening.accepting.join();
+    }
+
+    /// It listens again on its address.
+    pub fn come_back(&mut self) {
+        if self.listening.is_some() {
+            return;
+        }
+        let listener = wait_for("the address is free", || TcpListener::bind(self.address).ok());
+        self.address = listener.local_addr().unwrap();
+        let (shared, stopped) = (Arc::clone(&self.shared), Arc::new(AtomicBool::new(false)));
+        let stops = Arc::clone(&stopped);
         let accepting = std::thread::spawn(move || {
             for stream in listener.incoming() {
-                if inside.stopped.load(Ordering::SeqCst) {
+                if stops.load(Ordering::SeqCst) {
                     return;
                 }
-                let shared = Arc::clone(&inside);
-                std::thread::spawn(move || serve(stream.unwrap(), &shared));
+                let (shared, stops) = (Arc::clone(&shared), Arc::clone(&stops));
+                std::thread::spawn(move || serve(stream.unwrap(), &shared, &stops));
             }
         });
-        Receiver { address, shared, accepting: Some(accepting) }
+        self.listening = Some(Listening { stopped, accepting });
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -121,19 +143,15 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
+        self.go_away();
     }
 }
 
 /// One request, then the connection is closed: a kept one would outlive its receiver.
-fn serve(mut stream: TcpStream, shared: &Shared) {
+fn serve(mut stream: TcpStream, shared: &Shared, stopped: &AtomicBool) {
     stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
     let Some(mut request) = read(&mut stream) else { return };
-    if shared.stopped.load(Ordering::SeqCst) {
+    if stopped.load(Ordering::SeqCst) {
         return;
     }
     let behaviour = shared.behaviour.lock().unwrap().clone();
