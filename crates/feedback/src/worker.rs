@@ -161,7 +161,8 @@ impl Rolling {
             // Only a clock that was moved makes a lease end while its delivery is still under way.
             if self.ids.insert(row.id) {
                 self.lanes.begin(row.lane);
-                let handle = self.tasks.spawn(deliver(self.parts.clone(), row.clone()));
+                // Boxed: a task is copied whole when it is made, when it ends and when its end is read, and this one is large.
+                let handle = self.tasks.spawn(Box::pin(deliver(self.parts.clone(), row.clone())));
                 self.under_way.insert(handle.id(), row);
             }
         }
