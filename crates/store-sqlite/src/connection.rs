@@ -19,6 +19,8 @@ const READER_CACHE_KIB: i64 = 512;
 const CHECKPOINTER_CACHE_KIB: i64 = 64;
 /// Prepared statements that one connection keeps.
 const STATEMENTS_KEPT_MAX: usize = 64;
+/// And one that both reads and writes.
+const STATEMENTS_KEPT_OF_ALL_MAX: usize = 256;
 
 /// Between two tries for a lock that SQLite does not wait for by itself.
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
@@ -59,7 +61,10 @@ pub(crate) fn open_in_memory() -> Result<Connection, StoreError> {
     let open = || {
         let connection =
             Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        // Before a page is changed it is copied for a rollback: the smaller, the less.
+        connection.pragma_update(None, "page_size", 1_024)?;
         settle_any(&connection)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_OF_ALL_MAX);
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(connection)
     };
