@@ -71,6 +71,20 @@ fn feedback_arrives_whatever_its_receivers_do() {
     assert!(met.iter().all(|count| *count > 0) && crashes > 0, "each of them happens: {met:?}, {crashes}");
 }
 
+/// Operators settle what stays unknown while messages are lost and late: what they write holds, and is fed back.
+#[test]
+fn corrections_hold_while_the_network_answers_late() {
+    let network = [Fault::Delay, Fault::Drop, Fault::Double, Fault::LinkBreaks, Fault::CrashAtRandom];
+    let faults = network.into_iter().fold(Faults::NONE, Faults::with);
+    let mut corrections = 0;
+    for seed in 1..=20 {
+        let outcome = run(&Plan { faults, ..small(seed) }, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        corrections += outcome.corrections;
+    }
+    assert!(corrections > 0, "operators settle something");
+}
+
 #[test]
 fn a_failing_run_shrinks_and_still_fails() {
     let mutant = Some(tollgate_sim::Mutant::SilenceIsNo);
