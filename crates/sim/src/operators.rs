@@ -26,7 +26,10 @@ use tollgate_core::order::WayOut;
 const LOOK_EVERY_MS: (u64, u64) = (100, 1_500);
 /// How many unknown operations one look takes in.
 const LOOKED_AT_MAX: usize = 50;
-/// How often an operator takes up what it sees, of 10,000 times.
+/// How many operations are left to the network whatever becomes of them, of 10,000: else operators would repair whatever
+/// the recovery leaves undone, and nobody would see it.
+const LEFT_ALONE_PER_10_000: u64 = 5_000;
+/// How often an operator takes up one of the others when it sees it, of 10,000 times.
 const TAKEN_UP_PER_10_000: u64 = 6_000;
 /// How long an operator takes between hearing from the clerk and writing, and between two tries, in milliseconds: every
 /// other time it is quick.
@@ -90,6 +93,9 @@ impl Operators {
     fn take_up(&self, unknown: &UnknownOperation, turn: u64) -> Option<Case> {
         let order = order_number(&unknown.merchant_reference)?;
         let ask = ask_of(unknown.kind);
+        if Chance::of(self.seed, "operators-leave", &[order.into(), ask as u64]).happens(LEFT_ALONE_PER_10_000) {
+            return None;
+        }
         let mut chance = Chance::of(self.seed, "operators", &[order.into(), ask as u64, turn]);
         // Before a message was sent a late answer may still settle it.
         if unknown.messages == 0 || !chance.happens(TAKEN_UP_PER_10_000) {
