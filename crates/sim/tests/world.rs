@@ -23,13 +23,15 @@ fn a_seed_runs_again_exactly_as_before() {
 
 #[test]
 fn nothing_is_found_under_any_fault() {
-    let mut met = 0;
+    let (mut met, mut corrections) = (0, 0);
     for seed in 1..=20 {
         let outcome = run(&small(seed), Keep::Digest).unwrap();
         assert_eq!(outcome.violation, None, "seed {seed}");
         met += outcome.payments_met;
+        corrections += outcome.corrections;
     }
     assert!(met > 400, "a tenth of the payments at least meets a fault, else nothing was shown: {met}");
+    assert!(corrections > 0, "operators settle something by hand meanwhile");
 }
 
 #[test]
@@ -69,20 +71,6 @@ fn feedback_arrives_whatever_its_receivers_do() {
         crashes += outcome.crashes;
     }
     assert!(met.iter().all(|count| *count > 0) && crashes > 0, "each of them happens: {met:?}, {crashes}");
-}
-
-/// Operators settle what stays unknown while messages are lost and late: what they write holds, and is fed back.
-#[test]
-fn corrections_hold_while_the_network_answers_late() {
-    let network = [Fault::Delay, Fault::Drop, Fault::Double, Fault::LinkBreaks, Fault::CrashAtRandom];
-    let faults = network.into_iter().fold(Faults::NONE, Faults::with);
-    let mut corrections = 0;
-    for seed in 1..=20 {
-        let outcome = run(&Plan { faults, ..small(seed) }, Keep::Digest).unwrap();
-        assert_eq!(outcome.violation, None, "seed {seed}");
-        corrections += outcome.corrections;
-    }
-    assert!(corrections > 0, "operators settle something");
 }
 
 #[test]
