@@ -207,7 +207,7 @@ impl Rolling {
         for row in fresh.take(free).collect::<Vec<_>>() {
             let (gateway, operation) = (gateway.clone(), row.operation);
             self.pace.take();
-            let handle = self.attempts.spawn(async move { attempt(&gateway.inner, &row).await });
+            let handle = self.attempts.spawn(Box::pin(async move { attempt(&gateway.inner, &row).await }));
             self.under_way.insert(handle.id(), operation);
         }
         Ok(())

@@ -211,7 +211,8 @@ impl Rolling {
         // Only a clock that was moved makes a lease end while its delivery is still under way.
         if self.ids.insert(begun.row.id) {
             self.lanes.begin(begun.row.lane);
-            let handle = self.tasks.spawn(deliver(self.parts.clone(), begun.clone()));
+            // Boxed: a task is copied whole when it is made, when it ends and when its end is read, and this one is large.
+            let handle = self.tasks.spawn(Box::pin(deliver(self.parts.clone(), begun.clone())));
             self.under_way.insert(handle.id(), begun);
         }
     }

@@ -357,6 +357,22 @@ impl Auditor {
         self.recoveries.insert(rrn);
     }
 
+    /// An operator's correction is written: the operation counts as `code` says.
+    pub fn corrected(&mut self, order: OrderNumber, ask: Ask, amount: u64, code: u32) {
+        let Some(view) = self.orders.get(&order) else { return };
+        let (book, is_done) = (view.book, is_yes(code));
+        let is_booked = match ask {
+            Ask::Pay => return self.rule_payment(order, if is_done { Verdict::Yes } else { Verdict::No }, code),
+            Ask::Capture => book.captured >= amount,
+            Ask::Void => book.voided,
+            Ask::Refund => book.refunded >= amount,
+        };
+        // Other captures and refunds of the order may be booked, but no other void.
+        if (is_done && !is_booked) || (ask == Ask::Void && is_booked != is_done) {
+            self.found(Some(order), "a correction says what the issuer has booked", format!("{code:05}, {book:?}"));
+        }
+    }
+
     /// A message leaves the gateway.
     pub fn sent(&mut self, out: Outgoing) {
         if !self.intents.contains(&out.rrn) {

@@ -16,6 +16,7 @@ mod many;
 mod merchants;
 mod mutants;
 mod network;
+mod operators;
 mod plan;
 mod receivers;
 mod record;

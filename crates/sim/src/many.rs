@@ -22,6 +22,8 @@ pub struct Sums {
     pub events: u64,
     /// Deaths of the gateway.
     pub crashes: u64,
+    /// Operations that operators settled by hand.
+    pub corrections: u64,
     /// Faults, in the order of [`Fault::ALL`].
     pub faults: [u64; Fault::ALL.len()],
     /// Simulated time, in milliseconds.
@@ -92,6 +94,7 @@ impl Sums {
         self.calls += outcome.calls;
         self.events += outcome.events;
         self.crashes += outcome.crashes;
+        self.corrections += outcome.corrections;
         self.simulated_ms += outcome.simulated_ms;
         for (sum, count) in self.faults.iter_mut().zip(outcome.faults) {
             *sum += count;
@@ -106,7 +109,7 @@ impl Sums {
     pub fn as_text(&self) -> String {
         let part = self.payments_met * 1_000 / self.payments.max(1);
         let mut text = format!(
-            "{} seeds, {} payments, {}.{} % of them with faults, {} calls, {} events, {} crashes\n{:.1} hours simulated in {:.1} s",
+            "{} seeds, {} payments, {}.{} % of them with faults, {} calls, {} events, {} crashes, {} corrections\n{:.1} hours simulated in {:.1} s",
             self.seeds,
             self.payments,
             part / 10,
@@ -114,6 +117,7 @@ impl Sums {
             self.calls,
             self.events,
             self.crashes,
+            self.corrections,
             to_float(self.simulated_ms) / 3_600_000.0,
             self.seconds
         );

@@ -66,6 +66,10 @@ mutants! {
     ForgetFeedback = "forget-feedback", 5;
     /// A feedback that is not acknowledged is given up at once, and the next one goes out.
     OvertakeFeedback = "overtake-feedback", 5;
+    /// A correction leaves its operation in the recovery queue.
+    CorrectionLeavesQueue = "correction-leaves-queue", 5;
+    /// A correction is not fed back.
+    CorrectionUnfed = "correction-unfed", 5;
 }
 
 impl Mutant {

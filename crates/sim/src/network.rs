@@ -2,7 +2,7 @@
 //! happens here, at the virtual time.
 
 use crate::chance::{Chance, number_of};
-use crate::issuer::{Booking, Issuer};
+use crate::issuer::{Booking, Issuer, Reply, Request};
 use crate::plan::{Fault, Plan, Rates};
 use crate::record::{Event, OrderNumber};
 use crate::watch::Watch;
@@ -49,6 +49,8 @@ struct Inner {
     due_count: u64,
     /// How often a message of an order has made a leg of its way: names its chance.
     legs: HashMap<(OrderNumber, u64), u64>,
+    /// The last recovery message of each operation that left the gateway, by field 37.
+    recoveries: HashMap<[u8; 12], Request>,
 }
 
 #[derive(Default)]
@@ -110,6 +112,7 @@ impl Network {
             due: BinaryHeap::new(),
             due_count: 0,
             legs: HashMap::new(),
+            recoveries: HashMap::new(),
             rates,
         };
         for turn in 0..inner.rates.of(Fault::HostAway) {
@@ -141,6 +144,14 @@ impl Network {
                 () = alarm => {}
             }
         }
+    }
+
+    /// The issuer's clerk carries out by hand what the last recovery message of an operation asks for, whether or not it
+    /// has arrived. Answers field 39; `None` when no such message ever left.
+    pub(crate) fn have_clerk_do(&self, rrn: [u8; 12]) -> Option<[u8; 2]> {
+        let mut inner = self.lock();
+        let request = *inner.recoveries.get(&rrn)?;
+        Some(inner.book(&request).code)
     }
 
     /// A new connection; `None` while the host is away.
@@ -244,6 +255,9 @@ impl Inner {
         };
         let Incoming::Payment { request, .. } = &incoming else { return };
         let (request, order) = (*request, request.order);
+        if matches!(&request.mti, b"0221" | b"0420" | b"0421") {
+            self.recoveries.insert(request.rrn, request);
+        }
         self.watch.auditor().sent(crate::wire::outgoing(&request));
         let sent = Event::Sent { mti: request.mti, stan: request.name.stan, rrn: request.rrn, amount: request.amount };
         self.watch.note(Some(order), sent);
@@ -292,17 +306,7 @@ impl Inner {
     fn arrive(&mut self, incoming: &Incoming, now_ms: u64) {
         let Incoming::Payment { request, message } = incoming else { return };
         let order = request.order;
-        let mut bookings: Vec<Booking> = Vec::new();
-        let reply = self.issuer.read(request, &mut bookings);
-        self.watch.note(Some(order), Event::Arrived { mti: request.mti, rrn: request.rrn, code: reply.code });
-        if let Some(fault) = reply.fault {
-            self.watch.met(Some(order), fault, "at the issuer");
-        }
-        for booking in &bookings {
-            let event = Event::Booked { what: booking.kind.name(), amount: booking.amount };
-            self.watch.note(Some(booking.order), event);
-            self.watch.auditor().booked(booking);
-        }
+        let reply = self.book(request);
         let fate = self.fate("back", order, request.mti);
         if let Some(fault) = fate.fault {
             self.watch.met(Some(order), fault, "on the way back");
@@ -330,6 +334,23 @@ impl Inner {
             _ => {}
         }
         self.at(now_ms + fate.after_ms, answer(frame));
+    }
+
+    /// The issuer reads a message and changes its books.
+    fn book(&mut self, request: &Request) -> Reply {
+        let mut bookings: Vec<Booking> = Vec::new();
+        let reply = self.issuer.read(request, &mut bookings);
+        let order = Some(request.order);
+        self.watch.note(order, Event::Arrived { mti: request.mti, rrn: request.rrn, code: reply.code });
+        if let Some(fault) = reply.fault {
+            self.watch.met(order, fault, "at the issuer");
+        }
+        for booking in &bookings {
+            let event = Event::Booked { what: booking.kind.name(), amount: booking.amount };
+            self.watch.note(Some(booking.order), event);
+            self.watch.auditor().booked(booking);
+        }
+        reply
     }
 
     fn hand_over(&mut self, answer: Answer, now_ms: u64) {

@@ -142,7 +142,7 @@ faults! {
     /// A merchant's server acknowledges a feedback, and the answer is lost.
     FeedbackLost = "feedback-lost", 400;
     /// A merchant's server is away for a while; so many times in a run of the worst seed.
-    ReceiverAway = "receiver-away", 12;
+    ReceiverAway = "receiver-away", 7;
 }
 
 /// A set of faults.

@@ -310,7 +310,9 @@ fn word(ask: Ask) -> &'static str {
     }
 }
 
-fn ask_of(kind: OperationKind) -> Ask {
+/// What a merchant calls an operation.
+#[must_use]
+pub fn ask_of(kind: OperationKind) -> Ask {
     match kind {
         OperationKind::Authorize | OperationKind::Purchase => Ask::Pay,
         OperationKind::Capture => Ask::Capture,

@@ -102,6 +102,13 @@ pub enum Event {
         /// How it ended for the gateway.
         end: &'static str,
     },
+    /// An operator's correction is written.
+    Corrected {
+        /// The five-digit code that the operation has now.
+        code: u32,
+        /// How much the operation is about, in minor units.
+        amount: u64,
+    },
     /// The gateway starts, or dies.
     Gateway {
         /// Which of the two.
@@ -137,6 +144,7 @@ pub struct Record {
     faults: [u64; Fault::ALL.len()],
     orders_met: HashSet<OrderNumber>,
     deaths: u64,
+    corrections: u64,
 }
 
 impl Record {
@@ -151,6 +159,7 @@ impl Record {
             faults: [0; Fault::ALL.len()],
             orders_met: HashSet::new(),
             deaths: 0,
+            corrections: 0,
         }
     }
 
@@ -164,6 +173,9 @@ impl Record {
         }
         if matches!(event, Event::Gateway { what: "is dead" }) {
             self.deaths += 1;
+        }
+        if matches!(event, Event::Corrected { .. }) {
+            self.corrections += 1;
         }
         self.events += 1;
         (at_ms, order, &event).hash(&mut self.digest);
@@ -207,6 +219,12 @@ impl Record {
         self.deaths
     }
 
+    /// How many corrections operators have written.
+    #[must_use]
+    pub fn corrections(&self) -> u64 {
+        self.corrections
+    }
+
     /// The story of one order: its own events, and those that concern all.
     #[must_use]
     pub fn story(&self, order: OrderNumber) -> Vec<Entry> {
@@ -240,6 +258,7 @@ impl fmt::Display for Entry {
             }
             Event::Met { fault, place } => write!(f, "fault           {} ({place})", fault.name()),
             Event::Stored { call, end } => write!(f, "store           {call}: {end}"),
+            Event::Corrected { code, amount } => write!(f, "operator says   {code:05} of {amount}"),
             Event::Gateway { what } => write!(f, "gateway         {what}"),
         }
     }

@@ -10,6 +10,7 @@ use crate::record::{Event, OrderNumber};
 use crate::watch::Watch;
 use std::collections::HashMap;
 use std::future::{Future, pending};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_core::command::OrderTarget;
@@ -29,6 +30,8 @@ use tollgate_store_sqlite::SqliteStore;
 
 /// What stands before the order's number in `merchant_reference`.
 pub const REFERENCE_MARK: &str = "order-";
+/// No generation of accounts.
+const GENERATION_UNKNOWN: i64 = -1;
 
 /// What the stores of all lives share: the seed's decisions and whose the operations are.
 pub struct StoreFaults {
@@ -38,6 +41,8 @@ pub struct StoreFaults {
     calm_from_ms: u64,
     mutant: Option<Mutant>,
     memory: Mutex<Memory>,
+    /// The generation of the merchants' accounts; below 0 when somebody has to look.
+    generation: AtomicI64,
 }
 
 #[derive(Default)]
@@ -74,6 +79,7 @@ impl StoreFaults {
             calm_from_ms: plan.calm_from_ms(),
             mutant: plan.mutant,
             memory: Mutex::default(),
+            generation: AtomicI64::new(GENERATION_UNKNOWN),
         }
     }
 
@@ -355,16 +361,33 @@ impl Merchants for WorldStore {
         self.inner.merchants()
     }
 
+    /// The gateway asks once in a millisecond, which is at each call when time jumps. Accounts change here and nowhere
+    /// else, so the number is remembered.
     fn merchants_generation(&self) -> StoreFuture<'_, u64> {
-        self.inner.merchants_generation()
+        Box::pin(async move {
+            if let Ok(known) = u64::try_from(self.faults.generation.load(Ordering::Relaxed)) {
+                return Ok(known);
+            }
+            let generation = self.inner.merchants_generation().await?;
+            self.faults.generation.store(i64::try_from(generation).unwrap_or(GENERATION_UNKNOWN), Ordering::Relaxed);
+            Ok(generation)
+        })
     }
 
     fn add_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
-        self.inner.add_merchant(record)
+        Box::pin(async move {
+            let saved = self.inner.add_merchant(record).await;
+            self.faults.generation.store(GENERATION_UNKNOWN, Ordering::Relaxed);
+            saved
+        })
     }
 
     fn save_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
-        self.inner.save_merchant(record)
+        Box::pin(async move {
+            let saved = self.inner.save_merchant(record).await;
+            self.faults.generation.store(GENERATION_UNKNOWN, Ordering::Relaxed);
+            saved
+        })
     }
 }
 
@@ -383,16 +406,35 @@ impl Refusals for WorldStore {
 }
 
 impl Corrections for WorldStore {
-    fn record_correction(&self, record: CorrectionRecord) -> StoreFuture<'_, Recorded> {
-        self.inner.record_correction(record)
+    fn record_correction(&self, mut record: CorrectionRecord) -> StoreFuture<'_, Recorded> {
+        if self.has(Mutant::CorrectionLeavesQueue) {
+            record.outcome.recovery = RecoveryChange::None;
+        }
+        if self.has(Mutant::CorrectionUnfed) {
+            record.outcome.feedback = None;
+        }
+        let order = order_number(&record.outcome.order.merchant_reference);
+        let state = record.outcome.state.name();
+        let work = self.inner.record_correction(record);
+        Box::pin(self.call("record_correction", order, Access::Writes, work, move |end| match end {
+            Recorded::Written => state,
+            Recorded::Changed => "order changed",
+            Recorded::RecoveryBegun => "recovery begun",
+        }))
     }
 
     fn propose_correction(&self, proposal: Proposal) -> StoreFuture<'_, bool> {
-        self.inner.propose_correction(proposal)
+        let order = self.faults.owner(proposal.operation);
+        let work = self.inner.propose_correction(proposal);
+        let name = |is_new: &bool| if *is_new { "proposed" } else { "proposed already" };
+        Box::pin(self.call("propose_correction", order, Access::Writes, work, name))
     }
 
     fn withdraw_proposal(&self, operation: OperationId) -> StoreFuture<'_, bool> {
-        self.inner.withdraw_proposal(operation)
+        let order = self.faults.owner(operation);
+        let work = self.inner.withdraw_proposal(operation);
+        let name = |was_there: &bool| if *was_there { "withdrawn" } else { "not there" };
+        Box::pin(self.call("withdraw_proposal", order, Access::Writes, work, name))
     }
 
     fn proposals(&self, limit: usize) -> StoreFuture<'_, Vec<Proposal>> {
@@ -497,7 +539,9 @@ pub fn order_number(reference: &str) -> Option<OrderNumber> {
     reference.strip_prefix(REFERENCE_MARK)?.parse().ok()
 }
 
-fn number_of(operation: OperationId) -> [u8; 12] {
+/// Field 37 of an operation's messages.
+#[must_use]
+pub fn number_of(operation: OperationId) -> [u8; 12] {
     operation.rrn().as_str().as_bytes().try_into().unwrap_or([0; 12])
 }
 

@@ -11,6 +11,7 @@ use crate::line::Dial;
 use crate::merchants::Session;
 use crate::mutants::Twist;
 use crate::network::Network;
+use crate::operators::Operators;
 use crate::plan::{Fault, Plan};
 use crate::receivers::{Bell, Bodies, LifeSender, Receivers};
 use crate::record::{Entry, Event, Keep, OrderNumber};
@@ -62,6 +63,8 @@ pub struct Outcome {
     pub faults: [u64; Fault::ALL.len()],
     /// How often the gateway died.
     pub crashes: u64,
+    /// How many operations operators settled by hand.
+    pub corrections: u64,
     /// How much time went by, in milliseconds.
     pub simulated_ms: u64,
 }
@@ -102,11 +105,14 @@ impl World {
             let world = Arc::clone(&world);
             background.spawn(async move { world.crash_once(turn).await });
         }
+        let (watch, desk) = (Arc::clone(&world.watch), Arc::clone(&world.desk));
+        let operators = Arc::new(Operators::new(plan.seed, watch, desk, Arc::clone(&world.network)));
+        background.spawn(operators.run());
         let mut sessions = JoinSet::new();
         let numbers = plan.sessions.first..plan.sessions.first.saturating_add(plan.sessions.count);
         for number in numbers.clone() {
             let (session, desk) = (Session::of(plan, number), Arc::clone(&world.desk));
-            sessions.spawn(async move { session.play(&desk).await });
+            sessions.spawn(Box::pin(async move { session.play(&desk).await }));
         }
         while let Some(ended) = sessions.join_next().await {
             if let Err(error) = ended {
@@ -242,6 +248,7 @@ impl World {
             recovery_retry_ms_min: chance.between(500, 3_000),
             recovery_retry_ms_max: chance.between(10_000, 60_000),
             recovery_in_flight_max: usize::try_from(chance.between(4, 32)).unwrap_or(4),
+            four_eyes: chance.happens(5_000),
             ..GatewaySettings::default()
         }
     }
@@ -333,6 +340,7 @@ impl World {
             calls: self.desk.calls(),
             faults: record.faults(),
             crashes: record.deaths(),
+            corrections: record.corrections(),
             simulated_ms: self.watch.clock.ms(),
         }
     }

@@ -1,6 +1,7 @@
 //! Opening connections: the one place that knows SQLite's settings.
 
 use crate::failure::store_error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ const READER_CACHE_KIB: i64 = 512;
 const CHECKPOINTER_CACHE_KIB: i64 = 64;
 /// Prepared statements that one connection keeps.
 const STATEMENTS_KEPT_MAX: usize = 64;
+/// And one that both reads and writes.
+const STATEMENTS_KEPT_OF_ALL_MAX: usize = 256;
 
 /// Between two tries for a lock that SQLite does not wait for by itself.
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
@@ -58,7 +61,10 @@ pub(crate) fn open_in_memory() -> Result<Connection, StoreError> {
     let open = || {
         let connection =
             Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        // Before a page is changed it is copied for a rollback: the smaller, the less.
+        connection.pragma_update(None, "page_size", 1_024)?;
         settle_any(&connection)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_OF_ALL_MAX);
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(connection)
     };
@@ -77,6 +83,9 @@ fn flags(role: Role) -> OpenFlags {
 /// What connections of every kind have in common.
 fn settle_any(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
+    // Without it SQLite prepares a statement with a bound LIMIT again at each use, in case another plan suits the new
+    // number better, and that takes several times as long as the statement itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "cell_size_check", "ON")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
@@ -167,9 +176,21 @@ fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use rusqlite::StatementStatus;
 
     fn setting(connection: &Connection, name: &str) -> i64 {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_is_bound() {
+        let connection = open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER) STRICT").unwrap();
+        let mut statement = connection.prepare("SELECT a FROM t WHERE b < ?1 ORDER BY a LIMIT ?2").unwrap();
+        for limit in 1..5 {
+            assert!(!statement.exists([7, limit]).unwrap());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 
     /// A killed process does not show whether commits are synced; only the settings tell.

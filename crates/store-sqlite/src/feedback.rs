@@ -1,8 +1,9 @@
 //! Transaction feedback: the outbox, its leases, and what came of each attempt.
 
+use crate::codes;
 use crate::failure::{Failure, unreadable};
-use crate::rows::{self, all, first, limit};
-use crate::{codes, read};
+use crate::read::{self, OperationTold};
+use crate::rows::{all, first, limit};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::feedback::{FeedbackId, FeedbackLane};
 use tollgate_core::ident::{FortId, OperationId};
@@ -91,7 +92,7 @@ fn lanes_due(connection: &Connection, lease: &FeedbackLease) -> Result<Vec<std::
         "SELECT ",
         feedback_columns!(),
         " FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0 AND lane = ?1 AND due_at <= ?2 \
-         ORDER BY due_at, operation_id, place LIMIT ?3"
+         ORDER BY due_at, created_at, operation_id, place LIMIT ?3"
     ))?;
     let begin = lease.after.map_or(-1, FeedbackLane::number);
     let mut turns = Vec::new();
@@ -179,33 +180,35 @@ pub(crate) fn finish(connection: &Connection, finish: &FeedbackFinish) -> Result
     let (operation, place) = (finish.id.operation.0, finish.id.place);
     let (node, until) = (finish.node, finish.leased_until.0);
     let failed = if finish.then == FeedbackThen::Delivered { 0 } else { tried };
-    connection
-        .prepare_cached(
-            "UPDATE feedbacks SET attempts = attempts + ?3, tries = tries + ?4 WHERE operation_id = ?1 AND place = ?2",
-        )?
-        .execute(params![operation, place, tried, failed])?;
     let changed = match finish.then {
         // Acknowledged is acknowledged, whosever lease it was.
         FeedbackThen::Delivered => connection
             .prepare_cached(
-                "UPDATE feedbacks SET state = 1, delivered_at = ?3, pause_reason = NULL, leased_by = NULL \
-                 WHERE operation_id = ?1 AND place = ?2 AND state <> 1",
+                "UPDATE feedbacks SET attempts = attempts + ?3, tries = tries + ?4, state = 1, delivered_at = ?5, \
+                 pause_reason = NULL, leased_by = NULL WHERE operation_id = ?1 AND place = ?2 AND state <> 1",
             )?
-            .execute(params![operation, place, finish.at.0])?,
+            .execute(params![operation, place, tried, failed, finish.at.0])?,
         FeedbackThen::Retry { due_at } => connection
             .prepare_cached(
-                "UPDATE feedbacks SET due_at = ?5, leased_by = NULL \
-                 WHERE operation_id = ?1 AND place = ?2 AND state = 0 AND leased_by = ?3 AND due_at = ?4",
+                "UPDATE feedbacks SET attempts = attempts + ?3, tries = tries + ?4, due_at = ?7, leased_by = NULL \
+                 WHERE operation_id = ?1 AND place = ?2 AND state = 0 AND leased_by = ?5 AND due_at = ?6",
             )?
-            .execute(params![operation, place, node, until, due_at.0])?,
+            .execute(params![operation, place, tried, failed, node, until, due_at.0])?,
         FeedbackThen::Pause(reason) => connection
             .prepare_cached(
-                "UPDATE feedbacks SET state = 2, pause_reason = ?5, leased_by = NULL \
-                 WHERE operation_id = ?1 AND place = ?2 AND state = 0 AND leased_by = ?3 AND due_at = ?4",
+                "UPDATE feedbacks SET attempts = attempts + ?3, tries = tries + ?4, state = 2, pause_reason = ?7, \
+                 leased_by = NULL \
+                 WHERE operation_id = ?1 AND place = ?2 AND state = 0 AND leased_by = ?5 AND due_at = ?6",
             )?
-            .execute(params![operation, place, node, until, reason.number()])?,
+            .execute(params![operation, place, tried, failed, node, until, reason.number()])?,
     };
     if changed == 0 {
+        // The attempt was made all the same.
+        connection
+            .prepare_cached(
+                "UPDATE feedbacks SET attempts = attempts + ?3, tries = tries + ?4 WHERE operation_id = ?1 AND place = ?2",
+            )?
+            .execute(params![operation, place, tried, failed])?;
         return Ok(FeedbackFinished::LeaseLost);
     }
     if finish.then == FeedbackThen::Delivered {
@@ -349,13 +352,12 @@ pub(crate) fn content(connection: &Connection, id: FeedbackId) -> Result<Option<
         " FROM feedbacks WHERE operation_id = ?1 AND place = ?2"
     ))?;
     let Some(row) = first(statement.query(params![id.operation.0, id.place])?, row)? else { return Ok(None) };
-    let stored = read::operation(connection, id.operation)?.ok_or_else(|| unreadable("the outcome of a feedback"))?;
-    let mut statement = connection.prepare_cached("SELECT request FROM operations WHERE operation_id = ?1")?;
-    let request: Option<String> = first(statement.query([id.operation.0])?, |row| Ok(row.get(0)?))?;
-    let request = rows::params(&request.ok_or_else(|| unreadable("operations.request"))?)?;
-    let outcome = read::outcomes(connection, id.operation)?.into_iter().nth(usize::from(id.place));
+    let found = read::operation_told(connection, id.operation)?;
+    let told = found.ok_or_else(|| unreadable("the outcome of a feedback"))?;
+    let outcome = told.outcomes.into_iter().nth(usize::from(id.place));
     let outcome = outcome.ok_or_else(|| unreadable("the outcome of a feedback"))?;
-    Ok(Some(FeedbackContent { row, order: stored.stored.order, operation: stored.operation, request, outcome }))
+    let OperationTold { order, operation, request, .. } = told;
+    Ok(Some(FeedbackContent { row, order, operation, request, outcome }))
 }
 
 /// Rows by a filter, newest first.

@@ -8,10 +8,11 @@ use crate::rows::{
     self, OUTCOMES_PER_OPERATION_MAX, OrderRow, all, first, limit, operation_columns, order_columns, outcome_columns,
     recovery_columns,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
-use tollgate_core::command::OrderTarget;
+use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
-use tollgate_core::order::{Operation, OperationState, Phase};
+use tollgate_core::order::{Operation, OperationState, Order, Phase};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, AttemptResult, CurrencyTotals, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome,
@@ -52,6 +53,38 @@ pub(crate) fn operation(connection: &Connection, id: OperationId) -> Result<Opti
     let row = order_row(connection, operation.fort_id)?.ok_or_else(|| unreadable("operations.fort_id"))?;
     operation.state = state_of(connection, &row, id)?;
     Ok(Some(StoredOperation { stored: row.stored, operation }))
+}
+
+/// What feedback tells of an operation.
+pub(crate) struct OperationTold {
+    /// Its order as it is now.
+    pub(crate) order: Order,
+    /// The operation.
+    pub(crate) operation: Operation,
+    /// The parameters that asked for it.
+    pub(crate) request: SafeParams,
+    /// Its outcomes, oldest first.
+    pub(crate) outcomes: Vec<StoryOutcome>,
+}
+
+/// One operation with its order, its request and its outcomes.
+pub(crate) fn operation_told(connection: &Connection, id: OperationId) -> Result<Option<OperationTold>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        operation_columns!(),
+        ", operations.request FROM operations WHERE operation_id = ?1"
+    ))?;
+    let found = first(statement.query([id.0])?, |row| {
+        Ok((rows::operation(row, OperationState::Sent)?, request(row.get_ref(8)?)?))
+    })?;
+    let Some((mut operation, request)) = found else { return Ok(None) };
+    let row = order_row(connection, operation.fort_id)?.ok_or_else(|| unreadable("operations.fort_id"))?;
+    let outcomes = outcomes(connection, id)?;
+    operation.state = match open_state(&row, id) {
+        Some(state) => state,
+        None => outcomes.last().ok_or_else(|| unreadable("an operation's last outcome"))?.state,
+    };
+    Ok(Some(OperationTold { order: row.stored.order, operation, request, outcomes }))
 }
 
 /// Sent operations without an outcome, oldest first.
@@ -145,10 +178,19 @@ fn order_row(connection: &Connection, fort_id: FortId) -> Result<Option<OrderRow
 
 /// An operation's state: the order's row has that of the open one, the outcomes that of the others.
 fn state_of(connection: &Connection, row: &OrderRow, id: OperationId) -> Result<OperationState, Failure> {
-    match row.open_state {
-        Some(state) if row.stored.order.open_operation == Some(id) => Ok(state),
-        _ => settled_state(connection, id)?.ok_or_else(|| Failure::Store(unreadable("an operation's last outcome"))),
+    match open_state(row, id) {
+        Some(state) => Ok(state),
+        None => settled_state(connection, id)?.ok_or_else(|| Failure::Store(unreadable("an operation's last outcome"))),
     }
+}
+
+fn open_state(row: &OrderRow, id: OperationId) -> Option<OperationState> {
+    row.open_state.filter(|_| row.stored.order.open_operation == Some(id))
+}
+
+fn request(value: ValueRef<'_>) -> Result<SafeParams, Failure> {
+    let text = value.as_str().map_err(|_| unreadable("operations.request"))?;
+    Ok(rows::params(text)?)
 }
 
 fn story_operation(
@@ -158,8 +200,7 @@ fn story_operation(
 ) -> Result<StoryOperation, Failure> {
     let mut operation = rows::operation(row, OperationState::Sent)?;
     operation.state = state_of(connection, order, operation.id)?;
-    let request = row.get_ref(8)?;
-    let request = rows::params(request.as_str().map_err(|_| unreadable("operations.request"))?)?;
+    let request = request(row.get_ref(8)?)?;
     let id = operation.id;
     Ok(StoryOperation {
         operation,
@@ -181,6 +222,9 @@ pub(crate) fn outcomes(connection: &Connection, operation: OperationId) -> Resul
     let begin = first_outcome(operation);
     let end = begin.saturating_add(OUTCOMES_PER_OPERATION_MAX);
     let mut outcomes = all(statement.query([begin, end, operation.0])?, rows::outcome)?;
+    if limit(outcomes.len()) < OUTCOMES_PER_OPERATION_MAX {
+        return Ok(outcomes);
+    }
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         outcome_columns!(),

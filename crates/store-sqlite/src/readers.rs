@@ -5,6 +5,7 @@
 //! a blocking thread. A connection is opened when all others are in use, so an idle store has few.
 
 use crate::failure::Failure;
+use crate::writer::step;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -55,9 +56,9 @@ impl Readers {
         let mut slot = self.free_slot();
         let connection = self.connection(&mut slot)?;
         let ran = (|| {
-            let transaction = connection.unchecked_transaction()?;
-            let answer = read(&transaction)?;
-            transaction.finish()?;
+            let snapshot = Snapshot::begin(connection)?;
+            let answer = read(connection)?;
+            snapshot.end()?;
             Ok(answer)
         })();
         ran.map_err(Failure::into_store_error)
@@ -99,6 +100,31 @@ impl Readers {
         match &**slot {
             Slot::Open(connection) => Ok(connection),
             Slot::Unopened | Slot::Closed => Err(StoreError::Unavailable("the store is closed".to_owned())),
+        }
+    }
+}
+
+/// A transaction that only reads, by prepared statements: each is used as often as the reads between them, and preparing
+/// one takes as long as a read. Ends when it is dropped, so that a panic leaves none open.
+struct Snapshot<'a>(&'a Connection);
+
+impl<'a> Snapshot<'a> {
+    fn begin(connection: &'a Connection) -> rusqlite::Result<Snapshot<'a>> {
+        step(connection, "BEGIN")?;
+        Ok(Snapshot(connection))
+    }
+
+    fn end(self) -> rusqlite::Result<()> {
+        step(self.0, "COMMIT")
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = step(self.0, "ROLLBACK")
+        {
+            tracing::error!(%error, "a snapshot could not be ended");
         }
     }
 }

@@ -331,7 +331,8 @@ fn roll_back(connection: &Connection) {
     }
 }
 
-fn step(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+/// Runs a statement that is used again and again and answers nothing.
+pub(crate) fn step(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 

@@ -1,0 +1,182 @@
+//! Operators who settle by hand what stays unknown, while recovery messages and late answers are still on their way.
+//!
+//! They do what they should: they look at what is unknown although messages were sent, have the issuer's clerk carry out
+//! what those messages ask for, and write down what the clerk says, some time later. So a correction is always true, and
+//! whatever the network does beside it must come to the same.
+
+use crate::audit::Ask;
+use crate::chance::Chance;
+use crate::desk::{Desk, Open};
+use crate::network::Network;
+use crate::receivers::ask_of;
+use crate::record::{Event, OrderNumber};
+use crate::store::{number_of, order_number};
+use crate::watch::Watch;
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tollgate_app::{ForcedOutcome, Resolution, ResolveError, Resolved, UnknownOperation};
+use tollgate_core::code::ResponseCode;
+use tollgate_core::ident::OperationId;
+use tollgate_core::order::WayOut;
+
+/// Between two looks at what is unknown, in milliseconds.
+const LOOK_EVERY_MS: (u64, u64) = (100, 1_500);
+/// How many unknown operations one look takes in.
+const LOOKED_AT_MAX: usize = 50;
+/// How many operations are left to the network whatever becomes of them, of 10,000: else operators would repair whatever
+/// the recovery leaves undone, and nobody would see it.
+const LEFT_ALONE_PER_10_000: u64 = 5_000;
+/// How often an operator takes up one of the others when it sees it, of 10,000 times.
+const TAKEN_UP_PER_10_000: u64 = 6_000;
+/// How long an operator takes between hearing from the clerk and writing, and between two tries, in milliseconds: every
+/// other time it is quick.
+const QUICK_MS_MAX: u64 = 300;
+const SLOW_MS_MAX: u64 = 10_000;
+/// How often it tries to write.
+const TRIES_MAX: u32 = 20;
+
+/// The operators of a run.
+pub struct Operators {
+    seed: u64,
+    watch: Arc<Watch>,
+    desk: Arc<Desk>,
+    network: Arc<Network>,
+    /// What somebody has taken up.
+    taken: Mutex<HashSet<OperationId>>,
+}
+
+/// An operation that an operator settles.
+struct Case {
+    operation: OperationId,
+    order: OrderNumber,
+    ask: Ask,
+    amount: u64,
+    outcome: ForcedOutcome,
+    chance: Chance,
+}
+
+/// What an operator does after a try.
+enum Then {
+    Again,
+    /// Another person has to agree.
+    Second,
+    Over,
+}
+
+impl Operators {
+    /// Operators who work at `desk`'s gateway and call the issuer behind `network`.
+    #[must_use]
+    pub fn new(seed: u64, watch: Arc<Watch>, desk: Arc<Desk>, network: Arc<Network>) -> Operators {
+        Operators { seed, watch, desk, network, taken: Mutex::default() }
+    }
+
+    /// Work, for ever.
+    pub async fn run(self: Arc<Operators>) {
+        let mut cases = JoinSet::new();
+        for turn in 0.. {
+            let (from_ms, to_ms) = LOOK_EVERY_MS;
+            pause(Chance::of(self.seed, "operators-look", &[turn]).between(from_ms, to_ms)).await;
+            while cases.try_join_next().is_some() {}
+            let Some(open) = self.desk.open() else { continue };
+            let Some(Ok(unknowns)) = in_life(&open, open.gateway.unknowns(0, LOOKED_AT_MAX)).await else { continue };
+            for case in unknowns.iter().filter_map(|unknown| self.take_up(unknown, turn)) {
+                let operators = Arc::clone(&self);
+                cases.spawn(Box::pin(async move { operators.settle(case).await }));
+            }
+        }
+    }
+
+    /// Takes an operation up, sometimes, and has the clerk say what becomes of it.
+    fn take_up(&self, unknown: &UnknownOperation, turn: u64) -> Option<Case> {
+        let order = order_number(&unknown.merchant_reference)?;
+        let ask = ask_of(unknown.kind);
+        if Chance::of(self.seed, "operators-leave", &[order.into(), ask as u64]).happens(LEFT_ALONE_PER_10_000) {
+            return None;
+        }
+        let mut chance = Chance::of(self.seed, "operators", &[order.into(), ask as u64, turn]);
+        // Before a message was sent a late answer may still settle it.
+        if unknown.messages == 0 || !chance.happens(TAKEN_UP_PER_10_000) {
+            return None;
+        }
+        if !self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(unknown.operation) {
+            return None;
+        }
+        let code = self.network.have_clerk_do(number_of(unknown.operation));
+        let outcome = code.and_then(|code| match (unknown.way_out, &code) {
+            (WayOut::Reverse, b"00") => Some(ForcedOutcome::Reversed),
+            (WayOut::Repeat, b"00") => Some(ForcedOutcome::Approved),
+            (WayOut::Repeat, b"91" | b"94" | b"96") | (WayOut::Reverse, _) => None,
+            (WayOut::Repeat, _) => Some(ForcedOutcome::Declined),
+        });
+        let Some(outcome) = outcome else {
+            self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&unknown.operation);
+            return None;
+        };
+        let amount = unknown.money.amount.minor();
+        Some(Case { operation: unknown.operation, order, ask, amount, outcome, chance })
+    }
+
+    /// Writes the correction, unless the network settles the operation first.
+    async fn settle(&self, mut case: Case) {
+        let mut then = Then::Again;
+        for _ in 0..TRIES_MAX {
+            let ms_max = if case.chance.happens(5_000) { QUICK_MS_MAX } else { SLOW_MS_MAX };
+            pause(case.chance.between(0, ms_max)).await;
+            let Some(open) = self.desk.open() else { continue };
+            let tried = match then {
+                Then::Again => in_life(&open, open.gateway.resolve(case.operation, resolution(case.outcome))).await,
+                Then::Second => in_life(&open, open.gateway.approve_proposal(case.operation, "second person")).await,
+                Then::Over => return,
+            };
+            then = match tried {
+                Some(Ok(Resolved::Written { code, .. })) => return self.written(&case, code),
+                Some(Ok(Resolved::Proposed) | Err(ResolveError::ProposedAlready { .. })) => Then::Second,
+                Some(Err(ResolveError::UnderWay(_) | ResolveError::Store(_))) | None => then,
+                Some(Err(ResolveError::ProposalOutlived(operation))) => {
+                    let _ = in_life(&open, open.gateway.withdraw_proposal(operation, "second person")).await;
+                    Then::Over
+                }
+                // The network has settled it in between, and a newer operation may have followed.
+                Some(Err(
+                    ResolveError::NotAllowed { .. } | ResolveError::NotTheNewest(_) | ResolveError::NoProposal(_),
+                )) => Then::Over,
+                Some(Err(error)) => {
+                    let rule = "an operator can settle what is unknown";
+                    return self.watch.auditor().found(Some(case.order), rule, error.to_string());
+                }
+            };
+        }
+    }
+
+    fn written(&self, case: &Case, code: ResponseCode) {
+        let event = Event::Corrected { code: code.number(), amount: case.amount };
+        self.watch.note(Some(case.order), event);
+        self.watch.auditor().corrected(case.order, case.ask, case.amount, code.number());
+    }
+}
+
+fn resolution(outcome: ForcedOutcome) -> Resolution {
+    Resolution {
+        outcome,
+        reason: "the network does not answer".to_owned(),
+        evidence: "the issuer's clerk".to_owned(),
+        evidence_sha256: None,
+        by: "first person".to_owned(),
+    }
+}
+
+/// What comes of `work` at a gateway that may die meanwhile.
+async fn in_life<T>(open: &Open, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = open.life.ended() => None,
+        done = work => Some(done),
+    }
+}
+
+async fn pause(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
