@@ -66,6 +66,10 @@ mutants! {
     ForgetFeedback = "forget-feedback", 5;
     /// A feedback that is not acknowledged is given up at once, and the next one goes out.
     OvertakeFeedback = "overtake-feedback", 5;
+    /// What other gateways have under way is taken for lost.
+    StealLiving = "steal-living", 10;
+    /// No life of another gateway is ever taken for dead.
+    ForgetDead = "forget-dead", 60;
 }
 
 impl Mutant {

@@ -102,9 +102,11 @@ pub enum Event {
         /// How it ended for the gateway.
         end: &'static str,
     },
-    /// The gateway starts, or dies.
+    /// A gateway starts, dies, is paused or goes on.
     Gateway {
-        /// Which of the two.
+        /// The node.
+        node: u8,
+        /// Which of them.
         what: &'static str,
     },
 }
@@ -162,7 +164,7 @@ impl Record {
             }
             self.orders_met.extend(order);
         }
-        if matches!(event, Event::Gateway { what: "is dead" }) {
+        if matches!(event, Event::Gateway { what: "is dead", .. }) {
             self.deaths += 1;
         }
         self.events += 1;
@@ -240,7 +242,7 @@ impl fmt::Display for Entry {
             }
             Event::Met { fault, place } => write!(f, "fault           {} ({place})", fault.name()),
             Event::Stored { call, end } => write!(f, "store           {call}: {end}"),
-            Event::Gateway { what } => write!(f, "gateway         {what}"),
+            Event::Gateway { node, what } => write!(f, "gateway {node}       {what}"),
         }
     }
 }

@@ -15,15 +15,15 @@ use std::time::Duration;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
-use tollgate_core::order::WireReference;
+use tollgate_core::order::{OperationEvent, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackRouse,
-    FeedbackRow, FeedbackThen, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewDataKey, NewOperation, NewOrder,
-    OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange,
-    RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished,
-    WaitingCount, WrappedDataKey,
+    FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants,
+    NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord,
+    PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow, RefusalRow, Refusals, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -45,7 +45,23 @@ struct Memory {
     /// How often a call was made for an order: names its chance.
     calls: HashMap<(Option<OrderNumber>, &'static str), u64>,
     owners: HashMap<OperationId, OrderNumber>,
+    /// Who has sent what.
+    senders: HashMap<OperationId, Sender>,
+    /// When each life last proved that it lives, in milliseconds from the beginning.
+    proofs: HashMap<LifeId, u64>,
 }
+
+/// The gateway that sent an operation.
+struct Sender {
+    life: LifeId,
+    process: Life,
+    intended_ms: u64,
+}
+
+/// For so long a life is nobody else's to end after it proved that it lives, in milliseconds.
+const LIFE_PROVEN_MS: u64 = 15_000;
+/// A gateway takes even its own operation for lost at this age, in milliseconds.
+const LOST_MS: u64 = 180_000;
 
 /// What becomes of a call.
 #[derive(Clone, Copy)]
@@ -80,6 +96,30 @@ impl StoreFaults {
     fn own(&self, operation: OperationId, order: Option<OrderNumber>) {
         if let Some(order) = order {
             self.memory.lock().unwrap_or_else(PoisonError::into_inner).owners.insert(operation, order);
+        }
+    }
+
+    /// A life has proved that it lives.
+    fn proved(&self, life: LifeId) {
+        let now_ms = self.watch.clock.ms();
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).proofs.insert(life, now_ms);
+    }
+
+    /// An operation was taken for lost: that must not be while its gateway lives and has just proved it.
+    fn taken_for_lost(&self, operation: OperationId, order: Option<OrderNumber>) {
+        let now_ms = self.watch.clock.ms();
+        let stolen = {
+            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.senders.get(&operation).is_some_and(|sender| {
+                let proof_ms = memory.proofs.get(&sender.life).copied().unwrap_or(0);
+                let is_proven = now_ms.saturating_sub(proof_ms) < LIFE_PROVEN_MS;
+                let is_young = now_ms.saturating_sub(sender.intended_ms) < LOST_MS;
+                !sender.process.is_over() && is_proven && is_young
+            })
+        };
+        if stolen {
+            let rule = "what a living gateway has under way is left alone";
+            self.watch.auditor().found(order, rule, format!("{operation} was taken for lost"));
         }
     }
 
@@ -181,8 +221,10 @@ impl WorldStore {
     }
 
     /// An intent is durable.
-    fn intended(&self, operation: OperationId, wire: WireReference, order: Option<OrderNumber>) {
+    fn intended(&self, operation: OperationId, life: LifeId, wire: WireReference, order: Option<OrderNumber>) {
         self.faults.watch.auditor().intended(number_of(operation));
+        let sender = Sender { life, process: self.life.clone(), intended_ms: self.faults.watch.clock.ms() };
+        self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner).senders.insert(operation, sender);
         if let Some(order) = order {
             self.faults.watch.owners().entry(name_of(wire)).or_insert(order);
         }
@@ -195,13 +237,13 @@ impl Orders for WorldStore {
             if self.has(Mutant::SkipIntent) {
                 return Ok(OrderClaim::Claimed);
             }
-            let (id, wire) = (new.operation.id, new.operation.wire);
+            let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
             let order = order_number(&new.order.merchant_reference);
             let work = async {
                 let claim = self.inner.claim_order(new).await?;
                 if claim == OrderClaim::Claimed {
                     self.faults.own(id, order);
-                    self.intended(id, wire, order);
+                    self.intended(id, life, wire, order);
                 }
                 Ok(claim)
             };
@@ -216,7 +258,7 @@ impl Orders for WorldStore {
 
     fn claim_operation(&self, mut new: NewOperation) -> StoreFuture<'_, OperationClaim> {
         Box::pin(async move {
-            let (id, wire) = (new.operation.id, new.operation.wire);
+            let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
             let order = self.faults.owner(OperationId(new.operation.fort_id.0));
             let work = async {
                 if self.has(Mutant::RaceOperations) {
@@ -227,7 +269,7 @@ impl Orders for WorldStore {
                 let claim = self.inner.claim_operation(new).await?;
                 if claim == OperationClaim::Claimed {
                     self.faults.own(id, order);
-                    self.intended(id, wire, order);
+                    self.intended(id, life, wire, order);
                 }
                 Ok(claim)
             };
@@ -253,8 +295,15 @@ impl Orders for WorldStore {
             if self.has(Mutant::ForgetFeedback) && record.operation.0.rem_euclid(16) == 0 {
                 record.feedback = None;
             }
-            let state = record.state.name();
-            self.call("record_outcome", order, Access::Writes, self.inner.record_outcome(record), |end| match end {
+            let (state, operation, event) = (record.state.name(), record.operation, record.event);
+            let work = async {
+                let recorded = self.inner.record_outcome(record).await?;
+                if (recorded, event) == (Recorded::Written, OperationEvent::Interrupted) {
+                    self.faults.taken_for_lost(operation, order);
+                }
+                Ok(recorded)
+            };
+            self.call("record_outcome", order, Access::Writes, work, |end| match end {
                 Recorded::Written => state,
                 Recorded::Changed => "order changed",
                 Recorded::RecoveryBegun => "recovery begun",
@@ -276,12 +325,15 @@ impl Orders for WorldStore {
         Box::pin(self.call("operation", order, Access::Reads, self.inner.operation(id), |_| "read"))
     }
 
-    fn unfinished(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {
+    fn unfinished(&self, mut whose: Whose, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {
         Box::pin(async move {
+            if self.has(Mutant::StealLiving) {
+                whose = Whose::Everybody { before: Timestamp(i64::MAX) };
+            }
             if self.has(Mutant::ForgetUnfinished) {
                 return Ok(Vec::new());
             }
-            self.call("unfinished", None, Access::Reads, self.inner.unfinished(before, limit), |_| "read").await
+            self.call("unfinished", None, Access::Reads, self.inner.unfinished(whose, limit), |_| "read").await
         })
     }
 
@@ -298,10 +350,57 @@ impl Orders for WorldStore {
     }
 }
 
-impl Recoveries for WorldStore {
-    fn recoveries_due(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+impl Lives for WorldStore {
+    fn begin_life(&self, new: NewLife) -> StoreFuture<'_, LifeBegun> {
         Box::pin(async move {
-            let work = self.inner.recoveries_due(now, limit);
+            let work = async {
+                let begun = self.inner.begin_life(new).await?;
+                if let LifeBegun::Begun(life) = begun {
+                    self.faults.proved(life);
+                }
+                Ok(begun)
+            };
+            self.call("begin_life", None, Access::Writes, work, |begun| match begun {
+                LifeBegun::Begun(_) => "begun",
+                LifeBegun::NodeIsAlive { .. } => "node is alive",
+            })
+            .await
+        })
+    }
+
+    fn renew_life(&self, life: LifeId, alive_until: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let work = async {
+                let renewed = self.inner.renew_life(life, alive_until).await?;
+                if renewed {
+                    self.faults.proved(life);
+                }
+                Ok(renewed)
+            };
+            self.call("renew_life", None, Access::Writes, work, |renewed| if *renewed { "renewed" } else { "over" })
+                .await
+        })
+    }
+
+    fn end_life(&self, life: LifeId, seen_renewals: Option<u64>, now: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            if self.has(Mutant::ForgetDead) {
+                return Ok(false);
+            }
+            let work = self.inner.end_life(life, seen_renewals, now);
+            self.call("end_life", None, Access::Writes, work, |ended| if *ended { "ended" } else { "renewed" }).await
+        })
+    }
+
+    fn lives(&self) -> StoreFuture<'_, Vec<LifeRow>> {
+        Box::pin(self.call("lives", None, Access::Reads, self.inner.lives(), |_| "read"))
+    }
+}
+
+impl Recoveries for WorldStore {
+    fn recoveries_due(&self, finder: LifeId, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+        Box::pin(async move {
+            let work = self.inner.recoveries_due(finder, now, limit);
             let mut rows = self.call("recoveries_due", None, Access::Reads, work, |_| "read").await?;
             if self.has(Mutant::GiveUp) {
                 rows.retain(|row| row.attempts < GIVE_UP_AFTER);
@@ -314,18 +413,14 @@ impl Recoveries for WorldStore {
         self.inner.recovery_next_due()
     }
 
-    fn begin_attempt(
-        &self,
-        operation: OperationId,
-        attempts_before: u32,
-        retry_at: Timestamp,
-    ) -> StoreFuture<'_, bool> {
+    fn begin_attempt(&self, new: NewAttempt) -> StoreFuture<'_, bool> {
         Box::pin(async move {
+            let operation = new.operation;
             if self.has(Mutant::UncountedAttempt) {
                 return Ok(true);
             }
             let work = async {
-                let begun = self.inner.begin_attempt(operation, attempts_before, retry_at).await?;
+                let begun = self.inner.begin_attempt(new).await?;
                 if begun {
                     self.faults.watch.auditor().recovery_begun(number_of(operation));
                 }
