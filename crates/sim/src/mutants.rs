@@ -69,7 +69,9 @@ mutants! {
     /// What other gateways have under way is taken for lost.
     StealLiving = "steal-living", 10;
     /// No life of another gateway is ever taken for dead.
-    ForgetDead = "forget-dead", 60;
+    ForgetDead = "forget-dead", 20;
+    /// A recovery message is begun although another gateway has one under way.
+    CrossAttempts = "cross-attempts", 20;
 }
 
 impl Mutant {

@@ -47,21 +47,34 @@ struct Memory {
     owners: HashMap<OperationId, OrderNumber>,
     /// Who has sent what.
     senders: HashMap<OperationId, Sender>,
+    /// The recovery messages that are under way.
+    attempts: HashMap<OperationId, Sender>,
     /// When each life last proved that it lives, in milliseconds from the beginning.
     proofs: HashMap<LifeId, u64>,
 }
 
-/// The gateway that sent an operation.
+/// The gateway that sent something.
 struct Sender {
     life: LifeId,
     process: Life,
     intended_ms: u64,
 }
 
+impl Memory {
+    /// Whether a gateway works on what it sent: it lives and has just proved it, and it is not too long ago.
+    fn is_at_work(&self, sender: &Sender, now_ms: u64) -> bool {
+        let proof_ms = self.proofs.get(&sender.life).copied().unwrap_or(0);
+        let is_proven = now_ms.saturating_sub(proof_ms) < LIFE_PROVEN_MS;
+        let is_young = now_ms.saturating_sub(sender.intended_ms) < LOST_MS;
+        !sender.process.is_over() && is_proven && is_young
+    }
+}
+
 /// For so long a life is nobody else's to end after it proved that it lives, in milliseconds.
 const LIFE_PROVEN_MS: u64 = 15_000;
-/// A gateway takes even its own operation for lost at this age, in milliseconds.
-const LOST_MS: u64 = 180_000;
+/// For so long what a gateway sent may be under way, in milliseconds. The gateway counts 180 s, from a few seconds before
+/// its commit, as the store may be slow.
+const LOST_MS: u64 = 170_000;
 
 /// What becomes of a call.
 #[derive(Clone, Copy)]
@@ -110,17 +123,32 @@ impl StoreFaults {
         let now_ms = self.watch.clock.ms();
         let stolen = {
             let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.senders.get(&operation).is_some_and(|sender| {
-                let proof_ms = memory.proofs.get(&sender.life).copied().unwrap_or(0);
-                let is_proven = now_ms.saturating_sub(proof_ms) < LIFE_PROVEN_MS;
-                let is_young = now_ms.saturating_sub(sender.intended_ms) < LOST_MS;
-                !sender.process.is_over() && is_proven && is_young
-            })
+            memory.senders.get(&operation).is_some_and(|sender| memory.is_at_work(sender, now_ms))
         };
         if stolen {
             let rule = "what a living gateway has under way is left alone";
             self.watch.auditor().found(order, rule, format!("{operation} was taken for lost"));
         }
+    }
+
+    /// A recovery message is begun: no other gateway may have one under way.
+    fn attempt_begun(&self, operation: OperationId, sender: Sender) {
+        let now_ms = self.watch.clock.ms();
+        let crosses = {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = memory.attempts.get(&operation).filter(|before| before.life != sender.life);
+            let crosses = before.is_some_and(|before| memory.is_at_work(before, now_ms));
+            memory.attempts.insert(operation, sender);
+            crosses
+        };
+        if crosses {
+            let rule = "of one operation one recovery message is under way";
+            self.watch.auditor().found(self.owner(operation), rule, format!("a second one of {operation}"));
+        }
+    }
+
+    fn attempt_over(&self, operation: OperationId) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).attempts.remove(&operation);
     }
 
     fn owner(&self, operation: OperationId) -> Option<OrderNumber> {
@@ -220,10 +248,14 @@ impl WorldStore {
         self.faults.mutant == Some(mutant)
     }
 
+    fn sender(&self, life: LifeId) -> Sender {
+        Sender { life, process: self.life.clone(), intended_ms: self.faults.watch.clock.ms() }
+    }
+
     /// An intent is durable.
     fn intended(&self, operation: OperationId, life: LifeId, wire: WireReference, order: Option<OrderNumber>) {
         self.faults.watch.auditor().intended(number_of(operation));
-        let sender = Sender { life, process: self.life.clone(), intended_ms: self.faults.watch.clock.ms() };
+        let sender = self.sender(life);
         self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner).senders.insert(operation, sender);
         if let Some(order) = order {
             self.faults.watch.owners().entry(name_of(wire)).or_insert(order);
@@ -300,6 +332,8 @@ impl Orders for WorldStore {
                 let recorded = self.inner.record_outcome(record).await?;
                 if (recorded, event) == (Recorded::Written, OperationEvent::Interrupted) {
                     self.faults.taken_for_lost(operation, order);
+                } else if recorded == Recorded::Written {
+                    self.faults.attempt_over(operation);
                 }
                 Ok(recorded)
             };
@@ -413,9 +447,12 @@ impl Recoveries for WorldStore {
         self.inner.recovery_next_due()
     }
 
-    fn begin_attempt(&self, new: NewAttempt) -> StoreFuture<'_, bool> {
+    fn begin_attempt(&self, mut new: NewAttempt) -> StoreFuture<'_, bool> {
         Box::pin(async move {
-            let operation = new.operation;
+            if self.has(Mutant::CrossAttempts) {
+                new.until = new.now;
+            }
+            let (operation, by) = (new.operation, new.by);
             if self.has(Mutant::UncountedAttempt) {
                 return Ok(true);
             }
@@ -423,6 +460,7 @@ impl Recoveries for WorldStore {
                 let begun = self.inner.begin_attempt(new).await?;
                 if begun {
                     self.faults.watch.auditor().recovery_begun(number_of(operation));
+                    self.faults.attempt_begun(operation, self.sender(by));
                 }
                 Ok(begun)
             };
@@ -433,8 +471,13 @@ impl Recoveries for WorldStore {
     }
 
     fn note_attempt(&self, attempt: Attempt) -> StoreFuture<'_, ()> {
-        let order = self.faults.owner(attempt.operation);
-        Box::pin(self.call("note_attempt", order, Access::Writes, self.inner.note_attempt(attempt), |()| "noted"))
+        let (operation, order) = (attempt.operation, self.faults.owner(attempt.operation));
+        let work = async move {
+            self.inner.note_attempt(attempt).await?;
+            self.faults.attempt_over(operation);
+            Ok(())
+        };
+        Box::pin(self.call("note_attempt", order, Access::Writes, work, |()| "noted"))
     }
 
     fn recovery_backlog(&self) -> StoreFuture<'_, (u64, Option<Timestamp>)> {

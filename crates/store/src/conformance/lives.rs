@@ -73,6 +73,27 @@ pub async fn a_life_that_was_renewed_is_not_taken_for_dead(subject: &dyn Subject
     assert!(!store.renew_life(LifeId(99_999), at(90)).await.unwrap(), "there is no such life");
 }
 
+/// Rule: of a renewal and an end that did not see it, at the same moment, one takes effect.
+pub async fn a_renewal_and_an_end_never_both_win(subject: &dyn Subject) {
+    let store = subject.open().await;
+    for round in 0..40_u8 {
+        let life = begun(&*store, life(round, at(0), at(10))).await;
+        let (first, second) = (Arc::clone(&store), Arc::clone(&store));
+        let renew = async move { first.renew_life(life, at(20)).await.unwrap() };
+        let end = async move { second.end_life(life, Some(0), at(15)).await.unwrap() };
+        let answers = if round % 2 == 0 {
+            let (renew, end) = (tokio::spawn(renew), tokio::spawn(end));
+            (renew.await.unwrap(), end.await.unwrap())
+        } else {
+            let (end, renew) = (tokio::spawn(end), tokio::spawn(renew));
+            (renew.await.unwrap(), end.await.unwrap())
+        };
+        assert!(matches!(answers, (true, false) | (false, true)), "round {round}: {answers:?}");
+        let is_living = store.lives().await.unwrap().iter().any(|row| row.life == life);
+        assert_eq!(is_living, answers.0, "round {round}");
+    }
+}
+
 /// Rule: only what a dead life left, and one's own that is too old, may be taken for lost.
 pub async fn operations_of_the_living_are_nobody_elses(subject: &dyn Subject) {
     let store = subject.open().await;

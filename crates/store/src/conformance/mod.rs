@@ -79,6 +79,7 @@ macro_rules! conformance_tests {
             one_of_many_begins_a_life_of_a_node
             a_sole_tenant_ends_every_earlier_life
             a_life_that_was_renewed_is_not_taken_for_dead
+            a_renewal_and_an_end_never_both_win
             operations_of_the_living_are_nobody_elses
             a_capture_belongs_to_the_life_that_sent_it
             what_a_forgotten_life_left_is_found

@@ -57,7 +57,7 @@ async fn step(store: &dyn Store, model: &mut Model, chance: &mut Chance, now: Ti
             let before = model.recoveries.get(&id).map_or(0, |row| row.attempts);
             let before = if chance.one_in(4) { before + 1 } else { before };
             let retry_at = now.plus_ms(chance.below(1_000_000));
-            let begun = begin_attempt(&*store, id, before, retry_at).await.unwrap();
+            let begun = begin_attempt(store, id, before, retry_at).await.unwrap();
             assert_eq!(begun, model.begin_attempt(id, before, retry_at));
         }
     }
