@@ -67,11 +67,11 @@ mutants! {
     /// A feedback that is not acknowledged is given up at once, and the next one goes out.
     OvertakeFeedback = "overtake-feedback", 5;
     /// What other gateways have under way is taken for lost.
-    StealLiving = "steal-living", 10;
+    StealLiving = "steal-living", 5;
     /// No life of another gateway is ever taken for dead.
-    ForgetDead = "forget-dead", 20;
+    ForgetDead = "forget-dead", 5;
     /// A recovery message is begun although another gateway has one under way.
-    CrossAttempts = "cross-attempts", 20;
+    CrossAttempts = "cross-attempts", 5;
 }
 
 impl Mutant {
