@@ -2,7 +2,8 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A life. Clones are the same life.
@@ -15,14 +16,22 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug)]
 pub struct Life {
     over: CancellationToken,
-    paused: Arc<watch::Sender<bool>>,
+    pause: Arc<Pause>,
+}
+
+/// Whether a process stands still. It wakes whoever waits in the order in which they came, so that a run can be repeated.
+#[derive(Debug, Default)]
+struct Pause {
+    is_paused: AtomicBool,
+    begun: Notify,
+    over: Notify,
 }
 
 impl Life {
     /// A life that has begun.
     #[must_use]
     pub fn begin() -> Life {
-        Life { over: CancellationToken::new(), paused: Arc::new(watch::Sender::new(false)) }
+        Life { over: CancellationToken::new(), pause: Arc::default() }
     }
 
     /// The gateway dies.
@@ -43,36 +52,39 @@ impl Life {
 
     /// The process is stopped, and all its connections to merchants are given up.
     pub fn pause(&self) {
-        self.paused.send_replace(true);
+        self.pause.is_paused.store(true, Ordering::Relaxed);
+        self.pause.begun.notify_waiters();
     }
 
     /// The process goes on.
     pub fn resume(&self) {
-        self.paused.send_replace(false);
+        self.pause.is_paused.store(false, Ordering::Relaxed);
+        self.pause.over.notify_waiters();
     }
 
     /// Whether it stands still.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        *self.paused.borrow()
+        self.pause.is_paused.load(Ordering::Relaxed)
     }
 
     /// Waits until it dies or is paused.
     pub async fn broken_off(&self) {
-        let mut paused = self.paused.subscribe();
+        // A run has one thread: nothing happens between the question and the wait.
+        if self.is_paused() {
+            return;
+        }
         tokio::select! {
             biased;
             () = self.ended() => {}
-            // The sender lives as long as this.
-            _ = paused.wait_for(|is_paused| *is_paused) => {}
+            () = self.pause.begun.notified() => {}
         }
     }
 
     /// Returns at once in a life that goes on, later in one that is paused, and never in one that is over.
     pub async fn go_on(&self) {
-        if self.is_paused() {
-            let mut paused = self.paused.subscribe();
-            let _ = paused.wait_for(|is_paused| !*is_paused).await;
+        while self.is_paused() {
+            self.pause.over.notified().await;
         }
         if self.is_over() {
             pending().await
