@@ -60,6 +60,8 @@ impl Instruments {
             ExchangeResult::NotSent(NotSent::LinkDown) => &of_kind.link_down,
             ExchangeResult::NotSent(NotSent::LinkFull) => &of_kind.link_full,
             ExchangeResult::NotSent(NotSent::Unbuildable) => &of_kind.unbuildable,
+            // Its sender withheld it: the link never saw it.
+            ExchangeResult::NotSent(NotSent::Withheld) => return,
             ExchangeResult::Unknown(UnknownReason::NoAnswer) => &of_kind.no_answer,
             ExchangeResult::Unknown(UnknownReason::LinkBroken) => &of_kind.link_broken,
             ExchangeResult::Unknown(UnknownReason::Unreadable) => &of_kind.unreadable,

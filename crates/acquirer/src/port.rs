@@ -183,6 +183,8 @@ pub enum NotSent {
     LinkFull,
     /// The message could not be built: a defect of ours or of the merchant's terms.
     Unbuildable,
+    /// It may not be sent any more: the gateway that wanted to was taken for dead.
+    Withheld,
 }
 
 /// Why the outcome is unknown.

@@ -1,5 +1,6 @@
 //! Who is working on which operation right now: the payment itself, a recovery message, the janitor or an
-//! operator's correction. No two of them ever work on one operation at the same time.
+//! operator's correction. No two of them ever work on one operation at the same time. That is so within one
+//! process; between gateways on one store, operations and recovery messages name the life they belong to.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

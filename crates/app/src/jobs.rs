@@ -1,12 +1,13 @@
 //! What runs without being asked: settling operations whose outcome is unknown.
 //!
-//! Three ways lead here: an answer that came late, an operation that the last run of the gateway left
+//! Three ways lead here: an answer that came late, an operation that a dead life of a gateway left
 //! without an outcome, and the recovery queue, whose messages are repeated until the network
 //! acknowledges them. None of them ever gives an operation up.
 
 use crate::ages::Ages;
 use crate::doubts;
 use crate::gateway::{Gateway, Inner};
+use crate::life::LifeJob;
 use crate::maintain::original_of;
 use crate::pace::Pace;
 use crate::settle::{self, Overtaking, Written};
@@ -25,13 +26,14 @@ use tollgate_core::command::ThreeDsWish;
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{Operation, OperationEvent, OperationKind, OperationState, Order, WayOut};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{Attempt, AttemptResult, RecoveryRow, StoreError, StoredOperation};
+use tollgate_store::{Attempt, AttemptResult, NewAttempt, RecoveryRow, StoreError, StoredOperation, Whose};
 
 /// How many rows one round takes from the store.
 const ROWS_PER_ROUND_MAX: usize = 256;
 /// The longest sleep between two looks at the queue.
 const LOOK_EVERY_MS: u64 = 500;
-/// An operation without an outcome is taken for lost at this age: longer than any exchange may last.
+/// An operation of this life without an outcome is taken for lost at this age: longer than any exchange may
+/// last. For as long a recovery message that was begun is nobody else's.
 const LOST_AFTER_MS: u64 = 180_000;
 /// How often a late answer waits for the timeout it is late for to reach the disk.
 const LATE_TRIES_MAX: u32 = 100;
@@ -44,23 +46,28 @@ const LATE_AT_ONCE_MAX: usize = 64;
 pub struct Jobs {
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Kept until the others have ended: what they do needs it.
+    life: LifeJob,
 }
 
 impl Jobs {
-    /// Marks what the last run left without an outcome as unknown, then starts the jobs. `late` brings
-    /// the answers for which nobody waits any more.
+    /// Marks what lives that are over left without an outcome as unknown, then starts the jobs. `late`
+    /// brings the answers for which nobody waits any more.
     ///
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn start(gateway: &Gateway, late: mpsc::Receiver<LateReply>) -> Result<Jobs, StoreError> {
-        gateway.mark_interrupted(gateway.now()).await?;
+        // First of all, so that a long queue of lost operations does not cost the lease.
+        let life = LifeJob::start(gateway);
+        gateway.mark_interrupted().await?;
         let (stop, stopped) = watch::channel(false);
         let recovery = tokio::spawn(recovery_job(gateway.clone(), stopped.clone()));
         let late = tokio::spawn(late_job(gateway.clone(), late, stopped));
-        Ok(Jobs { stop, tasks: vec![recovery, late] })
+        Ok(Jobs { stop, tasks: vec![recovery, late], life })
     }
 
-    /// Stops them; a message under way is waited for.
+    /// Stops them; a message under way is waited for. Then the gateway's life is over: what it still has
+    /// under way is for others to settle.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         for task in self.tasks {
@@ -68,20 +75,24 @@ impl Jobs {
                 tracing::error!(%error, "a job ended early");
             }
         }
+        self.life.stop().await;
     }
 }
 
 impl Gateway {
-    /// Marks operations whose intent is older than `before` and which have no outcome as unknown.
-    /// Gives how many there were.
+    /// Marks operations without an outcome that nobody works on as unknown: those of lives that are over, and
+    /// this life's own that are too old. Gives how many there were.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn mark_interrupted(&self, before: Timestamp) -> Result<usize, StoreError> {
+    pub async fn mark_interrupted(&self) -> Result<usize, StoreError> {
         let inner = &self.inner;
+        let back_us = i64::try_from(LOST_AFTER_MS.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let own_before = Timestamp(inner.clock.now().0.saturating_sub(back_us));
+        let whose = Whose::Lost { finder: inner.life.id(), own_before };
         let mut marked = 0;
         loop {
-            let rows = inner.store.unfinished(before, ROWS_PER_ROUND_MAX).await?;
+            let rows = inner.store.unfinished(whose, ROWS_PER_ROUND_MAX).await?;
             let mut progress = 0;
             for row in &rows {
                 // Under way in this process: it will have its outcome, however far the clock was moved.
@@ -134,9 +145,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         doubts::look(&gateway.inner).await;
         // While the link is down no message could leave: the rows keep their place and their count.
         if gateway.link() == LinkState::Up {
-            let before =
-                Timestamp(gateway.now().0.saturating_sub(i64::try_from(LOST_AFTER_MS * 1000).unwrap_or(i64::MAX)));
-            if let Err(error) = gateway.mark_interrupted(before).await {
+            if let Err(error) = gateway.mark_interrupted().await {
                 tracing::error!(%error, "the janitor cannot read the store");
             }
             if let Err(error) = rolling.start_due(&gateway).await {
@@ -198,11 +207,12 @@ impl Rolling {
         let inner = &gateway.inner;
         let places = inner.settings.recovery_in_flight_max.max(1).saturating_sub(self.under_way.len());
         let free = places.min(self.pace.free(Instant::now()));
-        if free == 0 {
+        // A life that may be over begins nothing; the job that keeps it begins another one.
+        if free == 0 || inner.life.running().is_none() {
             return Ok(());
         }
         // A row under way may be due again, and must not hide one that is not.
-        let rows = inner.store.recoveries_due(inner.clock.now(), free + self.under_way.len()).await?;
+        let rows = inner.store.recoveries_due(inner.life.id(), inner.clock.now(), free + self.under_way.len()).await?;
         let fresh = rows.into_iter().filter(|row| !self.under_way.values().any(|id| *id == row.operation));
         for row in fresh.take(free).collect::<Vec<_>>() {
             let (gateway, operation) = (gateway.clone(), row.operation);
@@ -333,8 +343,16 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
     let Some(_claim) = inner.claims.take(row.operation) else { return Ok(false) };
     // Counted and put off first: a row for which nothing can be sent must not stay at the head of the
     // queue, where enough of them would leave no room for the others.
-    let retry_at = inner.clock.now().plus_ms(retry_after_ms(inner, row.attempts));
-    if !inner.store.begin_attempt(row.operation, row.attempts, retry_at).await? {
+    let now = inner.clock.now();
+    let new = NewAttempt {
+        operation: row.operation,
+        attempts_before: row.attempts,
+        by: inner.life.id(),
+        now,
+        until: now.plus_ms(LOST_AFTER_MS),
+        retry_at: now.plus_ms(retry_after_ms(inner, row.attempts)),
+    };
+    if !inner.store.begin_attempt(new).await? {
         return Ok(false);
     }
     let Some(StoredOperation { stored, operation }) = inner.store.operation(row.operation).await? else {

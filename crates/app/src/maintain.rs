@@ -11,7 +11,7 @@ use tollgate_core::command::{MaintainCommand, ThreeDsWish};
 use tollgate_core::decide;
 use tollgate_core::order::{Operation, OperationState, Order};
 use tollgate_core::refusal::{Guilty, Refusal};
-use tollgate_store::{NewOperation, OperationClaim, StoreError};
+use tollgate_store::{LifeId, NewOperation, OperationClaim, StoreError};
 
 /// How often an order is read again because it changed between the reading and the claim.
 const CLAIM_TRIES_MAX: usize = 8;
@@ -22,7 +22,7 @@ pub(crate) async fn maintain(
     command: MaintainCommand,
     unsettled: &Unsettled,
 ) -> Result<Answer, Refused> {
-    let Claimed { order, operation, card, _in_flight } = match claim(inner, account, &command).await? {
+    let Claimed { order, operation, card, owner, _in_flight } = match claim(inner, account, &command).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(Answer { order: Some(order), ..Answer::bare(UNCERTAIN) }),
     };
@@ -38,7 +38,7 @@ pub(crate) async fn maintain(
         original: Some(original_of(&order)),
         settlement_reference: None,
     };
-    let exchange = inner.acquirer.exchange(request).await;
+    let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
     Ok(Answer { order: Some(facts(&order)), ..Answer::bare(settled.code) })
 }
@@ -67,6 +67,8 @@ struct Claimed {
     order: Order,
     operation: Operation,
     card: NetworkCard,
+    /// The life that sends it.
+    owner: LifeId,
     /// While the use case works on it, the janitor does not take it for lost, wherever the clock may be.
     _in_flight: Option<Claim>,
 }
@@ -84,6 +86,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
         let with_order = |refusal| Refused { refusal, order: Some(facts(&order)) };
         let money = decide::maintain(&order, command).map_err(with_order)?;
         inner.link_ready().map_err(with_order)?;
+        let owner = inner.living().await.map_err(with_order)?;
         let pan = inner.vault.open_card(order.merchant, order.fort_id, &stored.card).await?;
         let now = inner.clock.now();
         let id = inner.next_number(now);
@@ -102,13 +105,14 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             operation: operation.clone(),
             maintenance_reference: command.maintenance_reference.clone(),
             request: command.params.clone(),
+            owner,
         };
         match inner.store.claim_operation(new).await {
             Ok(OperationClaim::Claimed) => {
                 order.version = order.version.saturating_add(1);
                 order.open_operation = Some(operation.id);
                 let card = NetworkCard { pan, expiry: None, security_code: None };
-                return Ok(Intent::Durable(Box::new(Claimed { order, operation, card, _in_flight: in_flight })));
+                return Ok(Intent::Durable(Box::new(Claimed { order, operation, card, owner, _in_flight: in_flight })));
             }
             Ok(OperationClaim::OrderChanged | OperationClaim::NumberTaken) => {}
             Err(StoreError::InDoubt(reason)) => {

@@ -14,7 +14,7 @@ use tollgate_core::ident::FortId;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{NewOrder, OrderClaim, StoreError};
+use tollgate_store::{LifeId, NewOrder, OrderClaim, StoreError};
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
@@ -27,7 +27,7 @@ pub(crate) async fn pay(
 ) -> Result<Answer, Refused> {
     let intent = decide::pay(&account.merchant, &command, inner.clock.now())?;
     inner.link_ready()?;
-    let Claimed { order, operation, _in_flight } = match claim(inner, account, &command, &intent).await? {
+    let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &intent).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
     };
@@ -47,7 +47,7 @@ pub(crate) async fn pay(
         original: None,
         settlement_reference: command.settlement_reference,
     };
-    let exchange = inner.acquirer.exchange(request).await;
+    let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
     Ok(answer(&order, settled))
 }
@@ -64,6 +64,8 @@ enum Intent {
 struct Claimed {
     order: Order,
     operation: Operation,
+    /// The life that sends it.
+    owner: LifeId,
     /// While the payment works on it, the janitor does not take it for lost, wherever the clock may be.
     _in_flight: Option<Claim>,
 }
@@ -76,15 +78,21 @@ async fn claim(
     intent: &decide::PayIntent,
 ) -> Result<Intent, Refused> {
     for _ in 0..NUMBER_TRIES_MAX {
+        let owner = inner.living().await?;
         let now = inner.clock.now();
         let (order, operation) = draft(inner, account, command, &intent.facts, now);
         let in_flight = inner.claims.take(operation.id);
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &intent.card.pan, now).await?;
-        let new =
-            NewOrder { order: order.clone(), operation: operation.clone(), card, request: command.params.clone() };
+        let new = NewOrder {
+            order: order.clone(),
+            operation: operation.clone(),
+            card,
+            request: command.params.clone(),
+            owner,
+        };
         match inner.store.claim_order(new).await {
             Ok(OrderClaim::Claimed) => {
-                return Ok(Intent::Durable(Box::new(Claimed { order, operation, _in_flight: in_flight })));
+                return Ok(Intent::Durable(Box::new(Claimed { order, operation, owner, _in_flight: in_flight })));
             }
             Ok(OrderClaim::NumberTaken) => {}
             Err(StoreError::InDoubt(reason)) => {

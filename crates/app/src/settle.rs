@@ -8,7 +8,9 @@ use tollgate_core::apply::{self, Applied, Outcome, Recovery};
 use tollgate_core::code::{self, ResponseCode};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, WayOut};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{Correction, CorrectionRecord, OutcomeRecord, Recorded, RecoveryChange, StoreError};
+use tollgate_store::{
+    Correction, CorrectionRecord, OutcomeRecord, Recorded, RecoveryChange, StoreError, StoredOperation,
+};
 
 /// What the merchant is told of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +42,14 @@ pub(crate) enum Overtaking {
 /// the operation soon afterwards: an answer that is not on the disk is never given.
 pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Operation, exchange: Exchange) -> Settled {
     let outcome = outcome_of(exchange.result);
-    let written = write(inner, order, operation, &outcome, exchange.trace, Overtaking::Allowed).await;
+    let written = match write(inner, order, operation, &outcome, exchange.trace.clone(), Overtaking::Allowed).await {
+        Ok(Written::Overtaken) => after_being_taken_for_dead(inner, operation, &outcome, exchange.trace).await,
+        written => written,
+    };
     let applied = match written {
         Ok(Written::Done(applied)) => applied,
-        Ok(Written::Overtaken) => {
-            tracing::error!(fort_id = %order.fort_id, "the order changed while its operation was under way");
+        Ok(Written::Overtaken) | Err(SettleError::Apply(_)) => {
+            tracing::error!(fort_id = %order.fort_id, "the operation was settled by somebody else while it was under way");
             return Settled::UNCERTAIN;
         }
         Err(error) => {
@@ -63,6 +68,21 @@ pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Oper
         authorization_code: outcome.authorization_code,
         network_code: outcome.network_code,
     }
+}
+
+/// Writes an outcome that finds its operation changed: this gateway was paused for so long that another one took
+/// the operation for lost. An answer still counts as a late one does, as long as nothing was begun to undo or to
+/// repeat the operation; else what the other one finds out counts, and this changes nothing.
+async fn after_being_taken_for_dead(
+    inner: &Inner,
+    operation: &Operation,
+    outcome: &Outcome,
+    trace: WireTrace,
+) -> Result<Written, SettleError> {
+    let Some(StoredOperation { stored, operation }) = inner.store.operation(operation.id).await? else {
+        return Ok(Written::Overtaken);
+    };
+    write(inner, &stored.order, &operation, outcome, trace, Overtaking::IfUnsent).await
 }
 
 /// Whether an outcome was written.
@@ -133,7 +153,11 @@ pub(crate) async fn write_correction(
     let mut outcome = record_of(inner, operation, outcome, applied, WireTrace::default(), Overtaking::Allowed);
     outcome.feedback = feedback::of_step(inner, order, operation, done.state).await;
     let is_told = outcome.feedback.is_some();
-    match inner.store.record_correction(CorrectionRecord { outcome, correction, attempts }).await? {
+    match inner
+        .store
+        .record_correction(CorrectionRecord { outcome, correction, attempts, life: inner.life.id() })
+        .await?
+    {
         Recorded::Written => {
             if is_told {
                 feedback::written(inner);

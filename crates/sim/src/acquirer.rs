@@ -50,7 +50,10 @@ impl Acquirer for WorldLink {
             };
             drop(link);
             match exchange {
-                Some(exchange) => self.twist.exchange(exchange),
+                Some(exchange) => {
+                    self.life.go_on().await;
+                    self.twist.exchange(exchange)
+                }
                 None => pending().await,
             }
         })

@@ -1,6 +1,7 @@
-//! The merchants' way to the gateway that lives at the moment. Whatever is asked and answered here, the auditor hears.
+//! The merchants' way to the gateways that live at the moment. Whatever is asked and answered here, the auditor hears.
 
 use crate::audit::{Ask, Status};
+use crate::chance::Chance;
 use crate::life::Life;
 use crate::merchants::Session;
 use crate::record::{Event, OrderNumber};
@@ -8,6 +9,7 @@ use crate::shop::access_code;
 use crate::store::REFERENCE_MARK;
 use crate::watch::Watch;
 use crate::wire::ORDER_MARK;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,12 +24,15 @@ use tollgate_core::command::{
 use tollgate_core::money::{Amount, Money};
 use tollgate_core::secret::Secret;
 
-/// The way to the gateway.
+/// The way to the gateways.
 pub struct Desk {
     watch: Arc<Watch>,
+    seed: u64,
     cards: Vec<String>,
-    open: Mutex<Option<Open>>,
-    calls: Mutex<u64>,
+    /// By node.
+    open: Mutex<BTreeMap<u8, Open>>,
+    /// How many calls were made for each order: names the chance of the next one.
+    calls: Mutex<HashMap<OrderNumber, u64>>,
 }
 
 /// A gateway that takes calls.
@@ -70,23 +75,47 @@ impl Heard {
 impl Desk {
     /// A desk that is closed.
     #[must_use]
-    pub fn new(watch: Arc<Watch>, cards: Vec<String>) -> Desk {
-        Desk { watch, cards, open: Mutex::new(None), calls: Mutex::new(0) }
+    pub fn new(watch: Arc<Watch>, seed: u64, cards: Vec<String>) -> Desk {
+        Desk { watch, seed, cards, open: Mutex::default(), calls: Mutex::default() }
     }
 
-    /// From now on calls go to this gateway, or nowhere.
-    pub fn set_open(&self, open: Option<Open>) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open;
+    /// From now on calls may go to this gateway of a node, or to none of it.
+    pub fn set_open(&self, node: u8, open: Option<Open>) {
+        let mut all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open {
+            Some(open) => all.insert(node, open),
+            None => all.remove(&node),
+        };
     }
 
-    /// The gateway that takes calls.
-    pub fn open(&self) -> Option<Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The gateways that take calls, by node.
+    pub fn open(&self) -> Vec<(u8, Open)> {
+        let all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|(_, open)| !open.life.is_paused()).map(|(node, open)| (*node, open.clone())).collect()
     }
 
     /// How many calls were made.
     pub fn calls(&self) -> u64 {
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
+    /// One of the gateways that take calls.
+    pub fn one_of(&self, chance: &mut Chance) -> Option<Open> {
+        let open = self.open();
+        let last = open.len().checked_sub(1)?;
+        let place = usize::try_from(chance.between(0, last as u64)).unwrap_or(0);
+        open.into_iter().nth(place).map(|(_, open)| open)
+    }
+
+    /// The gateway that the next call about an order goes to. The call is counted.
+    fn next(&self, order: OrderNumber) -> Option<Open> {
+        if self.open().is_empty() {
+            return None;
+        }
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = calls.entry(order).or_insert(0);
+        *count += 1;
+        self.one_of(&mut Chance::of(self.seed, "gateway-of-call", &[u64::from(order), *count]))
     }
 
     /// Whether the merchant was told that the payment succeeded.
@@ -148,8 +177,7 @@ impl Desk {
 
     /// CHECK_STATUS.
     pub async fn status(&self, session: &Session) -> Heard {
-        let Some(open) = self.open() else { return Heard::Nothing };
-        self.count_call();
+        let Some(open) = self.next(session.order) else { return Heard::Nothing };
         let command = StatusCommand {
             target: OrderTarget::Reference(reference(session)),
             third_party_codes: ThirdPartyCodes::Unwanted,
@@ -160,7 +188,7 @@ impl Desk {
         };
         let answer = tokio::select! {
             biased;
-            () = open.life.ended() => None,
+            () = open.life.broken_off() => None,
             answer = asking => answer,
         };
         let Some(answer) = answer else { return Heard::Nothing };
@@ -205,8 +233,7 @@ impl Desk {
     where
         F: Future<Output = Result<Answer, Refused>>,
     {
-        let Some(Open { gateway, life }) = self.open() else { return Heard::Nothing };
-        self.count_call();
+        let Some(Open { gateway, life }) = self.next(session.order) else { return Heard::Nothing };
         let order = Some(session.order);
         let call = self.watch.auditor().asked(session.order, ask, amount, session.meant);
         self.watch.note(order, Event::Asked { call, what, amount });
@@ -222,7 +249,7 @@ impl Desk {
         };
         let answer = tokio::select! {
             biased;
-            () = life.ended() => None,
+            () = life.broken_off() => None,
             answer = tokio::time::timeout(patience, asking) => answer.ok(),
         };
         match answer {
@@ -233,16 +260,12 @@ impl Desk {
             }
             None => {
                 self.watch.note(order, Event::Unheard { call });
-                if life.is_over() {
+                if life.is_over() || life.is_paused() {
                     self.watch.record().strike(session.order);
                 }
                 Heard::Nothing
             }
         }
-    }
-
-    fn count_call(&self) {
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 }
 

@@ -17,13 +17,14 @@ const CONNECT_MS: u64 = 3;
 pub struct Dial {
     network: Arc<Network>,
     life: Life,
+    node: u8,
 }
 
 impl Dial {
-    /// Connections to `network` as long as `life` lasts.
+    /// Connections of a node to `network` as long as `life` lasts.
     #[must_use]
-    pub fn new(network: Arc<Network>, life: Life) -> Dial {
-        Dial { network, life }
+    pub fn new(network: Arc<Network>, life: Life, node: u8) -> Dial {
+        Dial { network, life, node }
     }
 }
 
@@ -33,7 +34,7 @@ impl Connect for Dial {
     async fn connect(&mut self) -> io::Result<Line> {
         tokio::time::sleep(Duration::from_millis(CONNECT_MS)).await;
         self.life.go_on().await;
-        let id = self.network.open_line().ok_or(io::ErrorKind::ConnectionRefused)?;
+        let id = self.network.open_line(self.node).ok_or(io::ErrorKind::ConnectionRefused)?;
         Ok(Line { network: Arc::clone(&self.network), id })
     }
 }

@@ -70,6 +70,12 @@ mutants! {
     CorrectionLeavesQueue = "correction-leaves-queue", 5;
     /// A correction is not fed back.
     CorrectionUnfed = "correction-unfed", 5;
+    /// What other gateways have under way is taken for lost.
+    StealLiving = "steal-living", 5;
+    /// No life of another gateway is ever taken for dead.
+    ForgetDead = "forget-dead", 5;
+    /// A recovery message is begun although another gateway has one under way.
+    CrossAttempts = "cross-attempts", 5;
 }
 
 impl Mutant {

@@ -42,7 +42,8 @@ struct Inner {
     wire: Wire,
     issuer: Issuer,
     lines: BTreeMap<LineId, LineState>,
-    current: Option<LineId>,
+    /// The newest connection of each node, while it is open.
+    current: BTreeMap<u8, LineId>,
     lines_opened: u64,
     away_until_ms: u64,
     due: BinaryHeap<Reverse<Due>>,
@@ -60,6 +61,7 @@ struct LineState {
     reader: Option<Waker>,
     frames: Option<FrameReader>,
     closed: bool,
+    node: u8,
 }
 
 /// Something that happens later.
@@ -70,13 +72,15 @@ struct Due {
 }
 
 enum What {
-    Arrive(Box<Incoming>),
+    Arrive { incoming: Box<Incoming>, node: u8 },
     Answer(Answer),
     Management { line: LineId, frame: Vec<u8> },
     Away { for_ms: u64 },
 }
 
 struct Answer {
+    /// Whose message it answers: it goes back over that node's link.
+    node: u8,
     order: OrderNumber,
     mti: [u8; 4],
     rrn: [u8; 12],
@@ -106,7 +110,7 @@ impl Network {
             answer_timeout_ms: plan.answer_timeout_ms(),
             wire: Wire::new(cards)?,
             lines: BTreeMap::new(),
-            current: None,
+            current: BTreeMap::new(),
             lines_opened: 0,
             away_until_ms: 0,
             due: BinaryHeap::new(),
@@ -154,8 +158,8 @@ impl Network {
         Some(inner.book(&request).code)
     }
 
-    /// A new connection; `None` while the host is away.
-    pub(crate) fn open_line(&self) -> Option<LineId> {
+    /// A new connection of a node; `None` while the host is away.
+    pub(crate) fn open_line(&self, node: u8) -> Option<LineId> {
         let mut inner = self.lock();
         if self.watch.clock.ms() < inner.away_until_ms {
             return None;
@@ -163,8 +167,8 @@ impl Network {
         inner.lines_opened += 1;
         let id = inner.lines_opened;
         let frames = Some(FrameReader::new(inner.wire.framing()));
-        inner.lines.insert(id, LineState { frames, ..LineState::default() });
-        inner.current = Some(id);
+        inner.lines.insert(id, LineState { frames, node, ..LineState::default() });
+        inner.current.insert(node, id);
         Some(id)
     }
 
@@ -176,9 +180,9 @@ impl Network {
         }
     }
 
-    /// Closes the connection that there is: the gateway has died.
-    pub fn close_current(&self) {
-        let current = self.lock().current;
+    /// Closes the connection that a node has: it has died.
+    pub fn close_current(&self, node: u8) {
+        let current = self.lock().current.get(&node).copied();
         if let Some(id) = current {
             self.close_line(id);
         }
@@ -234,10 +238,8 @@ impl Network {
 impl Inner {
     /// A message leaves the gateway over line `id`.
     fn leave(&mut self, id: LineId, bytes: &[u8]) {
-        if self.lines.get(&id).is_none_or(|line| line.closed) {
-            // The line broke at a message before this one in the same write.
-            return;
-        }
+        // The line may have broken at a message before this one in the same write.
+        let Some(node) = self.lines.get(&id).filter(|line| !line.closed).map(|line| line.node) else { return };
         let now_ms = self.watch.clock.ms();
         let read = self.wire.read(bytes, &self.watch.owners());
         let incoming = match read {
@@ -277,11 +279,11 @@ impl Inner {
                 }
             }
             Some(Fault::Double) => {
-                self.at(now_ms + fate.again_after_ms, What::Arrive(Box::new(incoming.clone())));
+                self.at(now_ms + fate.again_after_ms, What::Arrive { incoming: Box::new(incoming.clone()), node });
             }
             _ => {}
         }
-        self.at(now_ms + fate.after_ms, What::Arrive(Box::new(incoming)));
+        self.at(now_ms + fate.after_ms, What::Arrive { incoming: Box::new(incoming), node });
     }
 
     fn do_what_is_due(&mut self) {
@@ -289,21 +291,23 @@ impl Inner {
         while self.due.peek().is_some_and(|Reverse(due)| due.at_ms <= now_ms) {
             let Some(Reverse(due)) = self.due.pop() else { return };
             match due.what {
-                What::Arrive(incoming) => self.arrive(&incoming, now_ms),
+                What::Arrive { incoming, node } => self.arrive(&incoming, node, now_ms),
                 What::Answer(answer) => self.hand_over(answer, now_ms),
                 What::Management { line, frame } => self.put(line, &frame),
                 What::Away { for_ms } => {
                     self.watch.met(None, Fault::HostAway, "the host");
                     self.away_until_ms = now_ms + for_ms;
-                    if let Some(reader) = self.current.and_then(|id| self.close(id)) {
-                        reader.wake();
+                    for id in self.current.values().copied().collect::<Vec<_>>() {
+                        if let Some(reader) = self.close(id) {
+                            reader.wake();
+                        }
                     }
                 }
             }
         }
     }
 
-    fn arrive(&mut self, incoming: &Incoming, now_ms: u64) {
+    fn arrive(&mut self, incoming: &Incoming, node: u8, now_ms: u64) {
         let Incoming::Payment { request, message } = incoming else { return };
         let order = request.order;
         let reply = self.book(request);
@@ -314,11 +318,11 @@ impl Inner {
         let Some(frame) = self.wire.answer(message, &reply) else {
             return self.watch.auditor().found(Some(order), "an answer can be built", format!("{reply:?}"));
         };
-        let answer = |frame| What::Answer(Answer { order, mti: request.mti, rrn: request.rrn, frame, tries: 0 });
+        let answer = |frame| What::Answer(Answer { node, order, mti: request.mti, rrn: request.rrn, frame, tries: 0 });
         match fate.fault {
             Some(Fault::Drop | Fault::LinkBreaks) => {
                 if fate.fault == Some(Fault::LinkBreaks)
-                    && let Some(reader) = self.current.and_then(|id| self.close(id))
+                    && let Some(reader) = self.current.get(&node).copied().and_then(|id| self.close(id))
                 {
                     reader.wake();
                 }
@@ -354,7 +358,7 @@ impl Inner {
     }
 
     fn hand_over(&mut self, answer: Answer, now_ms: u64) {
-        match self.current {
+        match self.current.get(&answer.node).copied() {
             Some(line) => {
                 self.watch.note(Some(answer.order), Event::Back { mti: answer.mti, rrn: answer.rrn });
                 self.put(line, &answer.frame);
@@ -378,9 +382,7 @@ impl Inner {
     }
 
     fn close(&mut self, id: LineId) -> Option<Waker> {
-        if self.current == Some(id) {
-            self.current = None;
-        }
+        self.current.retain(|_, current| *current != id);
         let line = self.lines.get_mut(&id)?;
         line.closed = true;
         // Nothing more will be cut out of it.

@@ -67,7 +67,7 @@ enum Then {
 }
 
 impl Operators {
-    /// Operators who work at `desk`'s gateway and call the issuer behind `network`.
+    /// Operators who work at `desk`'s gateways and call the issuer behind `network`.
     #[must_use]
     pub fn new(seed: u64, watch: Arc<Watch>, desk: Arc<Desk>, network: Arc<Network>) -> Operators {
         Operators { seed, watch, desk, network, taken: Mutex::default() }
@@ -78,9 +78,10 @@ impl Operators {
         let mut cases = JoinSet::new();
         for turn in 0.. {
             let (from_ms, to_ms) = LOOK_EVERY_MS;
-            pause(Chance::of(self.seed, "operators-look", &[turn]).between(from_ms, to_ms)).await;
+            let mut chance = Chance::of(self.seed, "operators-look", &[turn]);
+            pause(chance.between(from_ms, to_ms)).await;
             while cases.try_join_next().is_some() {}
-            let Some(open) = self.desk.open() else { continue };
+            let Some(open) = self.desk.one_of(&mut chance) else { continue };
             let Some(Ok(unknowns)) = in_life(&open, open.gateway.unknowns(0, LOOKED_AT_MAX)).await else { continue };
             for case in unknowns.iter().filter_map(|unknown| self.take_up(unknown, turn)) {
                 let operators = Arc::clone(&self);
@@ -125,7 +126,7 @@ impl Operators {
         for _ in 0..TRIES_MAX {
             let ms_max = if case.chance.happens(5_000) { QUICK_MS_MAX } else { SLOW_MS_MAX };
             pause(case.chance.between(0, ms_max)).await;
-            let Some(open) = self.desk.open() else { continue };
+            let Some(open) = self.desk.one_of(&mut case.chance) else { continue };
             let tried = match then {
                 Then::Again => in_life(&open, open.gateway.resolve(case.operation, resolution(case.outcome))).await,
                 Then::Second => in_life(&open, open.gateway.approve_proposal(case.operation, "second person")).await,

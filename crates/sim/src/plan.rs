@@ -34,6 +34,9 @@ pub const SESSION_EVERY_MS: u64 = 50;
 /// has to come to its end.
 pub const STORM_TAIL_MS: u64 = 90_000;
 
+/// How many gateways may run on one store.
+pub const GATEWAYS_MAX: u8 = 2;
+
 impl Plan {
     /// Seed `seed` with everything that can happen.
     #[must_use]
@@ -45,6 +48,13 @@ impl Plan {
     #[must_use]
     pub fn calm_from_ms(&self) -> u64 {
         self.window_ms() + STORM_TAIL_MS
+    }
+
+    /// How many gateways run on the one store under this seed.
+    #[must_use]
+    pub fn gateways(&self) -> u8 {
+        let several = Chance::of(self.seed, "gateways", &[]).happens(3_400);
+        if several { GATEWAYS_MAX } else { 1 }
     }
 
     /// How long the gateway's link waits for an answer under this seed, in milliseconds.
@@ -143,6 +153,9 @@ faults! {
     FeedbackLost = "feedback-lost", 400;
     /// A merchant's server is away for a while; so many times in a run of the worst seed.
     ReceiverAway = "receiver-away", 7;
+    /// A gateway stands still for a while, often for longer than its lease, and goes on; so many times in a run of the
+    /// worst seed.
+    Paused = "paused", 5;
 }
 
 /// A set of faults.

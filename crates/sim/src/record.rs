@@ -109,9 +109,11 @@ pub enum Event {
         /// How much the operation is about, in minor units.
         amount: u64,
     },
-    /// The gateway starts, or dies.
+    /// A gateway starts, dies, is paused or goes on.
     Gateway {
-        /// Which of the two.
+        /// The node.
+        node: u8,
+        /// Which of them.
         what: &'static str,
     },
 }
@@ -171,7 +173,7 @@ impl Record {
             }
             self.orders_met.extend(order);
         }
-        if matches!(event, Event::Gateway { what: "is dead" }) {
+        if matches!(event, Event::Gateway { what: "is dead", .. }) {
             self.deaths += 1;
         }
         if matches!(event, Event::Corrected { .. }) {
@@ -259,7 +261,7 @@ impl fmt::Display for Entry {
             Event::Met { fault, place } => write!(f, "fault           {} ({place})", fault.name()),
             Event::Stored { call, end } => write!(f, "store           {call}: {end}"),
             Event::Corrected { code, amount } => write!(f, "operator says   {code:05} of {amount}"),
-            Event::Gateway { what } => write!(f, "gateway         {what}"),
+            Event::Gateway { node, what } => write!(f, "gateway {node}       {what}"),
         }
     }
 }

@@ -16,15 +16,16 @@ use std::time::Duration;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
-use tollgate_core::order::WireReference;
+use tollgate_core::order::{OperationEvent, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
-    FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewDataKey,
-    NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded,
-    Recoveries, RecoveryChange, RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation,
-    StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
+    FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
+    MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim,
+    Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow, RefusalRow,
+    Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose,
+    WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -50,7 +51,36 @@ struct Memory {
     /// How often a call was made for an order: names its chance.
     calls: HashMap<(Option<OrderNumber>, &'static str), u64>,
     owners: HashMap<OperationId, OrderNumber>,
+    /// Who has sent what.
+    senders: HashMap<OperationId, Sender>,
+    /// The recovery messages that are under way.
+    attempts: HashMap<OperationId, Sender>,
+    /// When each life last proved that it lives, in milliseconds from the beginning.
+    proofs: HashMap<LifeId, u64>,
 }
+
+/// The gateway that sent something.
+struct Sender {
+    life: LifeId,
+    process: Life,
+    intended_ms: u64,
+}
+
+impl Memory {
+    /// Whether a gateway works on what it sent: it lives and has just proved it, and it is not too long ago.
+    fn is_at_work(&self, sender: &Sender, now_ms: u64) -> bool {
+        let proof_ms = self.proofs.get(&sender.life).copied().unwrap_or(0);
+        let is_proven = now_ms.saturating_sub(proof_ms) < LIFE_PROVEN_MS;
+        let is_young = now_ms.saturating_sub(sender.intended_ms) < LOST_MS;
+        !sender.process.is_over() && is_proven && is_young
+    }
+}
+
+/// For so long a life is nobody else's to end after it proved that it lives, in milliseconds.
+const LIFE_PROVEN_MS: u64 = 15_000;
+/// For so long what a gateway sent may be under way, in milliseconds. The gateway counts 180 s, from a few seconds before
+/// its commit, as the store may be slow.
+const LOST_MS: u64 = 170_000;
 
 /// What becomes of a call.
 #[derive(Clone, Copy)]
@@ -87,6 +117,45 @@ impl StoreFaults {
         if let Some(order) = order {
             self.memory.lock().unwrap_or_else(PoisonError::into_inner).owners.insert(operation, order);
         }
+    }
+
+    /// A life has proved that it lives.
+    fn proved(&self, life: LifeId) {
+        let now_ms = self.watch.clock.ms();
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).proofs.insert(life, now_ms);
+    }
+
+    /// An operation was taken for lost: that must not be while its gateway lives and has just proved it.
+    fn taken_for_lost(&self, operation: OperationId, order: Option<OrderNumber>) {
+        let now_ms = self.watch.clock.ms();
+        let stolen = {
+            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.senders.get(&operation).is_some_and(|sender| memory.is_at_work(sender, now_ms))
+        };
+        if stolen {
+            let rule = "what a living gateway has under way is left alone";
+            self.watch.auditor().found(order, rule, format!("{operation} was taken for lost"));
+        }
+    }
+
+    /// A recovery message is begun: no other gateway may have one under way.
+    fn attempt_begun(&self, operation: OperationId, sender: Sender) {
+        let now_ms = self.watch.clock.ms();
+        let crosses = {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = memory.attempts.get(&operation).filter(|before| before.life != sender.life);
+            let crosses = before.is_some_and(|before| memory.is_at_work(before, now_ms));
+            memory.attempts.insert(operation, sender);
+            crosses
+        };
+        if crosses {
+            let rule = "of one operation one recovery message is under way";
+            self.watch.auditor().found(self.owner(operation), rule, format!("a second one of {operation}"));
+        }
+    }
+
+    fn attempt_over(&self, operation: OperationId) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).attempts.remove(&operation);
     }
 
     fn owner(&self, operation: OperationId) -> Option<OrderNumber> {
@@ -186,9 +255,15 @@ impl WorldStore {
         self.faults.mutant == Some(mutant)
     }
 
+    fn sender(&self, life: LifeId) -> Sender {
+        Sender { life, process: self.life.clone(), intended_ms: self.faults.watch.clock.ms() }
+    }
+
     /// An intent is durable.
-    fn intended(&self, operation: OperationId, wire: WireReference, order: Option<OrderNumber>) {
+    fn intended(&self, operation: OperationId, life: LifeId, wire: WireReference, order: Option<OrderNumber>) {
         self.faults.watch.auditor().intended(number_of(operation));
+        let sender = self.sender(life);
+        self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner).senders.insert(operation, sender);
         if let Some(order) = order {
             self.faults.watch.owners().entry(name_of(wire)).or_insert(order);
         }
@@ -201,13 +276,13 @@ impl Orders for WorldStore {
             if self.has(Mutant::SkipIntent) {
                 return Ok(OrderClaim::Claimed);
             }
-            let (id, wire) = (new.operation.id, new.operation.wire);
+            let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
             let order = order_number(&new.order.merchant_reference);
             let work = async {
                 let claim = self.inner.claim_order(new).await?;
                 if claim == OrderClaim::Claimed {
                     self.faults.own(id, order);
-                    self.intended(id, wire, order);
+                    self.intended(id, life, wire, order);
                 }
                 Ok(claim)
             };
@@ -222,7 +297,7 @@ impl Orders for WorldStore {
 
     fn claim_operation(&self, mut new: NewOperation) -> StoreFuture<'_, OperationClaim> {
         Box::pin(async move {
-            let (id, wire) = (new.operation.id, new.operation.wire);
+            let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
             let order = self.faults.owner(OperationId(new.operation.fort_id.0));
             let work = async {
                 if self.has(Mutant::RaceOperations) {
@@ -233,7 +308,7 @@ impl Orders for WorldStore {
                 let claim = self.inner.claim_operation(new).await?;
                 if claim == OperationClaim::Claimed {
                     self.faults.own(id, order);
-                    self.intended(id, wire, order);
+                    self.intended(id, life, wire, order);
                 }
                 Ok(claim)
             };
@@ -259,8 +334,17 @@ impl Orders for WorldStore {
             if self.has(Mutant::ForgetFeedback) && record.operation.0.rem_euclid(16) == 0 {
                 record.feedback = None;
             }
-            let state = record.state.name();
-            self.call("record_outcome", order, Access::Writes, self.inner.record_outcome(record), |end| match end {
+            let (state, operation, event) = (record.state.name(), record.operation, record.event);
+            let work = async {
+                let recorded = self.inner.record_outcome(record).await?;
+                if (recorded, event) == (Recorded::Written, OperationEvent::Interrupted) {
+                    self.faults.taken_for_lost(operation, order);
+                } else if recorded == Recorded::Written {
+                    self.faults.attempt_over(operation);
+                }
+                Ok(recorded)
+            };
+            self.call("record_outcome", order, Access::Writes, work, |end| match end {
                 Recorded::Written => state,
                 Recorded::Changed => "order changed",
                 Recorded::RecoveryBegun => "recovery begun",
@@ -282,12 +366,15 @@ impl Orders for WorldStore {
         Box::pin(self.call("operation", order, Access::Reads, self.inner.operation(id), |_| "read"))
     }
 
-    fn unfinished(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {
+    fn unfinished(&self, mut whose: Whose, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {
         Box::pin(async move {
+            if self.has(Mutant::StealLiving) {
+                whose = Whose::Everybody { before: Timestamp(i64::MAX) };
+            }
             if self.has(Mutant::ForgetUnfinished) {
                 return Ok(Vec::new());
             }
-            self.call("unfinished", None, Access::Reads, self.inner.unfinished(before, limit), |_| "read").await
+            self.call("unfinished", None, Access::Reads, self.inner.unfinished(whose, limit), |_| "read").await
         })
     }
 
@@ -304,10 +391,57 @@ impl Orders for WorldStore {
     }
 }
 
-impl Recoveries for WorldStore {
-    fn recoveries_due(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+impl Lives for WorldStore {
+    fn begin_life(&self, new: NewLife) -> StoreFuture<'_, LifeBegun> {
         Box::pin(async move {
-            let work = self.inner.recoveries_due(now, limit);
+            let work = async {
+                let begun = self.inner.begin_life(new).await?;
+                if let LifeBegun::Begun(life) = begun {
+                    self.faults.proved(life);
+                }
+                Ok(begun)
+            };
+            self.call("begin_life", None, Access::Writes, work, |begun| match begun {
+                LifeBegun::Begun(_) => "begun",
+                LifeBegun::NodeIsAlive { .. } => "node is alive",
+            })
+            .await
+        })
+    }
+
+    fn renew_life(&self, life: LifeId, alive_until: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let work = async {
+                let renewed = self.inner.renew_life(life, alive_until).await?;
+                if renewed {
+                    self.faults.proved(life);
+                }
+                Ok(renewed)
+            };
+            self.call("renew_life", None, Access::Writes, work, |renewed| if *renewed { "renewed" } else { "over" })
+                .await
+        })
+    }
+
+    fn end_life(&self, life: LifeId, seen_renewals: Option<u64>, now: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            if self.has(Mutant::ForgetDead) {
+                return Ok(false);
+            }
+            let work = self.inner.end_life(life, seen_renewals, now);
+            self.call("end_life", None, Access::Writes, work, |ended| if *ended { "ended" } else { "renewed" }).await
+        })
+    }
+
+    fn lives(&self) -> StoreFuture<'_, Vec<LifeRow>> {
+        Box::pin(self.call("lives", None, Access::Reads, self.inner.lives(), |_| "read"))
+    }
+}
+
+impl Recoveries for WorldStore {
+    fn recoveries_due(&self, finder: LifeId, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+        Box::pin(async move {
+            let work = self.inner.recoveries_due(finder, now, limit);
             let mut rows = self.call("recoveries_due", None, Access::Reads, work, |_| "read").await?;
             if self.has(Mutant::GiveUp) {
                 rows.retain(|row| row.attempts < GIVE_UP_AFTER);
@@ -320,20 +454,20 @@ impl Recoveries for WorldStore {
         self.inner.recovery_next_due()
     }
 
-    fn begin_attempt(
-        &self,
-        operation: OperationId,
-        attempts_before: u32,
-        retry_at: Timestamp,
-    ) -> StoreFuture<'_, bool> {
+    fn begin_attempt(&self, mut new: NewAttempt) -> StoreFuture<'_, bool> {
         Box::pin(async move {
+            if self.has(Mutant::CrossAttempts) {
+                new.until = new.now;
+            }
+            let (operation, by) = (new.operation, new.by);
             if self.has(Mutant::UncountedAttempt) {
                 return Ok(true);
             }
             let work = async {
-                let begun = self.inner.begin_attempt(operation, attempts_before, retry_at).await?;
+                let begun = self.inner.begin_attempt(new).await?;
                 if begun {
                     self.faults.watch.auditor().recovery_begun(number_of(operation));
+                    self.faults.attempt_begun(operation, self.sender(by));
                 }
                 Ok(begun)
             };
@@ -344,8 +478,13 @@ impl Recoveries for WorldStore {
     }
 
     fn note_attempt(&self, attempt: Attempt) -> StoreFuture<'_, ()> {
-        let order = self.faults.owner(attempt.operation);
-        Box::pin(self.call("note_attempt", order, Access::Writes, self.inner.note_attempt(attempt), |()| "noted"))
+        let (operation, order) = (attempt.operation, self.faults.owner(attempt.operation));
+        let work = async move {
+            self.inner.note_attempt(attempt).await?;
+            self.faults.attempt_over(operation);
+            Ok(())
+        };
+        Box::pin(self.call("note_attempt", order, Access::Writes, work, |()| "noted"))
     }
 
     fn recovery_backlog(&self) -> StoreFuture<'_, (u64, Option<Timestamp>)> {

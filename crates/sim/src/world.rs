@@ -1,4 +1,4 @@
-//! A run: the gateway's real code, its store and its link in a world that a seed decides.
+//! A run: the real code of one gateway or several, their store and their links in a world that a seed decides.
 
 use crate::acquirer::WorldLink;
 use crate::audit::{Final, Violation};
@@ -25,13 +25,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollgate_acquirer::{IsoLink, LinkSettings};
-use tollgate_app::{Accounts, Gateway, GatewayParts, GatewaySettings, Jobs};
+use tollgate_app::{Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs};
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
-use tollgate_store::{Feedbacks, Orders, Recoveries, Store};
+use tollgate_store::{Feedbacks, Orders, Recoveries, Store, Tenancy, Whose};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
 
@@ -39,6 +39,8 @@ use tollgate_vault::Vault;
 const LATE_WAITING_MAX: usize = 1_024;
 /// Between two looks whether everything has come to its end, in milliseconds.
 const DRAIN_LOOK_MS: u64 = 2_000;
+/// So many times in 10,000 a gateway that died is gone for good.
+const GONE_PER_10_000: u64 = 2_500;
 /// In how much time after the storm everything has to come to its end, in milliseconds.
 const DRAIN_MS_MAX: u64 = 3_600_000;
 
@@ -99,8 +101,10 @@ impl World {
         let network = Arc::clone(&world.network);
         let mut background = JoinSet::new();
         background.spawn(async move { network.run().await });
-        let lives = Arc::clone(&world);
-        background.spawn(async move { lives.live_again_and_again().await });
+        for node in 0..plan.gateways() {
+            let lives = Arc::clone(&world);
+            background.spawn(async move { lives.live_again_and_again(node).await });
+        }
         for turn in 0..plan.rates().of(Fault::CrashAtRandom) {
             let world = Arc::clone(&world);
             background.spawn(async move { world.crash_once(turn).await });
@@ -108,6 +112,10 @@ impl World {
         let (watch, desk) = (Arc::clone(&world.watch), Arc::clone(&world.desk));
         let operators = Arc::new(Operators::new(plan.seed, watch, desk, Arc::clone(&world.network)));
         background.spawn(operators.run());
+        for turn in 0..plan.rates().of(Fault::Paused) {
+            let world = Arc::clone(&world);
+            background.spawn(async move { world.pause_once(turn).await });
+        }
         let mut sessions = JoinSet::new();
         let numbers = plan.sessions.first..plan.sessions.first.saturating_add(plan.sessions.count);
         for number in numbers.clone() {
@@ -138,7 +146,7 @@ impl World {
             plan: plan.clone(),
             faults: Arc::new(StoreFaults::new(plan, Arc::clone(&watch))),
             receivers: Arc::new(Receivers::new(plan, Arc::clone(&watch))),
-            desk: Arc::new(Desk::new(Arc::clone(&watch), cards)),
+            desk: Arc::new(Desk::new(Arc::clone(&watch), plan.seed, cards)),
             watch,
             network,
             store,
@@ -149,65 +157,73 @@ impl World {
         Ok(world)
     }
 
-    /// Starts the gateway, waits for its death, and starts it again after a while.
-    async fn live_again_and_again(&self) {
+    /// Starts the gateway of a node, waits for its death, and starts it again after a while. Of several the first always
+    /// comes back; another one may be gone for good.
+    async fn live_again_and_again(&self, node: u8) {
         for turn in 0.. {
             let life = Life::begin();
-            self.watch.note(None, Event::Gateway { what: "starts" });
+            self.watch.note(None, Event::Gateway { node, what: "starts" });
             let ended = life.clone();
             let started = tokio::select! {
                 biased;
                 () = ended.ended() => None,
-                started = self.start(life.clone()) => Some(started),
+                started = self.start(node, life.clone()) => Some(started),
             };
             match started {
                 Some(Ok(running)) => {
-                    self.desk.set_open(Some(Open { gateway: running.gateway.clone(), life: life.clone() }));
+                    self.desk.set_open(node, Some(Open { gateway: running.gateway.clone(), life: life.clone() }));
                     life.ended().await;
-                    self.desk.set_open(None);
+                    self.desk.set_open(node, None);
                     running.link.cut();
                 }
                 // A start that fails ends the process, and it is started again.
                 Some(Err(error)) => {
                     life.end();
-                    if !matches!(error, StartError::Store) {
+                    if matches!(error, StartError::Other(_)) {
                         self.watch.auditor().found(None, "the gateway can start", format!("{error:?}"));
                     }
                 }
                 None => {}
             }
-            self.network.close_current();
-            self.watch.note(None, Event::Gateway { what: "is dead" });
-            let pause_ms = Chance::of(self.plan.seed, "restart", &[turn]).between(1_000, 15_000);
+            self.network.close_current(node);
+            self.watch.note(None, Event::Gateway { node, what: "is dead" });
+            let mut chance = Chance::of(self.plan.seed, "restart", &[u64::from(node), turn]);
+            let pause_ms = chance.between(1_000, 15_000);
+            if node > 0 && chance.happens(GONE_PER_10_000) {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
     }
 
     /// The start of the gateway, as `tollgate serve` does it.
-    async fn start(&self, life: Life) -> Result<Running, StartError> {
+    async fn start(&self, node: u8, life: Life) -> Result<Running, StartError> {
         let store = Arc::new(WorldStore::new(Arc::clone(&self.store), Arc::clone(&self.faults), life.clone()));
         let vault = Vault::open(Box::new(SimulatedKeys), Arc::clone(&store) as _).await;
         let vault = Arc::new(vault.map_err(|error| StartError::Other(error.to_string()))?);
         let clock: Arc<dyn Clock> = Arc::new(self.watch.clock);
         let (late, late_replies) = tokio::sync::mpsc::channel(LATE_WAITING_MAX);
-        let dial = Dial::new(Arc::clone(&self.network), life.clone());
+        let dial = Dial::new(Arc::clone(&self.network), life.clone(), node);
         let link = IsoLink::start_over(dial, self.link_settings(), Arc::clone(&clock), late);
         let link = link.map_err(|error| StartError::Other(error.to_string()))?;
         let link = Arc::new(WorldLink::new(life.clone(), link, Twist::new(self.plan.mutant)));
-        let gateway = Gateway::new(GatewayParts {
+        let gateway = Gateway::begin(GatewayParts {
             store: Arc::clone(&store) as _,
+            tenancy: self.tenancy(),
             vault,
             acquirer: Arc::clone(&link) as _,
             clock: Arc::clone(&clock),
-            settings: self.gateway_settings(),
+            settings: self.gateway_settings(node),
         });
+        let gateway = gateway.await.map_err(|error| self.not_begun(error))?;
         let jobs = Jobs::start(&gateway, late_replies).await.map_err(|_| StartError::Store)?;
-        let deliveries = self.start_deliveries(&gateway, store, clock, life).await?;
+        let deliveries = self.start_deliveries(node, &gateway, store, clock, life).await?;
         Ok(Running { gateway, link, _jobs: jobs, _deliveries: deliveries })
     }
 
     async fn start_deliveries(
         &self,
+        node: u8,
         gateway: &Gateway,
         store: Arc<WorldStore>,
         clock: Arc<dyn Clock>,
@@ -221,7 +237,7 @@ impl World {
             renderer: Arc::new(Bodies::new(Arc::clone(&self.watch))),
             sender: Arc::new(LifeSender::new(Arc::clone(&self.receivers), life, self.plan.mutant)),
             listeners: Arc::new(Listeners::default()),
-            node: self.gateway_settings().node,
+            node,
             settings: self.feedback_settings(),
         };
         Deliveries::start(parts, wake).await.map_err(|_| StartError::Store)
@@ -241,9 +257,10 @@ impl World {
         LinkSettings { answer_timeout_ms: self.plan.answer_timeout_ms(), ..LinkSettings::default() }
     }
 
-    fn gateway_settings(&self) -> GatewaySettings {
+    fn gateway_settings(&self, node: u8) -> GatewaySettings {
         let mut chance = Chance::of(self.plan.seed, "gateway", &[]);
         GatewaySettings {
+            node,
             reversal_delay_ms: chance.between(200, 15_000),
             recovery_retry_ms_min: chance.between(500, 3_000),
             recovery_retry_ms_max: chance.between(10_000, 60_000),
@@ -253,14 +270,52 @@ impl World {
         }
     }
 
-    /// Kills the gateway at a moment that the seed names.
+    /// Who else may run on the store. One gateway alone has a lock on its data folder, as `tollgate serve` does.
+    fn tenancy(&self) -> Tenancy {
+        if self.plan.gateways() > 1 { Tenancy::Shared } else { Tenancy::Sole }
+    }
+
+    fn not_begun(&self, error: BeginError) -> StartError {
+        match error {
+            BeginError::Store(_) => StartError::Store,
+            // It has to wait for the lease of its earlier life.
+            BeginError::NodeIsAlive { .. } if self.tenancy() == Tenancy::Shared => StartError::TooEarly,
+            BeginError::NodeIsAlive { .. } => StartError::Other(error.to_string()),
+        }
+    }
+
+    /// Kills a gateway at a moment that the seed names.
     async fn crash_once(&self, turn: u64) {
-        let at_ms = Chance::of(self.plan.seed, "crash", &[turn]).between(0, self.plan.calm_from_ms().saturating_sub(1));
+        let mut chance = Chance::of(self.plan.seed, "crash", &[turn]);
+        let at_ms = chance.between(0, self.plan.calm_from_ms().saturating_sub(1));
         tokio::time::sleep_until(self.watch.clock.moment(at_ms)).await;
-        if let Some(open) = self.desk.open() {
+        if let Some((_, open)) = self.any_open(&mut chance) {
             self.watch.met(None, Fault::CrashAtRandom, "the process");
             open.life.end();
         }
+    }
+
+    /// Lets a gateway stand still for a while that the seed names.
+    async fn pause_once(&self, turn: u64) {
+        let mut chance = Chance::of(self.plan.seed, "pause", &[turn]);
+        let calm_from_ms = self.plan.calm_from_ms();
+        let at_ms = chance.between(0, calm_from_ms.saturating_sub(1));
+        let for_ms = if chance.happens(3_000) { chance.between(100, 10_000) } else { chance.between(10_000, 90_000) };
+        tokio::time::sleep_until(self.watch.clock.moment(at_ms)).await;
+        if let Some((node, open)) = self.any_open(&mut chance) {
+            self.watch.met(None, Fault::Paused, "the process");
+            self.watch.note(None, Event::Gateway { node, what: "is paused" });
+            open.life.pause();
+            tokio::time::sleep_until(self.watch.clock.moment((at_ms + for_ms).min(calm_from_ms))).await;
+            self.watch.note(None, Event::Gateway { node, what: "goes on" });
+            open.life.resume();
+        }
+    }
+
+    fn any_open(&self, chance: &mut Chance) -> Option<(u8, Open)> {
+        let open = self.desk.open();
+        let place = chance.between(0, (open.len() as u64).saturating_sub(1));
+        open.into_iter().nth(usize::try_from(place).unwrap_or(0))
     }
 
     /// Waits until nothing is in doubt any more.
@@ -272,8 +327,8 @@ impl World {
             let (waiting, _) = self.store.recovery_backlog().await?;
             let feedback = self.store.feedback_backlog().await?;
             let unfed = feedback.waiting + feedback.paused;
-            let unfinished = self.store.unfinished(Timestamp(i64::MAX), 1).await?.len();
-            let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.open().is_some();
+            let unfinished = self.store.unfinished(Whose::Everybody { before: Timestamp(i64::MAX) }, 1).await?.len();
+            let is_calm = now_ms >= self.plan.calm_from_ms() && !self.desk.open().is_empty();
             if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0) {
                 return Ok(());
             }
@@ -359,6 +414,8 @@ struct Running {
 enum StartError {
     /// The store failed, which the seed wanted.
     Store,
+    /// The earlier life of the node may still run.
+    TooEarly,
     /// It should not have.
     #[allow(dead_code, reason = "it is shown by Debug")]
     Other(String),

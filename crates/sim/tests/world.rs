@@ -55,6 +55,22 @@ fn a_commit_in_doubt_is_not_told_as_a_no() {
     assert!(doubts > 0);
 }
 
+/// Two gateways on one store, each with its own link, that die, stand still for longer than their leases, and now and then
+/// do not come back: together they lose nothing and do nothing twice.
+#[test]
+fn several_gateways_on_one_store_settle_what_the_others_leave() {
+    let faults = Faults::NONE.with(Fault::CrashAtRandom).with(Fault::Paused).with(Fault::Delay).with(Fault::Drop);
+    let (mut worlds, mut pauses, mut crashes) = (0, 0, 0);
+    for seed in (1..=60).filter(|seed| small(*seed).gateways() > 1) {
+        let outcome = run(&Plan { faults, ..small(seed) }, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        worlds += 1;
+        pauses += outcome.faults[Fault::Paused as usize];
+        crashes += outcome.faults[Fault::CrashAtRandom as usize];
+    }
+    assert!(worlds >= 10 && pauses >= 10 && crashes >= 10, "{worlds} worlds, {pauses} pauses, {crashes} crashes");
+}
+
 /// Merchants' servers that are slow, refuse, lose answers and go away, and a gateway that dies meanwhile: each final
 /// state arrives all the same, in its order.
 #[test]

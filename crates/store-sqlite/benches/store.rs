@@ -22,7 +22,7 @@ use tollgate_core::order::{
 };
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Merchants, NewOrder, OrderClaim, Orders, OutcomeRecord, Recorded, RecoveryChange, SealedCard, StoreError,
+    LifeId, Merchants, NewOrder, OrderClaim, Orders, OutcomeRecord, Recorded, RecoveryChange, SealedCard, StoreError,
 };
 use tollgate_store_sqlite::ceiling::{Measured, bare_batches, bare_two_commit_loop, drive, reference};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
@@ -224,6 +224,7 @@ fn new_order(number: u64) -> NewOrder {
         order,
         operation,
         card: SealedCard::from_bytes(vec![7; 57]),
+        owner: LifeId(1),
     }
 }
 

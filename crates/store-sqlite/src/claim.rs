@@ -6,7 +6,7 @@ use crate::rows::first;
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, Order};
-use tollgate_store::{NewOperation, NewOrder, OperationClaim, OrderClaim, StoreError};
+use tollgate_store::{LifeId, NewOperation, NewOrder, OperationClaim, OrderClaim, StoreError};
 
 /// Makes an order and its first operation. Nothing is changed unless the answer is `Claimed`.
 pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str) -> Result<OrderClaim, Failure> {
@@ -17,7 +17,7 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
         let taken = order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?;
         return Ok(taken.map_or(OrderClaim::NumberTaken, OrderClaim::ReferenceTaken));
     }
-    if insert_operation(connection, &new.operation, None, request)? {
+    if insert_operation(connection, &new.operation, None, request, new.owner)? {
         return Ok(OrderClaim::Claimed);
     }
     // The number is that of a later operation of another order: take the order back.
@@ -41,7 +41,7 @@ pub(crate) fn claim_operation(
         return Ok(OperationClaim::MaintenanceReferenceTaken(taken));
     }
     // Orders and operations share one range of numbers: the first operation of an order has its number.
-    if !insert_operation(connection, &new.operation, new.maintenance_reference.as_deref(), request)? {
+    if !insert_operation(connection, &new.operation, new.maintenance_reference.as_deref(), request, new.owner)? {
         return Ok(OperationClaim::NumberTaken);
     }
     connection
@@ -109,11 +109,13 @@ fn insert_operation(
     operation: &Operation,
     maintenance_reference: Option<&str>,
     request: &str,
+    owner: LifeId,
 ) -> Result<bool, Failure> {
     let inserted = connection
         .prepare_cached(
             "INSERT INTO operations (operation_id, fort_id, kind, currency, amount, stan, rrn, sent_at, \
-             maintenance_reference, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+             maintenance_reference, request, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             operation.id.0,
@@ -126,6 +128,7 @@ fn insert_operation(
             operation.wire.sent_at.0,
             maintenance_reference,
             request,
+            owner.0,
         ])?;
     Ok(inserted == 1)
 }

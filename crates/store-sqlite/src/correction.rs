@@ -12,9 +12,7 @@ use tollgate_store::{Correction, CorrectionRecord, Proposal, Recorded, RecoveryR
 /// Writes a forced outcome with its reasons. Nothing is changed unless the answer is `Written`.
 pub(crate) fn record(connection: &Connection, record: &CorrectionRecord) -> Result<Recorded, Failure> {
     let operation = record.outcome.operation;
-    let mut statement = connection.prepare_cached("SELECT attempts FROM recoveries WHERE operation_id = ?1")?;
-    let attempts: Option<u32> = first(statement.query([operation.0])?, |row| Ok(row.get(0)?))?;
-    if attempts.is_some() && attempts != record.attempts {
+    if is_crossed(connection, record)? {
         return Ok(Recorded::RecoveryBegun);
     }
     let place = place_of_next(connection, &record.outcome)?;
@@ -31,6 +29,16 @@ pub(crate) fn record(connection: &Connection, record: &CorrectionRecord) -> Resu
         .execute(params![operation.0, place, reason, evidence, evidence_sha256, by, approved_by])?;
     withdraw(connection, operation)?;
     Ok(Recorded::Written)
+}
+
+/// Whether a recovery message was begun that the correction did not see, or one of another life is under way.
+fn is_crossed(connection: &Connection, record: &CorrectionRecord) -> Result<bool, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT attempts IS NOT ?2 OR (attempt_by NOT IN (0, ?3) AND attempt_until > ?4) FROM recoveries \
+         WHERE operation_id = ?1",
+    )?;
+    let values = params![record.outcome.operation.0, record.attempts, record.life.0, record.outcome.at.0];
+    Ok(first(statement.query(values)?, |row| Ok(row.get(0)?))?.unwrap_or(false))
 }
 
 /// Keeps a proposal, if the operation has none.

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(3);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(4);
 
 struct Migration {
     version: u32,
@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "payments", sql: include_str!("../migrations/0001_payments.sql") },
     Migration { version: 2, name: "corrections", sql: include_str!("../migrations/0002_corrections.sql") },
     Migration { version: 3, name: "feedback", sql: include_str!("../migrations/0003_feedback.sql") },
+    Migration { version: 4, name: "lives", sql: include_str!("../migrations/0004_lives.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -114,6 +115,7 @@ fn checksum(sql: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -122,6 +124,26 @@ mod tests {
             assert_eq!(migration.version, number);
         }
         assert_eq!(MIGRATIONS.last().map(|migration| migration.version), Some(SCHEMA_VERSION.0));
+    }
+
+    #[test]
+    fn what_was_sent_before_there_were_lives_belongs_to_nobody() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(LEDGER).unwrap();
+        for migration in MIGRATIONS.iter().filter(|migration| migration.name != "lives") {
+            apply(&connection, migration).unwrap();
+        }
+        connection
+            .execute_batch(
+                "INSERT INTO operations (operation_id, fort_id, kind, currency, amount, stan, rrn, sent_at, request) \
+                 VALUES (7, 7, 0, 784, 100, 1, '000000000007', 0, '{}'); \
+                 INSERT INTO recoveries VALUES (7, 7, 1, 0, 3, 0, 0);",
+            )
+            .unwrap();
+        apply_all(&mut connection).unwrap();
+        let owner: i64 = connection.query_row("SELECT owner FROM operations", [], |row| row.get(0)).unwrap();
+        let attempt: i64 = connection.query_row("SELECT attempt_by FROM recoveries", [], |row| row.get(0)).unwrap();
+        assert_eq!((owner, attempt), (0, 0));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order, Phase};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Attempt, AttemptResult, CurrencyTotals, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome,
-    Unfinished,
+    Attempt, AttemptResult, CurrencyTotals, LifeId, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome,
+    Unfinished, Whose,
 };
 
 /// The order that `target` names, if it is this merchant's.
@@ -88,19 +88,32 @@ pub(crate) fn operation_told(connection: &Connection, id: OperationId) -> Result
 }
 
 /// Sent operations without an outcome, oldest first.
-pub(crate) fn unfinished(
-    connection: &Connection,
-    before: Timestamp,
-    rows_max: usize,
-) -> Result<Vec<Unfinished>, Failure> {
-    let mut statement = connection.prepare_cached(concat!(
-        "SELECT ",
-        operation_columns!(),
-        " FROM orders JOIN operations ON operations.operation_id = orders.open_operation WHERE orders.open_state = 0 \
-         AND operations.sent_at < ?1 ORDER BY operations.sent_at, operations.operation_id LIMIT ?2"
-    ))?;
-    let operations: Vec<Operation> =
-        all(statement.query(params![before.0, limit(rows_max)])?, |row| rows::operation(row, OperationState::Sent))?;
+pub(crate) fn unfinished(connection: &Connection, whose: Whose, rows_max: usize) -> Result<Vec<Unfinished>, Failure> {
+    let sql = match whose {
+        Whose::Everybody { .. } => concat!(
+            "SELECT ",
+            operation_columns!(),
+            " FROM orders JOIN operations ON operations.operation_id = orders.open_operation \
+             WHERE orders.open_state = 0 AND operations.sent_at < ?1 AND ?3 IS NOT NULL \
+             ORDER BY operations.sent_at, operations.operation_id LIMIT ?2"
+        ),
+        Whose::Lost { .. } => concat!(
+            "SELECT ",
+            operation_columns!(),
+            " FROM orders JOIN operations ON operations.operation_id = orders.open_operation \
+             LEFT JOIN lives ON lives.life = operations.owner AND lives.ended_at IS NULL \
+             WHERE orders.open_state = 0 AND (lives.life IS NULL OR (lives.life = ?3 AND operations.sent_at < ?1)) \
+             ORDER BY operations.sent_at, operations.operation_id LIMIT ?2"
+        ),
+    };
+    let (before, finder) = match whose {
+        Whose::Everybody { before } => (before, LifeId::NONE),
+        Whose::Lost { finder, own_before } => (own_before, finder),
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let operations: Vec<Operation> = all(statement.query(params![before.0, limit(rows_max), finder.0])?, |row| {
+        rows::operation(row, OperationState::Sent)
+    })?;
     operations
         .into_iter()
         .map(|operation| {

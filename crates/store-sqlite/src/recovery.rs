@@ -1,20 +1,26 @@
 //! The recovery queue.
 
 use crate::failure::{Failure, unreadable};
+use crate::life;
 use crate::rows::{self, all, first, limit, recovery_columns};
 use rusqlite::{Connection, params};
-use tollgate_core::ident::OperationId;
 use tollgate_core::time::Timestamp;
-use tollgate_store::{Attempt, RecoveryRow};
+use tollgate_store::{Attempt, LifeId, NewAttempt, RecoveryRow};
 
-/// Rows that are due, the longest due first.
-pub(crate) fn due(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<Vec<RecoveryRow>, Failure> {
+/// Rows that are due and not under another life's attempt, the longest due first.
+pub(crate) fn due(
+    connection: &Connection,
+    finder: LifeId,
+    now: Timestamp,
+    rows_max: usize,
+) -> Result<Vec<RecoveryRow>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         recovery_columns!(),
-        " FROM recoveries WHERE due_at <= ?1 ORDER BY due_at, operation_id LIMIT ?2"
+        " FROM recoveries WHERE due_at <= ?1 AND (attempt_by IN (0, ?3) OR attempt_until <= ?1) \
+         ORDER BY due_at, operation_id LIMIT ?2"
     ))?;
-    all(statement.query(params![now.0, limit(rows_max)])?, rows::recovery)
+    all(statement.query(params![now.0, limit(rows_max), finder.0])?, rows::recovery)
 }
 
 /// When the next row falls due.
@@ -23,18 +29,17 @@ pub(crate) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Fai
     first(statement.query([])?, |row| Ok(Timestamp(row.get(0)?)))
 }
 
-/// Counts one more message, if nobody else did.
-pub(crate) fn begin_attempt(
-    connection: &Connection,
-    operation: OperationId,
-    attempts_before: u32,
-    retry_at: Timestamp,
-) -> Result<bool, Failure> {
+/// Counts one more message, if nobody else did and none of another life is under way.
+pub(crate) fn begin_attempt(connection: &Connection, new: &NewAttempt) -> Result<bool, Failure> {
+    if !life::is_living(connection, new.by)? {
+        return Ok(false);
+    }
     let begun = connection
         .prepare_cached(
-            "UPDATE recoveries SET attempts = attempts + 1, due_at = ?3 WHERE operation_id = ?1 AND attempts = ?2",
+            "UPDATE recoveries SET attempts = attempts + 1, due_at = ?3, attempt_by = ?4, attempt_until = ?5 \
+             WHERE operation_id = ?1 AND attempts = ?2 AND (attempt_by IN (0, ?4) OR attempt_until <= ?6)",
         )?
-        .execute(params![operation.0, attempts_before, retry_at.0])?;
+        .execute(params![new.operation.0, new.attempts_before, new.retry_at.0, new.by.0, new.until.0, new.now.0,])?;
     Ok(begun == 1)
 }
 
@@ -47,6 +52,12 @@ pub(crate) fn note_attempt(connection: &Connection, attempt: &Attempt) -> Result
         .execute(
             params![attempt.operation.0, attempt.number, attempt.result.as_text(), attempt.trace, attempt.at.0,],
         )?;
+    // A later attempt, of a life that took this one for dead, stays under way.
+    connection
+        .prepare_cached(
+            "UPDATE recoveries SET attempt_by = 0, attempt_until = 0 WHERE operation_id = ?1 AND attempts = ?2",
+        )?
+        .execute(params![attempt.operation.0, attempt.number])?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, claim, correction, feedback, outcome, read, recovery, refusal};
+use crate::{accounts, claim, correction, feedback, life, outcome, read, recovery, refusal};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -18,9 +18,10 @@ use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
-    FeedbackRouse, FeedbackRow, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewOperation, NewOrder,
-    OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow,
-    Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
+    FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants,
+    NewAttempt, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded,
+    Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story,
+    Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{NewDataKey, PortError, PortFuture};
 
@@ -207,8 +208,8 @@ impl Orders for SqliteStore {
         Box::pin(async move { self.readers.snapshot(|connection| read::operation(connection, id)) })
     }
 
-    fn unfinished(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {
-        Box::pin(async move { self.readers.snapshot(|connection| read::unfinished(connection, before, limit)) })
+    fn unfinished(&self, whose: Whose, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {
+        Box::pin(async move { self.readers.snapshot(|connection| read::unfinished(connection, whose, limit)) })
     }
 
     fn story(&self, fort_id: FortId) -> StoreFuture<'_, Option<Story>> {
@@ -233,25 +234,35 @@ impl Orders for SqliteStore {
     }
 }
 
+impl Lives for SqliteStore {
+    fn begin_life(&self, new: NewLife) -> StoreFuture<'_, LifeBegun> {
+        Box::pin(self.writer.call(move |connection| life::begin(connection, &new)))
+    }
+
+    fn renew_life(&self, life: LifeId, alive_until: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| life::renew(connection, life, alive_until)))
+    }
+
+    fn end_life(&self, life: LifeId, seen_renewals: Option<u64>, now: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| life::end(connection, life, seen_renewals, now)))
+    }
+
+    fn lives(&self) -> StoreFuture<'_, Vec<LifeRow>> {
+        Box::pin(async move { self.readers.point(life::living) })
+    }
+}
+
 impl Recoveries for SqliteStore {
-    fn recoveries_due(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
-        Box::pin(async move { self.readers.point(|connection| recovery::due(connection, now, limit)) })
+    fn recoveries_due(&self, finder: LifeId, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>> {
+        Box::pin(async move { self.readers.point(|connection| recovery::due(connection, finder, now, limit)) })
     }
 
     fn recovery_next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
         Box::pin(async move { self.readers.point(recovery::next_due) })
     }
 
-    fn begin_attempt(
-        &self,
-        operation: OperationId,
-        attempts_before: u32,
-        retry_at: Timestamp,
-    ) -> StoreFuture<'_, bool> {
-        Box::pin(
-            self.writer
-                .call(move |connection| recovery::begin_attempt(connection, operation, attempts_before, retry_at)),
-        )
+    fn begin_attempt(&self, new: NewAttempt) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| recovery::begin_attempt(connection, &new)))
     }
 
     fn note_attempt(&self, attempt: Attempt) -> StoreFuture<'_, ()> {

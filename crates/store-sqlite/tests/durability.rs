@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::order::{OperationState, Phase};
-use tollgate_store::{OrderClaim, Orders, Recorded, Recoveries, StoreError};
+use tollgate_store::{OrderClaim, Orders, Recorded, Recoveries, StoreError, Whose};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 
 /// Set in the child alone: the database that it writes.
@@ -137,7 +137,11 @@ async fn check(database: &Path, answers: &[Answer]) {
     }
     let (backlog, _) = store.recovery_backlog().await.unwrap();
     let unsettled = store.totals().await.unwrap()[0].unsettled;
-    let sent = store.unfinished(orders::at(i64::MAX / 2_000_000), usize::MAX).await.unwrap().len();
+    let sent = store
+        .unfinished(Whose::Everybody { before: orders::at(i64::MAX / 2_000_000) }, usize::MAX)
+        .await
+        .unwrap()
+        .len();
     assert_eq!(unsettled, backlog + u64::try_from(sent).unwrap());
 }
 

@@ -1,7 +1,7 @@
 //! The port for what an operator settles by hand: corrections, which stay for ever, and proposals, which wait
 //! for a second person.
 
-use crate::{OutcomeRecord, Recorded, RecoveryRow, StoreFuture};
+use crate::{LifeId, OutcomeRecord, Recorded, RecoveryRow, StoreFuture};
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationEvent, OperationState, WayOut};
 use tollgate_core::time::Timestamp;
@@ -10,7 +10,8 @@ use tollgate_core::time::Timestamp;
 pub trait Corrections {
     /// Writes a forced outcome with its reasons, in one commit, and removes the proposal of it if there was
     /// one. On condition that the operation's recovery row, if it has one, still has the count of attempts
-    /// that was seen: else nothing is written and the answer is [`Recorded::RecoveryBegun`].
+    /// that was seen, and no other life has an attempt under way: else nothing is written and the answer is
+    /// [`Recorded::RecoveryBegun`].
     fn record_correction(&self, record: CorrectionRecord) -> StoreFuture<'_, Recorded>;
 
     /// Keeps a proposal, if the operation has none: `false` when it has.
@@ -54,6 +55,8 @@ pub struct CorrectionRecord {
     pub correction: Correction,
     /// The count of attempts of the recovery row that was seen; `None` when there was no row.
     pub attempts: Option<u32>,
+    /// The life of the gateway that writes it.
+    pub life: LifeId,
 }
 
 /// A correction that waits for a second person.

@@ -7,6 +7,7 @@ pub mod conformance;
 mod corrections;
 mod data_keys;
 mod feedbacks;
+mod lives;
 mod merchants;
 mod orders;
 mod recoveries;
@@ -20,12 +21,13 @@ pub use feedbacks::{
     FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, Feedbacks, LanePlaces, NewFeedback,
     NewFeedbackAttempt, PauseReason,
 };
+pub use lives::{CLOCK_SKEW_MS_MAX, LIVES_OVER_KEPT_MAX, LifeBegun, LifeId, LifeRow, Lives, NewLife, Tenancy};
 pub use merchants::{MerchantRecord, MerchantSave, Merchants};
 pub use orders::{
     CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded,
-    RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, held_amount,
+    RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, Whose, held_amount,
 };
-pub use recoveries::{Attempt, AttemptResult, Recoveries, RecoveryRow};
+pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
 
 use std::future::Future;
@@ -36,12 +38,12 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Everything that a gateway keeps.
 pub trait Store:
-    Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+    Orders + Lives + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
 {
 }
 
-impl<T: Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store
-    for T
+impl<T> Store for T where
+    T: Orders + Lives + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
 {
 }
 

@@ -1,6 +1,6 @@
 //! The port for orders, their operations and what became of them.
 
-use crate::{Correction, NewFeedback, RecoveryRow, RefusalRow, StoreFuture};
+use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, StoreFuture};
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -30,9 +30,8 @@ pub trait Orders {
     /// One operation with its order.
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>>;
 
-    /// Operations whose intent was made before `before` and which have no outcome at all, oldest
-    /// first: the gateway stopped, or lost them.
-    fn unfinished(&self, before: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Unfinished>>;
+    /// Operations that have no outcome at all, oldest first: `whose` says which of them.
+    fn unfinished(&self, whose: Whose, limit: usize) -> StoreFuture<'_, Vec<Unfinished>>;
 
     /// The whole story of one order.
     fn story(&self, fort_id: FortId) -> StoreFuture<'_, Option<Story>>;
@@ -55,6 +54,8 @@ pub struct NewOrder {
     pub card: SealedCard,
     /// The request, masked.
     pub request: SafeParams,
+    /// The life that sends the operation.
+    pub owner: LifeId,
 }
 
 /// Whether an order could be made.
@@ -82,6 +83,8 @@ pub struct NewOperation {
     pub maintenance_reference: Option<String>,
     /// The request, masked.
     pub request: SafeParams,
+    /// The life that sends the operation.
+    pub owner: LifeId,
 }
 
 /// Whether an operation could be added.
@@ -173,6 +176,24 @@ pub struct StoredOperation {
     pub stored: StoredOrder,
     /// The operation.
     pub operation: Operation,
+}
+
+/// Which operations without an outcome are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's whose intent was made before a moment, living or not.
+    Everybody {
+        /// Made before.
+        before: Timestamp,
+    },
+    /// Those that a life may take for lost: of lives that are over, whatever their age, and its own, when
+    /// they are too old to be under way.
+    Lost {
+        /// The life that asks.
+        finder: LifeId,
+        /// Its own ones only when they were made before.
+        own_before: Timestamp,
+    },
 }
 
 /// An operation that has no outcome.

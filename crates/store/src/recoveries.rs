@@ -1,26 +1,28 @@
 //! The port for the recovery queue: operations whose outcome is unknown, and the messages that
 //! settle them. It is no FIFO: a row that keeps failing moves its own due time and no other's.
 
-use crate::StoreFuture;
+use crate::{LifeId, StoreFuture};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::WayOut;
 use tollgate_core::time::Timestamp;
 
 /// The recovery queue.
 pub trait Recoveries {
-    /// Rows that are due at `now`, the longest due first, at most `limit`.
-    fn recoveries_due(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>>;
+    /// Rows that are due at `now`, the longest due first, at most `limit`; without those of which another
+    /// life than `finder` has an attempt under way.
+    fn recoveries_due(&self, finder: LifeId, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<RecoveryRow>>;
 
     /// When the next row falls due, if there is one.
     fn recovery_next_due(&self) -> StoreFuture<'_, Option<Timestamp>>;
 
     /// Makes the intent of a recovery message durable before it is sent: the row's count of attempts
-    /// goes from `attempts_before` to one more, and it is not due again before `retry_at`. `false`
-    /// when the row is gone or somebody else began an attempt.
-    fn begin_attempt(&self, operation: OperationId, attempts_before: u32, retry_at: Timestamp)
-    -> StoreFuture<'_, bool>;
+    /// goes from `attempts_before` to one more, it is not due again before `retry_at`, and it is nobody
+    /// else's before `until`. `false` when the row is gone, somebody else began an attempt, another life's
+    /// attempt is under way, or the life that asks is over.
+    fn begin_attempt(&self, new: NewAttempt) -> StoreFuture<'_, bool>;
 
-    /// Keeps what came of a recovery message that did not settle the operation.
+    /// Keeps what came of a recovery message that did not settle the operation. The attempt is over, and
+    /// the row is everybody's again.
     fn note_attempt(&self, attempt: Attempt) -> StoreFuture<'_, ()>;
 
     /// How many rows there are, and since when the oldest waits.
@@ -44,6 +46,23 @@ pub struct RecoveryRow {
     pub due_at: Timestamp,
     /// Since when it waits.
     pub created_at: Timestamp,
+}
+
+/// A recovery message that is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewAttempt {
+    /// The operation.
+    pub operation: OperationId,
+    /// How many messages were begun before it.
+    pub attempts_before: u32,
+    /// The life that sends it.
+    pub by: LifeId,
+    /// Now.
+    pub now: Timestamp,
+    /// Until when no other life begins one, unless this one is noted or its life is over.
+    pub until: Timestamp,
+    /// When the next one may be begun.
+    pub retry_at: Timestamp,
 }
 
 /// One recovery message.

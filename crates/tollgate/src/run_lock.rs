@@ -10,7 +10,8 @@ const TRIES_MAX: u32 = 20;
 /// and the pause between two tries, in milliseconds.
 const TRY_PAUSE_MS: u64 = 10;
 
-/// Only one gateway may run on a data folder: two would both take each other's payments for lost.
+/// Only one gateway may run on a data folder. The lock is what proves to the store that every earlier life on it is
+/// over, so that a start after a crash need not wait for a lease.
 pub struct RunLock(#[allow(dead_code, reason = "the lock lasts as long as the file is open")] File);
 
 impl RunLock {

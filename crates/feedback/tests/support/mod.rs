@@ -28,7 +28,7 @@ use tollgate_feedback::{
     SendFuture, Sender,
 };
 use tollgate_store::{
-    FeedbackContent, FeedbackFilter, FeedbackLease, FeedbackRouse, FeedbackRow, FeedbackState, NewFeedback,
+    FeedbackContent, FeedbackFilter, FeedbackLease, FeedbackRouse, FeedbackRow, FeedbackState, LifeId, NewFeedback,
     NewOperation, NewOrder, OperationClaim, OrderClaim, OutcomeRecord, PauseReason, Recorded, RecoveryChange,
     SealedCard,
 };
@@ -326,6 +326,7 @@ impl World {
             operation: operation.clone(),
             maintenance_reference: None,
             request: SafeParams::default(),
+            owner: LifeId::NONE,
         };
         assert_eq!(self.parts.store.claim_operation(new).await.unwrap(), OperationClaim::Claimed);
         let order = Order { open_operation: Some(id), version: order.version + 1, ..order };
@@ -488,7 +489,13 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         state: OperationState::Sent,
         wire: order.original,
     };
-    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request: SafeParams::default() }
+    NewOrder {
+        order,
+        operation,
+        card: SealedCard::from_bytes(vec![7; 57]),
+        request: SafeParams::default(),
+        owner: LifeId::NONE,
+    }
 }
 
 fn wire(id: OperationId, sent_at: Timestamp) -> WireReference {

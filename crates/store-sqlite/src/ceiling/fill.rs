@@ -18,7 +18,7 @@ use tollgate_core::order::{
     LastOperation, Operation, OperationEvent, OperationState, Order, PayKind, Phase, Totals, WireReference,
 };
 use tollgate_core::time::Timestamp;
-use tollgate_store::{NewOrder, OrderClaim, OutcomeRecord, Recorded, RecoveryChange, SealedCard, StoreError};
+use tollgate_store::{LifeId, NewOrder, OrderClaim, OutcomeRecord, Recorded, RecoveryChange, SealedCard, StoreError};
 
 /// Orders in one transaction.
 const ORDERS_PER_COMMIT: u64 = 20_000;
@@ -116,7 +116,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
     let operation =
         Operation { id, fort_id: order.fort_id, kind: kind.operation(), money, state: OperationState::Sent, wire };
     let request = request(&order);
-    Ok(NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; SEALED_BYTES]), request })
+    Ok(NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; SEALED_BYTES]), request, owner: LifeId(1) })
 }
 
 fn request(order: &Order) -> SafeParams {

@@ -13,7 +13,7 @@ use tollgate_core::order::{
     WireReference,
 };
 use tollgate_core::time::Timestamp;
-use tollgate_store::{NewOrder, OutcomeRecord, RecoveryChange, SealedCard};
+use tollgate_store::{LifeId, NewOrder, OutcomeRecord, RecoveryChange, SealedCard};
 
 /// A moment, in seconds.
 pub fn at(seconds: i64) -> Timestamp {
@@ -53,7 +53,13 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
     };
     let kind = OperationKind::Purchase;
     let operation = Operation { id, fort_id: order.fort_id, kind, money, state: OperationState::Sent, wire: original };
-    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request: SafeParams::default() }
+    NewOrder {
+        order,
+        operation,
+        card: SealedCard::from_bytes(vec![7; 57]),
+        request: SafeParams::default(),
+        owner: LifeId::NONE,
+    }
 }
 
 /// Approved.

@@ -210,7 +210,7 @@ async fn noted(store: &dyn Store, row: &RefusalRow) {
             return;
         }
         // Another write is answered only when those before it are done.
-        store.begin_attempt(tollgate_core::ident::OperationId(0), 0, START).await.unwrap();
+        begin_attempt(store, tollgate_core::ident::OperationId(0), 0, START).await.unwrap();
     }
     panic!("the store never took the refusal");
 }

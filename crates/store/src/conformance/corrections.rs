@@ -1,8 +1,8 @@
 //! Corrections and proposals.
 
 use super::Subject;
-use super::fixtures::{FIRST, at, carried_out, new_operation, new_order, outcome, settled, stored};
-use crate::{Correction, CorrectionRecord, OutcomeRecord, Proposal, Recorded, RecoveryChange, WaitingCount};
+use super::fixtures::{FIRST, at, begin_attempt, carried_out, new_operation, new_order, outcome, settled, stored};
+use crate::{Correction, CorrectionRecord, LifeId, OutcomeRecord, Proposal, Recorded, RecoveryChange, WaitingCount};
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{Operation, OperationEvent, OperationKind, OperationState, Order, PayKind, Phase, WayOut};
 
@@ -32,13 +32,13 @@ pub async fn a_correction_is_written_with_its_reasons_and_ends_the_recovery(subj
 pub async fn a_correction_and_a_recovery_message_never_both_win(subject: &dyn Subject) {
     let store = subject.open().await;
     let unknown = settled(store.as_ref(), new_order(0, "begun", PayKind::Purchase), OperationEvent::NoAnswer).await;
-    assert!(store.begin_attempt(unknown.operation.id, 0, at(100)).await.unwrap());
+    assert!(begin_attempt(&*store, unknown.operation.id, 0, at(100)).await.unwrap());
     let unseen = forced(&unknown.order, &unknown.operation, OperationEvent::ForcedReversed, 1, Some(0));
     assert_eq!(store.record_correction(unseen).await.unwrap(), Recorded::RecoveryBegun);
     assert_eq!(stored(store.as_ref(), unknown.order.fort_id, unknown.order.merchant).await, unknown.order);
     let seen = forced(&unknown.order, &unknown.operation, OperationEvent::ForcedReversed, 1, Some(1));
     assert_eq!(store.record_correction(seen).await.unwrap(), Recorded::Written);
-    assert!(!store.begin_attempt(unknown.operation.id, 1, at(200)).await.unwrap(), "the row is gone");
+    assert!(!begin_attempt(&*store, unknown.operation.id, 1, at(200)).await.unwrap(), "the row is gone");
 }
 
 /// Rule: however often an operation is corrected, each outcome stays, in its order.
@@ -151,6 +151,7 @@ fn forced(
             approved_by: Some("Bob".to_owned()),
         },
         attempts,
+        life: LifeId::NONE,
     }
 }
 

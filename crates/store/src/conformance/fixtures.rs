@@ -1,7 +1,8 @@
 //! Orders, operations and outcomes for the rules.
 
 use crate::{
-    MerchantRecord, NewOperation, NewOrder, OperationClaim, OrderClaim, OutcomeRecord, Recorded, RecoveryChange, Store,
+    LifeBegun, LifeId, MerchantRecord, NewAttempt, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim,
+    OutcomeRecord, Recorded, RecoveryChange, Store, StoreError, Tenancy,
 };
 use tollgate_core::apply::{Outcome, Recovery, apply};
 use tollgate_core::bin::Brand;
@@ -75,7 +76,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
     };
     let operation =
         Operation { id, fort_id, kind: kind.operation(), money, state: OperationState::Sent, wire: order.original };
-    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request }
+    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request, owner: LifeId::NONE }
 }
 
 /// An operation of `kind` on `order` as it is now, number [`FIRST`] + `number`.
@@ -92,6 +93,7 @@ pub(super) fn new_operation(number: i64, order: &Order, kind: OperationKind, min
         operation,
         maintenance_reference: None,
         request,
+        owner: LifeId::NONE,
     }
 }
 
@@ -156,6 +158,30 @@ pub(super) async fn begun(store: &dyn Store, order: &Order, new: NewOperation) -
     assert_eq!(store.claim_operation(new.clone()).await.unwrap(), OperationClaim::Claimed);
     let order = Order { open_operation: Some(new.operation.id), version: order.version + 1, ..order.clone() };
     Placed { order, operation: new.operation }
+}
+
+/// The living life of `node`, begun when there is none. Its lease runs for ever.
+pub(super) async fn life_of(store: &dyn Store, node: u8) -> LifeId {
+    loop {
+        if let Some(row) = store.lives().await.unwrap().iter().find(|row| row.node == node) {
+            return row.life;
+        }
+        let new = NewLife { node, tenancy: Tenancy::Shared, now: START, alive_until: at(1_000_000) };
+        if let LifeBegun::Begun(life) = store.begin_life(new).await.unwrap() {
+            return life;
+        }
+    }
+}
+
+/// Begins an attempt of the life of node 0, which is in no other life's way.
+pub(super) async fn begin_attempt(
+    store: &dyn Store,
+    operation: OperationId,
+    attempts_before: u32,
+    retry_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let by = life_of(store, 0).await;
+    store.begin_attempt(NewAttempt { operation, attempts_before, by, now: START, until: START, retry_at }).await
 }
 
 /// An order and one of its operations.

@@ -12,6 +12,7 @@ mod claims;
 mod corrections;
 mod feedback;
 mod fixtures;
+mod lives;
 mod model;
 mod outcomes;
 mod reading;
@@ -21,6 +22,7 @@ pub use accounts::*;
 pub use claims::*;
 pub use corrections::*;
 pub use feedback::*;
+pub use lives::*;
 pub use model::*;
 pub use outcomes::*;
 pub use reading::*;
@@ -73,6 +75,16 @@ macro_rules! conformance_tests {
             one_of_many_attempts_begins
             the_backlog_counts_rows_and_knows_the_oldest
             an_attempt_is_noted_once
+            a_node_has_one_life_at_a_time
+            one_of_many_begins_a_life_of_a_node
+            a_sole_tenant_ends_every_earlier_life
+            a_life_that_was_renewed_is_not_taken_for_dead
+            a_renewal_and_an_end_never_both_win
+            operations_of_the_living_are_nobody_elses
+            a_capture_belongs_to_the_life_that_sent_it
+            what_a_forgotten_life_left_is_found
+            an_attempt_of_a_living_life_is_nobody_elses
+            a_late_note_frees_no_other_attempt
             a_correction_is_written_with_its_reasons_and_ends_the_recovery
             a_correction_and_a_recovery_message_never_both_win
             an_operation_is_corrected_as_often_as_it_takes

@@ -5,8 +5,8 @@ use super::chance::Chance;
 use super::fixtures::*;
 use super::reading::summed;
 use crate::{
-    NewOperation, NewOrder, OperationClaim, OrderClaim, OutcomeRecord, Recorded, RecoveryChange, RecoveryRow, Store,
-    StoryOutcome,
+    LifeId, NewOperation, NewOrder, OperationClaim, OrderClaim, OutcomeRecord, Recorded, RecoveryChange, RecoveryRow,
+    Store, StoryOutcome, Whose,
 };
 use std::collections::BTreeMap;
 use tollgate_core::apply::{Outcome, apply};
@@ -57,7 +57,7 @@ async fn step(store: &dyn Store, model: &mut Model, chance: &mut Chance, now: Ti
             let before = model.recoveries.get(&id).map_or(0, |row| row.attempts);
             let before = if chance.one_in(4) { before + 1 } else { before };
             let retry_at = now.plus_ms(chance.below(1_000_000));
-            let begun = store.begin_attempt(id, before, retry_at).await.unwrap();
+            let begun = begin_attempt(store, id, before, retry_at).await.unwrap();
             assert_eq!(begun, model.begin_attempt(id, before, retry_at));
         }
     }
@@ -257,7 +257,7 @@ impl Model {
         }
         let mut due: Vec<RecoveryRow> = self.recoveries.values().filter(|row| row.due_at <= now).cloned().collect();
         due.sort_by_key(|row| (row.due_at, row.operation));
-        assert_eq!(store.recoveries_due(now, usize::MAX).await.unwrap(), due);
+        assert_eq!(store.recoveries_due(LifeId::NONE, now, usize::MAX).await.unwrap(), due);
         assert_eq!(store.recovery_next_due().await.unwrap(), self.recoveries.values().map(|row| row.due_at).min());
         let oldest = self.recoveries.values().map(|row| row.created_at).min();
         let count = u64::try_from(self.recoveries.len()).unwrap();
@@ -270,8 +270,13 @@ impl Model {
             .map(|known| known.operation.id)
             .collect();
         sent.sort();
-        let mut unfinished: Vec<OperationId> =
-            store.unfinished(now, usize::MAX).await.unwrap().iter().map(|row| row.operation.id).collect();
+        let mut unfinished: Vec<OperationId> = store
+            .unfinished(Whose::Everybody { before: now }, usize::MAX)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.operation.id)
+            .collect();
         unfinished.sort();
         assert_eq!(unfinished, sent);
     }

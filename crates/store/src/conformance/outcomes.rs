@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::fixtures::*;
-use crate::{OutcomeRecord, Recorded, RecoveryChange, StoreError};
+use crate::{LifeId, OutcomeRecord, Recorded, RecoveryChange, StoreError};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use tollgate_core::ident::OperationId;
@@ -161,7 +161,7 @@ pub async fn an_unknown_outcome_waits_in_the_recovery_queue_until_it_is_settled(
     let unknown = settled(&*store, new_order(1, "order-1", PayKind::Purchase), OperationEvent::NoAnswer).await;
     assert_eq!(unknown.order.open_operation, Some(unknown.operation.id));
     let created_at = at(1).plus_ms(300);
-    let rows = store.recoveries_due(created_at.plus_ms(60_000), 10).await.unwrap();
+    let rows = store.recoveries_due(LifeId::NONE, created_at.plus_ms(60_000), 10).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].operation, unknown.operation.id);
     assert_eq!(rows[0].fort_id, unknown.order.fort_id);
@@ -191,7 +191,7 @@ pub async fn a_late_answer_ends_a_recovery_only_before_its_first_message(subject
         let unknown =
             settled(&*store, new_order(number, &reference, PayKind::Purchase), OperationEvent::NoAnswer).await;
         if begins {
-            assert!(store.begin_attempt(unknown.operation.id, 0, at(200)).await.unwrap());
+            assert!(begin_attempt(&*store, unknown.operation.id, 0, at(200)).await.unwrap());
         }
         let late = outcome(&unknown.order, &unknown.operation, OperationEvent::Approved, at(70));
         let late = OutcomeRecord { recovery: RecoveryChange::EndIfUnsent, ..late };
@@ -208,7 +208,7 @@ pub async fn a_late_answer_ends_a_recovery_only_before_its_first_message(subject
             assert_eq!(answer, Recorded::Written);
             assert_eq!(order, late.order);
             assert_eq!(store.recovery_backlog().await.unwrap().0, 0);
-            assert!(!store.begin_attempt(unknown.operation.id, 0, at(200)).await.unwrap(), "the row is gone");
+            assert!(!begin_attempt(&*store, unknown.operation.id, 0, at(200)).await.unwrap(), "the row is gone");
         }
     }
 }
@@ -225,12 +225,12 @@ pub async fn a_late_answer_and_a_recovery_message_never_both_win(subject: &dyn S
         let id = unknown.operation.id;
         let (first, second) = (Arc::clone(&store), Arc::clone(&store));
         let answers = if number % 2 == 0 {
-            let begins = tokio::spawn(async move { first.begin_attempt(id, 0, at(200)).await.unwrap() });
+            let begins = tokio::spawn(async move { begin_attempt(&*first, id, 0, at(200)).await.unwrap() });
             let ends = tokio::spawn(async move { second.record_outcome(late).await.unwrap() });
             (begins.await.unwrap(), ends.await.unwrap())
         } else {
             let ends = tokio::spawn(async move { first.record_outcome(late).await.unwrap() });
-            let begins = tokio::spawn(async move { second.begin_attempt(id, 0, at(200)).await.unwrap() });
+            let begins = tokio::spawn(async move { begin_attempt(&*second, id, 0, at(200)).await.unwrap() });
             (begins.await.unwrap(), ends.await.unwrap())
         };
         assert!(

@@ -3,7 +3,7 @@
 use super::Subject;
 use super::chance::Chance;
 use super::fixtures::*;
-use crate::{Attempt, AttemptResult, CurrencyTotals, NewOrder, Recorded, Unfinished, held_amount};
+use crate::{Attempt, AttemptResult, CurrencyTotals, LifeId, NewOrder, Recorded, Unfinished, Whose, held_amount};
 use std::collections::BTreeMap;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
@@ -28,10 +28,14 @@ pub async fn unfinished_operations_come_oldest_first(subject: &dyn Subject) {
         Unfinished { order: second.order, operation: second.operation },
         Unfinished { order: third.order, operation: third.operation },
     ];
-    assert_eq!(store.unfinished(at(1_000), 10).await.unwrap(), expected);
-    assert_eq!(store.unfinished(at(1_000), 2).await.unwrap(), expected[..2]);
-    assert_eq!(store.unfinished(at(30), 10).await.unwrap(), expected[..2], "before, not at");
-    assert!(store.unfinished(at(10), 10).await.unwrap().is_empty());
+    assert_eq!(store.unfinished(Whose::Everybody { before: at(1_000) }, 10).await.unwrap(), expected);
+    assert_eq!(store.unfinished(Whose::Everybody { before: at(1_000) }, 2).await.unwrap(), expected[..2]);
+    assert_eq!(
+        store.unfinished(Whose::Everybody { before: at(30) }, 10).await.unwrap(),
+        expected[..2],
+        "before, not at"
+    );
+    assert!(store.unfinished(Whose::Everybody { before: at(10) }, 10).await.unwrap().is_empty());
 }
 
 /// By number, by reference, by both (then the number counts); never for another merchant.
@@ -93,7 +97,7 @@ pub async fn a_story_is_complete_and_in_order(subject: &dyn Subject) {
     let mut refund = new_operation(20, &captured.order, OperationKind::Refund, 1_000);
     refund.maintenance_reference = Some("refund-1".to_owned());
     let unknown = carried_out(&*store, &captured.order, refund.clone(), OperationEvent::LinkBroken).await;
-    assert!(store.begin_attempt(refund.operation.id, 0, at(500)).await.unwrap());
+    assert!(begin_attempt(&*store, refund.operation.id, 0, at(500)).await.unwrap());
     let attempt = Attempt {
         operation: refund.operation.id,
         number: 1,
@@ -234,8 +238,8 @@ pub async fn what_was_answered_is_there_after_reopening(subject: &dyn Subject) {
             assert_eq!(stored(&*store, order.fort_id, MERCHANT).await, *order);
         }
         let rounds = usize::try_from(round + 1).unwrap();
-        assert_eq!(store.unfinished(at(100_000), 100).await.unwrap().len(), rounds);
-        assert_eq!(store.recoveries_due(at(100_000), 100).await.unwrap().len(), 5 * rounds);
+        assert_eq!(store.unfinished(Whose::Everybody { before: at(100_000) }, 100).await.unwrap().len(), rounds);
+        assert_eq!(store.recoveries_due(LifeId::NONE, at(100_000), 100).await.unwrap().len(), 5 * rounds);
         let totals = store.totals().await.unwrap();
         assert_eq!(totals, summed(expected.values()));
     }
@@ -295,5 +299,6 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         operation: Operation { money, wire, ..new.operation },
         card: SealedCard::from_bytes(sealed),
         request: chance.params(),
+        owner: LifeId(chance.number().cast_signed()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::fixtures::*;
-use crate::{Attempt, AttemptResult, Recorded, RecoveryChange, Store, StoreError};
+use crate::{Attempt, AttemptResult, LifeId, Recorded, RecoveryChange, Store, StoreError};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use tollgate_core::ident::OperationId;
@@ -18,7 +18,7 @@ pub async fn recoveries_come_longest_due_first(subject: &dyn Subject) {
     let due = |now, limit| {
         let store = Arc::clone(&store);
         async move {
-            let rows = store.recoveries_due(now, limit).await.unwrap();
+            let rows = store.recoveries_due(LifeId::NONE, now, limit).await.unwrap();
             rows.iter().map(|row| row.operation.0 - FIRST).collect::<Vec<i64>>()
         }
     };
@@ -38,19 +38,19 @@ pub async fn a_row_that_keeps_failing_holds_nobody_back(subject: &dyn Subject) {
     }
     let poison = OperationId(FIRST + 1);
     for attempt in 0..20_u32 {
-        let rows = store.recoveries_due(at(100 + i64::from(attempt)), 1).await.unwrap();
+        let rows = store.recoveries_due(LifeId::NONE, at(100 + i64::from(attempt)), 1).await.unwrap();
         if attempt == 0 {
             assert_eq!(rows[0].operation, poison);
         } else {
             assert_ne!(rows[0].operation, poison, "the longest due comes first, and that is another by now");
         }
-        let begun = store.begin_attempt(poison, attempt, at(1_000 + i64::from(attempt))).await.unwrap();
+        let begun = begin_attempt(&*store, poison, attempt, at(1_000 + i64::from(attempt))).await.unwrap();
         assert!(begun, "attempt {attempt}");
     }
-    let others = store.recoveries_due(at(500), 10).await.unwrap();
+    let others = store.recoveries_due(LifeId::NONE, at(500), 10).await.unwrap();
     assert_eq!(others.len(), 4);
     assert!(others.iter().all(|row| row.due_at == at(100) && row.attempts == 0), "{others:?}");
-    let all = store.recoveries_due(at(2_000), 10).await.unwrap();
+    let all = store.recoveries_due(LifeId::NONE, at(2_000), 10).await.unwrap();
     assert_eq!((all[4].operation, all[4].attempts, all[4].due_at), (poison, 20, at(1_019)));
 }
 
@@ -61,13 +61,13 @@ pub async fn one_of_many_attempts_begins(subject: &dyn Subject) {
     let id = OperationId(FIRST + 1);
     let workers = (0..16).map(|worker| {
         let store = Arc::clone(&store);
-        tokio::spawn(async move { store.begin_attempt(id, 0, at(200 + worker)).await.unwrap() })
+        tokio::spawn(async move { begin_attempt(&*store, id, 0, at(200 + worker)).await.unwrap() })
     });
     let begun = join_all(workers).await.into_iter().filter(|begun| *begun.as_ref().unwrap()).count();
     assert_eq!(begun, 1);
-    assert!(!store.begin_attempt(id, 2, at(300)).await.unwrap(), "nobody began the second");
-    assert!(!store.begin_attempt(OperationId(FIRST + 2), 0, at(300)).await.unwrap(), "no such row");
-    assert!(store.begin_attempt(id, 1, at(300)).await.unwrap());
+    assert!(!begin_attempt(&*store, id, 2, at(300)).await.unwrap(), "nobody began the second");
+    assert!(!begin_attempt(&*store, OperationId(FIRST + 2), 0, at(300)).await.unwrap(), "no such row");
+    assert!(begin_attempt(&*store, id, 1, at(300)).await.unwrap());
     assert_eq!(store.recovery_next_due().await.unwrap(), Some(at(300)));
 }
 
@@ -80,7 +80,7 @@ pub async fn the_backlog_counts_rows_and_knows_the_oldest(subject: &dyn Subject)
         queued(&*store, number, at(1_000)).await;
     }
     assert_eq!(store.recovery_backlog().await.unwrap(), (3, Some(at(51))));
-    assert!(store.begin_attempt(OperationId(FIRST + 1), 0, at(5_000)).await.unwrap());
+    assert!(begin_attempt(&*store, OperationId(FIRST + 1), 0, at(5_000)).await.unwrap());
     assert_eq!(store.recovery_backlog().await.unwrap(), (3, Some(at(51))), "an attempt makes nothing younger");
 }
 

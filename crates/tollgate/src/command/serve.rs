@@ -32,6 +32,7 @@ use tollgate_feedback::guard::Reach;
 use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
 use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings};
 use tollgate_issuer::{Issuer, IssuerSettings};
+use tollgate_store::Tenancy;
 
 /// Run the gateway.
 #[derive(Debug, Args)]
@@ -179,13 +180,16 @@ impl Started {
             }
             None => link.clone(),
         };
-        let gateway = Gateway::new(GatewayParts {
+        let gateway = Gateway::begin(GatewayParts {
             store: opened.store.clone(),
+            // The lock on the data folder proves it.
+            tenancy: Tenancy::Sole,
             vault: opened.vault.clone(),
             acquirer,
             clock: opened.clock.clone(),
             settings: config.gateway.clone(),
-        });
+        })
+        .await?;
         let hearing = Hearing { listeners: Arc::new(Listeners::default()), wake: Arc::new(Notify::new()) };
         let deliveries = start_deliveries(config, opened, &gateway, &hearing, around.mode).await?;
         let jobs = Jobs::start(&gateway, late_replies).await?;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tollgate_app::{ForcedOutcome, Gateway, GatewayParts, Resolution};
+use tollgate_store::Tenancy;
 
 /// The largest file of evidence, in bytes.
 const EVIDENCE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -154,14 +155,21 @@ async fn on_store(folder: &DataFolder, config: Option<&Path>, request: UnknownRe
     let config = Config::load(config, &folder.config(), &environment())?;
     let _only_one = RunLock::take(folder)?;
     let opened = wiring::open(folder, Keep::Existing).await?;
-    let gateway = Gateway::new(GatewayParts {
+    let gateway = Gateway::begin(GatewayParts {
         store: opened.store.clone(),
+        // The lock on the data folder proves it: what a killed gateway was about to send is over.
+        tenancy: Tenancy::Sole,
         vault: opened.vault.clone(),
         acquirer: Arc::new(NoLink),
         clock: opened.clock.clone(),
         settings: config.gateway,
-    });
+    })
+    .await?;
     let done = request.carry_out(&gateway).await;
+    if let Err(error) = gateway.end_life().await {
+        // The next start does it.
+        tracing::warn!(%error, "that this command is done could not be written");
+    }
     drop(gateway);
     wiring::close(opened).await;
     Ok(done?)
