@@ -92,10 +92,11 @@ impl Life {
         self.held().life
     }
 
-    /// The number of the life while its lease runs: then nobody has taken it for dead.
+    /// The number of the life while its lease runs: then nobody has taken it for dead. Who is alone on a store needs
+    /// no lease.
     pub(crate) fn running(&self) -> Option<LifeId> {
         let held = self.held();
-        (Instant::now() < held.until).then_some(held.life)
+        (self.tenancy == Tenancy::Sole || Instant::now() < held.until).then_some(held.life)
     }
 
     fn held(&self) -> Held {
@@ -226,6 +227,11 @@ impl LifeJob {
 
 async fn keep(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
     let inner = &gateway.inner;
+    if inner.life.tenancy == Tenancy::Sole {
+        // Nobody looks at the lease, so an idle gateway writes nothing.
+        let _ = stopped.changed().await;
+        return;
+    }
     loop {
         // In a fixed order (`biased`), so that a simulation runs again exactly as before.
         tokio::select! {
@@ -304,6 +310,8 @@ mod tests {
         assert_eq!(own.running(), Some(LifeId(1)));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(own.running(), None);
+        let sole = Life { tenancy: Tenancy::Sole, ..own };
+        assert_eq!(sole.running(), Some(LifeId(1)), "who is alone on the store cannot be taken for dead");
         const { assert!(LEASE_MS < DEAD_AFTER_MS && 4 * RENEW_EVERY_MS < LEASE_MS) };
     }
 }

@@ -34,6 +34,12 @@ impl Life {
         Life { over: CancellationToken::new(), pause: Arc::default() }
     }
 
+    /// Whether `other` is this life.
+    #[must_use]
+    pub fn is_same(&self, other: &Life) -> bool {
+        Arc::ptr_eq(&self.pause, &other.pause)
+    }
+
     /// The gateway dies.
     pub fn end(&self) {
         self.over.cancel();

@@ -125,12 +125,14 @@ impl StoreFaults {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).proofs.insert(life, now_ms);
     }
 
-    /// An operation was taken for lost: that must not be while its gateway lives and has just proved it.
-    fn taken_for_lost(&self, operation: OperationId, order: Option<OrderNumber>) {
+    /// An operation was taken for lost by `process`: that must not be while another gateway has sent it, lives and has
+    /// just proved it. Of its own a gateway may be in doubt whether it was written.
+    fn taken_for_lost(&self, operation: OperationId, order: Option<OrderNumber>, process: &Life) {
         let now_ms = self.watch.clock.ms();
         let stolen = {
             let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.senders.get(&operation).is_some_and(|sender| memory.is_at_work(sender, now_ms))
+            let sender = memory.senders.get(&operation).filter(|sender| !sender.process.is_same(process));
+            sender.is_some_and(|sender| memory.is_at_work(sender, now_ms))
         };
         if stolen {
             let rule = "what a living gateway has under way is left alone";
@@ -338,7 +340,7 @@ impl Orders for WorldStore {
             let work = async {
                 let recorded = self.inner.record_outcome(record).await?;
                 if (recorded, event) == (Recorded::Written, OperationEvent::Interrupted) {
-                    self.faults.taken_for_lost(operation, order);
+                    self.faults.taken_for_lost(operation, order, &self.life);
                 } else if recorded == Recorded::Written {
                     self.faults.attempt_over(operation);
                 }
