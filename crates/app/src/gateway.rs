@@ -6,9 +6,9 @@ use crate::directory::{Account, Directory};
 use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
+use crate::stans::Stans;
 use crate::{check_status, maintain, pay};
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -16,18 +16,12 @@ use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::code::refused;
 use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand};
-use tollgate_core::ident::{Numbers, OperationId, Stan};
+use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{RefusalRow, Store, StoreError, Tenancy};
 use tollgate_vault::{Vault, VaultError};
-
-/// How many nodes there may be on one store: their numbers have two digits.
-const NODES_MAX: u32 = 100;
-/// How many STANs a node has for itself before they come again: more than it can use in a second, and a message
-/// is named by its second, too.
-const STANS_PER_NODE: u32 = 9_999;
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -151,7 +145,7 @@ pub(crate) struct Inner {
     /// Counts the times when everything that waits for a moment has to look at the clock again.
     woken: tokio::sync::watch::Sender<u64>,
     numbers: Mutex<Numbers>,
-    stan: AtomicU32,
+    stans: Stans,
     in_flight: TaskTracker,
 }
 
@@ -163,10 +157,7 @@ impl Gateway {
     pub async fn begin(parts: GatewayParts) -> Result<Gateway, BeginError> {
         let life = Life::begin(&*parts.store, parts.settings.node, parts.tenancy, parts.clock.now()).await?;
         let directory = Directory::new(Arc::clone(&parts.store), Arc::clone(&parts.vault));
-        // After a restart the numbers go on at another place, so that a STAN is not used twice in a
-        // short time.
-        let now_ms = parts.clock.now().0.div_euclid(1000);
-        let stan = u32::try_from(now_ms.rem_euclid(i64::from(STANS_PER_NODE))).unwrap_or(0);
+        let stans = Stans::new(parts.settings.node, parts.tenancy, parts.clock.now());
         let inner = Inner {
             numbers: Mutex::new(Numbers::new(parts.settings.node)),
             store: parts.store,
@@ -182,7 +173,7 @@ impl Gateway {
             recovery_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
             woken: tokio::sync::watch::Sender::new(0),
-            stan: AtomicU32::new(stan),
+            stans,
             in_flight: TaskTracker::new(),
         };
         Ok(Gateway { inner: Arc::new(inner) })
@@ -315,8 +306,7 @@ impl Inner {
 
     /// How a new operation is named on the wire.
     pub(crate) fn wire_reference(&self, id: OperationId, now: Timestamp) -> WireReference {
-        let stan = stan_of(self.settings.node, self.stan.fetch_add(1, Ordering::Relaxed));
-        WireReference { stan, rrn: id.rrn(), sent_at: now }
+        WireReference { stan: self.stans.next(), rrn: id.rrn(), sent_at: now }
     }
 
     /// Refuses when the link could not send now: better before an order is made than after.
@@ -327,27 +317,5 @@ impl Inner {
             LinkState::Full => "too many messages wait for the acquirer's answers",
         };
         Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::AcquirerLink, detail))
-    }
-}
-
-/// The STAN number `turn` of a node: nodes that send at the same time never use the same one.
-fn stan_of(node: u8, turn: u32) -> Stan {
-    Stan::folded((turn % STANS_PER_NODE) * NODES_MAX + u32::from(node) % NODES_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn no_two_nodes_and_no_two_turns_share_a_stan() {
-        let mut used = HashSet::new();
-        for node in [0, 1, 57, 99] {
-            for turn in 0..STANS_PER_NODE {
-                assert!(used.insert(stan_of(node, turn)), "node {node}, turn {turn}");
-            }
-            assert_eq!(stan_of(node, STANS_PER_NODE), stan_of(node, 0));
-        }
     }
 }
