@@ -23,15 +23,24 @@ fn a_seed_runs_again_exactly_as_before() {
 
 #[test]
 fn nothing_is_found_under_any_fault() {
-    let (mut met, mut corrections) = (0, 0);
+    let mut met = 0;
     for seed in 1..=20 {
         let outcome = run(&small(seed), Keep::Digest).unwrap();
         assert_eq!(outcome.violation, None, "seed {seed}");
         met += outcome.payments_met;
-        corrections += outcome.corrections;
     }
     assert!(met > 400, "a tenth of the payments at least meets a fault, else nothing was shown: {met}");
-    assert!(corrections > 0, "operators settle something by hand meanwhile");
+}
+
+/// About one operation in a thousand payments stays unknown for long enough.
+#[test]
+fn operators_settle_something_by_hand() {
+    let corrected = |seed: &u64| {
+        let outcome = run(&Plan::of_seed(*seed), Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        outcome.corrections > 0
+    };
+    assert!((1..=20).any(|seed| corrected(&seed)));
 }
 
 #[test]
