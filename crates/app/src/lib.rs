@@ -17,6 +17,7 @@ mod jobs;
 mod maintain;
 mod pace;
 mod pay;
+mod rotation;
 mod settle;
 mod unknown;
 
@@ -26,4 +27,5 @@ pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};
 pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
 pub use jobs::Jobs;
+pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
 pub use unknown::{ForcedOutcome, Resolution, ResolveError, Resolved, UnknownOperation};

@@ -16,6 +16,7 @@ mod connection;
 mod correction;
 mod failure;
 mod feedback;
+mod keys;
 mod migrate;
 mod outcome;
 mod queue;

@@ -11,9 +11,12 @@ mod merchants;
 mod orders;
 mod recoveries;
 mod refusals;
+mod sealed;
 
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
-pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
+pub use data_keys::{
+    DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, SealedCard, WrappedDataKey,
+};
 pub use feedbacks::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
     FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
@@ -27,6 +30,7 @@ pub use orders::{
 };
 pub use recoveries::{Attempt, AttemptResult, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
+pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -36,12 +40,22 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Everything that a gateway keeps.
 pub trait Store:
-    Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+    Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + SealedRows + Send + Sync + 'static
 {
 }
 
-impl<T: Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store
-    for T
+impl<T> Store for T where
+    T: Orders
+        + Recoveries
+        + Corrections
+        + Feedbacks
+        + Merchants
+        + Refusals
+        + DataKeys
+        + SealedRows
+        + Send
+        + Sync
+        + 'static
 {
 }
 

@@ -11,6 +11,7 @@ mod demo;
 mod duration;
 mod feedback;
 mod feedback_story;
+mod keys;
 mod listen;
 mod logging;
 mod operator;

@@ -12,13 +12,20 @@
 //! What is sealed is bound to its place by associated data: a card moved to another order or another
 //! merchant does not open, nor does a credential under another label.
 //!
+//! # Rotation
+//!
+//! A new key-encryption key wraps every data key anew ([`Vault::rewrap`]); a new data key of a merchant
+//! takes over what the older ones sealed ([`Vault::begin_rotation`], [`Vault::reseal`]). Both go on while
+//! cards are sealed and opened: old keys open until the last row is rewritten, and other processes look
+//! for new keys at most a millisecond of their clock later.
+//!
 //! # Nonces
 //!
 //! Each sealing draws a 96-bit nonce at random. After n sealings under one key two nonces are equal
 //! with a probability of about n^2 / 2^97, and NIST SP 800-38D section 8.3 allows 2^32 sealings per
 //! key, for a probability below 2^-33. A data key lives for one merchant and one month: the
-//! allowance is 1,600 sealings per second of one merchant, day and night for 31 days. A
-//! key-encryption key wraps one data key per merchant and month and never comes near it.
+//! allowance is 1,600 sealings per second of one merchant, day and night for 31 days. A rotation spends
+//! one sealing of the new key for each row that it takes over. A key-encryption key wraps one data key per merchant and month and never comes near it.
 
 mod aead;
 mod data_key;
@@ -30,14 +37,18 @@ mod keyring;
 mod memory;
 mod port;
 mod provider;
+mod rotation;
 mod sealed;
 mod vault;
 
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
-pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
+pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, KekFile, KekFileState, StoredDataKeys};
 pub use memory::MemoryDataKeys;
-pub use port::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, WrappedDataKey};
+pub use port::{
+    DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, WrappedDataKey,
+};
 pub use provider::{KeyProvider, WrappedKey};
+pub use rotation::{Reseal, SealedPlace, data_key_of};
 pub use sealed::SealedCard;
 pub use vault::{GATEWAY, LABEL_BYTES_MAX, PREPARED_KEYS_MAX, SECRET_BYTES_MAX, Vault};

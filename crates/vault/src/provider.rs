@@ -25,6 +25,13 @@ pub trait KeyProvider: Send + Sync {
     /// [`VaultError::KekMissing`] when the provider has no such version; [`VaultError::Unwrap`] when
     /// the key does not open under it; others when the provider cannot be reached.
     fn unwrap(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<DataKeyBytes, VaultError>;
+
+    /// The version of the newest KEK, with which [`KeyProvider::wrap`] would wrap now. A version that was
+    /// added since this provider was made counts.
+    ///
+    /// # Errors
+    /// When the provider cannot be reached or has no KEK.
+    fn newest_version(&self) -> Result<u32, VaultError>;
 }
 
 /// A data key as a provider wrapped it.

@@ -11,7 +11,7 @@ use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::time::Timestamp;
 use tollgate_vault::{
     DataKeyId, DataKeys, FileKeyProvider, LABEL_BYTES_MAX, MemoryDataKeys, NewDataKey, PortError, PortFuture,
-    SECRET_BYTES_MAX, SealedCard, StoredDataKeys, Vault, VaultError, WrappedDataKey,
+    RewrappedDataKey, SECRET_BYTES_MAX, SealedCard, StoredDataKeys, Vault, VaultError, WrappedDataKey,
 };
 
 const NUMBER: &str = "5123456789012346";
@@ -79,6 +79,18 @@ impl DataKeys for Store {
         }
         self.rows.add_data_key(new)
     }
+
+    fn data_keys_generation(&self) -> PortFuture<'_, u64> {
+        self.rows.data_keys_generation()
+    }
+
+    fn rewrap_data_keys(&self, rewrapped: Vec<RewrappedDataKey>) -> PortFuture<'_, u64> {
+        self.rows.rewrap_data_keys(rewrapped)
+    }
+
+    fn finish_rotation(&self, id: DataKeyId) -> PortFuture<'_, ()> {
+        self.rows.finish_rotation(id)
+    }
 }
 
 /// One installation: a key folder and a store, in which any number of nodes can start.
@@ -101,6 +113,12 @@ impl Installation {
     async fn node(&self) -> Vault {
         self.start().await.unwrap()
     }
+}
+
+/// The row without its id.
+fn as_new(row: WrappedDataKey) -> NewDataKey {
+    let WrappedDataKey { merchant, period, generation, rotation, kek_version, wrapped, created_at, .. } = row;
+    NewDataKey { merchant, period, generation, rotation, kek_version, wrapped, created_at }
 }
 
 /// Runs `test` on the runtime of one thread, for property tests.
@@ -298,13 +316,13 @@ async fn a_row_moved_to_another_merchant_or_month_does_not_unwrap() {
     let installation = Installation::new();
     installation.node().await.seal_card(SHOP, ORDER, &pan(), november()).await.unwrap();
     let row = installation.store.data_keys().await.unwrap().remove(0);
-    let moves: [fn(&mut WrappedDataKey); 2] = [|row| row.merchant = MerchantId(8), |row| row.period = 202_612];
+    let moves: [fn(&mut WrappedDataKey); 3] =
+        [|row| row.merchant = MerchantId(8), |row| row.period = 202_612, |row| row.generation = 2];
     for moved in moves {
         let mut row = row.clone();
         moved(&mut row);
         let store = MemoryDataKeys::new();
-        let WrappedDataKey { merchant, period, kek_version, wrapped, created_at, .. } = row;
-        store.add_data_key(NewDataKey { merchant, period, kek_version, wrapped, created_at }).await.unwrap();
+        store.add_data_key(as_new(row)).await.unwrap();
         let provider = FileKeyProvider::open(&installation.root.path().join("keys")).unwrap();
         let refused = Vault::open(Box::new(provider), Arc::new(store)).await.unwrap_err();
         assert!(matches!(refused, VaultError::Unwrap { .. }), "{refused}");
