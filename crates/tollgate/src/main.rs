@@ -11,6 +11,7 @@ mod demo;
 mod duration;
 mod feedback;
 mod feedback_story;
+mod key_source;
 mod keys;
 mod listen;
 mod logging;

@@ -112,6 +112,14 @@ pub enum VaultError {
         /// Its version.
         version: u32,
     },
+    /// The PKCS#11 module or its token failed.
+    #[error("PKCS#11 module: could not {doing}: {reason}")]
+    Module {
+        /// What was tried, for example "open a session".
+        doing: &'static str,
+        /// What the module said; never a PIN and never a key.
+        reason: String,
+    },
     /// The key folder has no KEK, yet the store holds data keys.
     #[error(
         "key folder {folder}: there is no key-encryption key, but the store holds data keys which need one; restore the folder from backup. No new key was made, because it could open none of the stored cards"

@@ -5,7 +5,7 @@ use crate::data_key::DataKeyBytes;
 use crate::error::{KeyFileFault, VaultError};
 use crate::kek_file;
 use crate::port::{DataKeys, PortError};
-use crate::provider::{KeyProvider, WrappedKey};
+use crate::provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
 use aws_lc_rs::aead::LessSafeKey;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tollgate_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 /// The most key files that a key folder may hold.
@@ -37,26 +36,6 @@ const FORMAT: u8 = 1;
 pub struct FileKeyProvider {
     folder: PathBuf,
     keys: RwLock<BTreeMap<u32, Arc<LessSafeKey>>>,
-}
-
-/// One key file, for an inventory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KekFile {
-    /// Its version.
-    pub version: u32,
-    /// Whether it still opens anything.
-    pub state: KekFileState,
-    /// When the file was last written; a restored backup is as old as its restoring.
-    pub written_at: Timestamp,
-}
-
-/// What becomes of a key file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KekFileState {
-    /// It is read.
-    Live,
-    /// It was put aside and is not read; it is kept for backups of the database from its time.
-    Retired,
 }
 
 /// Whether the store holds data keys already, which decides what an empty key folder means: a first
@@ -126,68 +105,6 @@ impl FileKeyProvider {
         self.read().keys().copied().collect()
     }
 
-    /// Makes a new key above all versions that there are or were, retired ones and `version_above` (the
-    /// highest that the store knows) included. On return it is durable, and it wraps from now on, in
-    /// every process that has this folder open.
-    ///
-    /// # Errors
-    /// When there is no key yet, or the new one cannot be written.
-    pub fn add_version(&self, version_above: u32) -> Result<u32, VaultError> {
-        let newest = self.newest_version()?;
-        let retired = kek_file::retired_versions(&self.folder)?.last().copied().unwrap_or(0);
-        let folder = || self.folder.clone();
-        let version = newest.max(retired).max(version_above).checked_add(1);
-        let version = version.ok_or_else(|| VaultError::TooManyKeyFiles { folder: folder() })?;
-        if kek_file::versions(&self.folder)?.len() >= KEK_FILES_MAX {
-            return Err(VaultError::TooManyKeyFiles { folder: folder() });
-        }
-        kek_file::create(&self.folder, version)?;
-        kek_file::sync_folder(&self.folder)?;
-        self.newest_version()
-    }
-
-    /// Puts the key of `version` aside, as `kek-VERSION.retired`: it opens nothing any more. Make sure
-    /// before that no data key is wrapped under it.
-    ///
-    /// # Errors
-    /// [`VaultError::KekInUse`] when it is the newest, [`VaultError::KekMissing`] when there is none, and
-    /// when the file cannot be renamed.
-    pub fn retire_version(&self, version: u32) -> Result<(), VaultError> {
-        if self.newest_version()? == version {
-            return Err(VaultError::KekInUse { version });
-        }
-        kek_file::retire(&self.folder, version)?;
-        self.write().remove(&version);
-        Ok(())
-    }
-
-    /// Undoes [`FileKeyProvider::retire_version`].
-    ///
-    /// # Errors
-    /// When the file is not there or cannot be renamed.
-    pub fn revive_version(&self, version: u32) -> Result<(), VaultError> {
-        kek_file::revive(&self.folder, version)
-    }
-
-    /// All key files, live and retired, by version.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn files(&self) -> Result<Vec<KekFile>, VaultError> {
-        let mut files = Vec::new();
-        for (versions, state) in [
-            (kek_file::versions(&self.folder)?, KekFileState::Live),
-            (kek_file::retired_versions(&self.folder)?, KekFileState::Retired),
-        ] {
-            for version in versions {
-                let written_at = kek_file::written_at(&self.folder, version, state)?;
-                files.push(KekFile { version, state, written_at });
-            }
-        }
-        files.sort_by_key(|file| file.version);
-        Ok(files)
-    }
-
     fn kek(&self, version: u32) -> Option<Arc<LessSafeKey>> {
         self.read().get(&version).cloned()
     }
@@ -247,6 +164,50 @@ impl KeyProvider for FileKeyProvider {
             self.write().insert(version, kek);
         }
         Ok(newest)
+    }
+}
+
+impl KekCustody for FileKeyProvider {
+    fn add_version(&self, version_above: u32) -> Result<u32, VaultError> {
+        let newest = self.newest_version()?;
+        let retired = kek_file::retired_versions(&self.folder)?.last().copied().unwrap_or(0);
+        let folder = || self.folder.clone();
+        let version = newest.max(retired).max(version_above).checked_add(1);
+        let version = version.ok_or_else(|| VaultError::TooManyKeyFiles { folder: folder() })?;
+        if kek_file::versions(&self.folder)?.len() >= KEK_FILES_MAX {
+            return Err(VaultError::TooManyKeyFiles { folder: folder() });
+        }
+        kek_file::create(&self.folder, version)?;
+        kek_file::sync_folder(&self.folder)?;
+        self.newest_version()
+    }
+
+    fn retire_version(&self, version: u32) -> Result<(), VaultError> {
+        if self.newest_version()? == version {
+            return Err(VaultError::KekInUse { version });
+        }
+        kek_file::retire(&self.folder, version)?;
+        self.write().remove(&version);
+        Ok(())
+    }
+
+    fn revive_version(&self, version: u32) -> Result<(), VaultError> {
+        kek_file::revive(&self.folder, version)
+    }
+
+    fn keks(&self) -> Result<Vec<KekFacts>, VaultError> {
+        let mut keks = Vec::new();
+        for (versions, state) in [
+            (kek_file::versions(&self.folder)?, KekState::Live),
+            (kek_file::retired_versions(&self.folder)?, KekState::Retired),
+        ] {
+            for version in versions {
+                let made_at = Some(kek_file::written_at(&self.folder, version, state)?);
+                keks.push(KekFacts { version, state, made_at });
+            }
+        }
+        keks.sort_by_key(|kek| kek.version);
+        Ok(keks)
     }
 }
 

@@ -1,7 +1,8 @@
 //! One key-encryption key in one file: a header line, then 32 bytes in base64.
 
 use crate::error::{KeyFileFault, VaultError};
-use crate::file_provider::{KEK_FILES_MAX, KekFileState};
+use crate::file_provider::KEK_FILES_MAX;
+use crate::provider::KekState;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
@@ -74,10 +75,10 @@ fn rename(folder: &Path, from: &Path, to: &Path) -> Result<(), VaultError> {
 }
 
 /// When the file of `version` was last written.
-pub(crate) fn written_at(folder: &Path, version: u32, state: KekFileState) -> Result<Timestamp, VaultError> {
+pub(crate) fn written_at(folder: &Path, version: u32, state: KekState) -> Result<Timestamp, VaultError> {
     let path = match state {
-        KekFileState::Live => path_of(folder, version),
-        KekFileState::Retired => retired_path(folder, version),
+        KekState::Live => path_of(folder, version),
+        KekState::Retired => retired_path(folder, version),
     };
     let facts = fs::symlink_metadata(&path);
     let facts = facts.map_err(|source| VaultError::Io { path: path.clone(), doing: "look at it", source })?;

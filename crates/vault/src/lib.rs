@@ -7,7 +7,8 @@
 //! 2. [`DataKeys`] is the port through which a store keeps data keys, wrapped. The store never sees
 //!    one in clear. [`MemoryDataKeys`] keeps them in memory.
 //! 3. [`KeyProvider`] holds the key-encryption keys (KEK) and never gives one out.
-//!    [`FileKeyProvider`] holds them in files; an HSM or a cloud KMS fits behind the same trait.
+//!    [`FileKeyProvider`] holds them in files, [`Pkcs11KeyProvider`] in a hardware security module, which
+//!    they never leave.
 //!
 //! What is sealed is bound to its place by associated data: a card moved to another order or another
 //! merchant does not open, nor does a credential under another label.
@@ -35,6 +36,7 @@ mod file_provider;
 mod kek_file;
 mod keyring;
 mod memory;
+mod pkcs11;
 mod port;
 mod provider;
 mod rotation;
@@ -43,12 +45,13 @@ mod vault;
 
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
-pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, KekFile, KekFileState, StoredDataKeys};
+pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
 pub use memory::MemoryDataKeys;
+pub use pkcs11::{Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
 pub use port::{
     DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, WrappedDataKey,
 };
-pub use provider::{KeyProvider, WrappedKey};
+pub use provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
 pub use rotation::{Reseal, SealedPlace, data_key_of};
 pub use sealed::SealedCard;
 pub use vault::{GATEWAY, LABEL_BYTES_MAX, PREPARED_KEYS_MAX, SECRET_BYTES_MAX, Vault};

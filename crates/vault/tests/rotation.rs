@@ -8,7 +8,7 @@ use tollgate_core::card::Pan;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::time::Timestamp;
 use tollgate_vault::{
-    DataKeyId, DataKeys, FileKeyProvider, KekFileState, MemoryDataKeys, Reseal, SealedCard, SealedPlace,
+    DataKeyId, DataKeys, FileKeyProvider, KekCustody, KekState, MemoryDataKeys, Reseal, SealedCard, SealedPlace,
     StoredDataKeys, Vault, VaultError, data_key_of,
 };
 
@@ -164,8 +164,8 @@ async fn a_new_kek_wraps_every_data_key_and_a_running_process_goes_on_when_the_o
     assert!(installation.store.data_keys().await.unwrap().iter().all(|row| row.kek_version == 2));
 
     provider.retire_version(1).unwrap();
-    let states: Vec<_> = provider.files().unwrap().iter().map(|file| (file.version, file.state)).collect();
-    assert_eq!(states, [(1, KekFileState::Retired), (2, KekFileState::Live)]);
+    let states: Vec<_> = provider.keks().unwrap().iter().map(|file| (file.version, file.state)).collect();
+    assert_eq!(states, [(1, KekState::Retired), (2, KekState::Live)]);
     for node in [&running, &installation.node().await] {
         assert_eq!(node.open_card(SHOP, ORDER, &sealed).await.unwrap(), pan());
     }

@@ -17,7 +17,7 @@ use tollgate_app::{Accounts, RotationProgress, Rotations};
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{DataKeyId, SealedColumn};
-use tollgate_vault::{FileKeyProvider, GATEWAY, KekFileState, RotationState, WrappedDataKey, data_key_of};
+use tollgate_vault::{GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of};
 
 /// List, rotate and retire keys.
 #[derive(Debug, Args)]
@@ -89,11 +89,12 @@ impl Keys {
     }
 
     async fn list(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
-        let provider = FileKeyProvider::open(&folder.keys())?;
+        let provider = opened.custody(folder)?;
         let rows = opened.store.data_keys().await?;
         let inventory = Inventory {
             now: opened.clock.now(),
-            keks: keks(&provider, &rows, opened.clock.now())?,
+            provider: provider.name(),
+            keks: keks(provider.as_ref(), &rows, opened.clock.now())?,
             names: names(opened).await?,
             sealed: sealed_counts(opened).await?,
             rows,
@@ -102,21 +103,24 @@ impl Keys {
     }
 
     async fn rotate_kek(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
-        let provider = FileKeyProvider::open(&folder.keys())?;
+        let provider = opened.custody(folder)?;
         let unfinished = opened.vault.rewrap_left().await?;
         if unfinished == 0 {
             let rows = opened.store.data_keys().await?;
             provider.add_version(rows.iter().map(|row| row.kek_version).max().unwrap_or(0))?;
         }
         let rewrapped = opened.vault.rewrap().await?;
-        let version = provider.versions().last().copied().unwrap_or_default();
+        let version = provider.newest_version()?;
         let done = json!({ "kek_version": version, "data_keys_rewrapped": rewrapped, "resumed": unfinished > 0 });
         self.common.print(&done, |_| {
             let resumed = if unfinished > 0 { "went on with the rotation that was cut off: " } else { "" };
             println!(
                 "{resumed}key-encryption key version {version} wraps from now on; {rewrapped} data keys rewrapped"
             );
-            println!("back the key folder up now: {}", folder.keys().display());
+            match provider.name() {
+                "file" => println!("back the key folder up now: {}", folder.keys().display()),
+                _ => println!("back the token up now, as its maker says"),
+            }
             println!("when the backup is safe, put old ones aside with: tollgate keys retire --kek VERSION");
         })
     }
@@ -148,7 +152,7 @@ impl Keys {
     }
 
     async fn retire(&self, folder: &DataFolder, opened: &Opened, version: u32) -> anyhow::Result<ExitCode> {
-        let provider = FileKeyProvider::open(&folder.keys())?;
+        let provider = opened.custody(folder)?;
         refuse_in_use(opened, version).await?;
         provider.retire_version(version)?;
         // Somebody may have wrapped a key under it between the two.
@@ -158,9 +162,9 @@ impl Keys {
         }
         self.common.print(&json!({ "retired": version }), |_| {
             println!(
-                "key-encryption key version {version} is retired: kek-{version}.retired in {}. Backups of the database \
-                 from its time need it: keep it with them, or destroy it with them",
-                folder.keys().display()
+                "key-encryption key version {version} is retired and is now called so (-{version}-retired in a token, \
+                 kek-{version}.retired in a key folder). Backups of the database from its time need it: keep it with \
+                 them, or destroy it with them"
             );
         })
     }
@@ -275,20 +279,20 @@ async fn sealed_counts(opened: &Opened) -> anyhow::Result<HashMap<DataKeyId, BTr
     Ok(counts)
 }
 
-fn keks(provider: &FileKeyProvider, rows: &[WrappedDataKey], now: Timestamp) -> anyhow::Result<Vec<Value>> {
-    let files = provider.files()?;
-    let newest = files.iter().filter(|file| file.state == KekFileState::Live).map(|file| file.version).max();
-    let shown = files.iter().map(|file| {
-        let state = match file.state {
-            KekFileState::Retired => "retired",
-            KekFileState::Live if Some(file.version) == newest => "in use",
-            KekFileState::Live => "old",
+fn keks(provider: &dyn KekCustody, rows: &[WrappedDataKey], now: Timestamp) -> anyhow::Result<Vec<Value>> {
+    let keks = provider.keks()?;
+    let newest = keks.iter().filter(|kek| kek.state == KekState::Live).map(|kek| kek.version).max();
+    let shown = keks.iter().map(|kek| {
+        let state = match kek.state {
+            KekState::Retired => "retired",
+            KekState::Live if Some(kek.version) == newest => "in use",
+            KekState::Live => "old",
         };
         json!({
-            "version": file.version,
-            "made_at": file.written_at.to_string(),
-            "age_days": age_days(file.written_at, now),
-            "data_keys": rows.iter().filter(|row| row.kek_version == file.version).count(),
+            "version": kek.version,
+            "made_at": kek.made_at.map(|at| at.to_string()),
+            "age_days": kek.made_at.map(|at| age_days(at, now)),
+            "data_keys": rows.iter().filter(|row| row.kek_version == kek.version).count(),
             "state": state,
         })
     });
@@ -298,6 +302,7 @@ fn keks(provider: &FileKeyProvider, rows: &[WrappedDataKey], now: Timestamp) -> 
 /// What `keys list` tells.
 struct Inventory {
     now: Timestamp,
+    provider: &'static str,
     keks: Vec<Value>,
     names: HashMap<MerchantId, String>,
     sealed: HashMap<DataKeyId, BTreeMap<SealedColumn, u64>>,
@@ -307,7 +312,7 @@ struct Inventory {
 impl Inventory {
     fn shown(&self) -> Value {
         let data_keys: Vec<Value> = self.rows.iter().map(|row| self.data_key(row)).collect();
-        json!({ "provider": "file", "key_encryption_keys": self.keks, "data_keys": data_keys })
+        json!({ "provider": self.provider, "key_encryption_keys": self.keks, "data_keys": data_keys })
     }
 
     fn data_key(&self, row: &WrappedDataKey) -> Value {
@@ -375,7 +380,7 @@ fn print_list(shown: &Value) {
 }
 
 fn age(key: &Value) -> String {
-    duration::shown(key["age_days"].as_u64().unwrap_or_default() * 86_400_000)
+    key["age_days"].as_u64().map_or_else(|| "unknown".to_owned(), |days| duration::shown(days * 86_400_000))
 }
 
 fn text<'a>(of: &'a Value, name: &str) -> &'a str {

@@ -106,7 +106,7 @@ impl Serve {
             folder.mark_as_sandbox()?;
         }
         let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
-        let opened = wiring::open(folder, keep).await?;
+        let opened = wiring::open_with(folder, keep, config.keys.clone()).await?;
         mode.may_run_on(folder, &opened.clock)?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
