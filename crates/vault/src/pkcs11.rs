@@ -10,7 +10,7 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
-use cryptoki::session::{Session, UserType};
+use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use std::fmt;
@@ -187,7 +187,7 @@ impl Pkcs11KeyProvider {
         loop {
             tries += 1;
             let kept = self.sessions().pop();
-            let session = match kept {
+            let session = match kept.filter(is_logged_in) {
                 Some(session) => session,
                 None => self.new_session()?,
             };
@@ -339,6 +339,13 @@ impl fmt::Debug for Pkcs11KeyProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pkcs11KeyProvider").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// Whether the token still knows who we are. It would not say so by itself: to a stranger it shows no keys, as if
+/// there were none.
+fn is_logged_in(session: &Session) -> bool {
+    let state = session.get_session_info().map(|info| info.session_state());
+    matches!(state, Ok(SessionState::RoUser | SessionState::RwUser))
 }
 
 /// Whether the module refused the bytes and not the call. Modules differ in the word they have for a tag
