@@ -8,6 +8,8 @@ pub struct SimulatedKeys;
 
 /// What the bytes are mixed with.
 const MASK: u8 = 0xA5;
+/// The only version there is.
+const VERSION: u32 = 1;
 
 impl KeyProvider for SimulatedKeys {
     fn name(&self) -> &'static str {
@@ -15,7 +17,7 @@ impl KeyProvider for SimulatedKeys {
     }
 
     fn wrap(&self, plain: &DataKeyBytes, _context: &[u8]) -> Result<WrappedKey, VaultError> {
-        Ok(WrappedKey { kek_version: 1, bytes: plain.reveal().iter().map(|byte| byte ^ MASK).collect() })
+        Ok(WrappedKey { kek_version: VERSION, bytes: plain.reveal().iter().map(|byte| byte ^ MASK).collect() })
     }
 
     fn unwrap(&self, wrapped: &WrappedKey, _context: &[u8]) -> Result<DataKeyBytes, VaultError> {
@@ -24,5 +26,9 @@ impl KeyProvider for SimulatedKeys {
             *slot = byte ^ MASK;
         }
         DataKeyBytes::copied_from(&plain).ok_or(VaultError::Random)
+    }
+
+    fn newest_version(&self) -> Result<u32, VaultError> {
+        Ok(VERSION)
     }
 }

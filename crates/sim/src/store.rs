@@ -19,13 +19,13 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
+    Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId, DataKeys, FeedbackAttempt, FeedbackBacklog,
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
     FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
     MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim,
     Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow, RefusalRow,
-    Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose,
-    WrappedDataKey,
+    Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture,
+    StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -671,6 +671,33 @@ impl DataKeys for WorldStore {
 
     fn add_data_key(&self, new: NewDataKey) -> PortFuture<'_, WrappedDataKey> {
         self.inner.add_data_key(new)
+    }
+
+    fn data_keys_generation(&self) -> PortFuture<'_, u64> {
+        self.inner.data_keys_generation()
+    }
+
+    fn rewrap_data_keys(&self, rewrapped: Vec<RewrappedDataKey>) -> PortFuture<'_, u64> {
+        self.inner.rewrap_data_keys(rewrapped)
+    }
+
+    fn finish_rotation(&self, id: DataKeyId) -> PortFuture<'_, ()> {
+        self.inner.finish_rotation(id)
+    }
+}
+
+impl SealedRows for WorldStore {
+    fn sealed_rows(
+        &self,
+        column: SealedColumn,
+        after: Option<i64>,
+        rows_max: usize,
+    ) -> StoreFuture<'_, Vec<SealedRow>> {
+        self.inner.sealed_rows(column, after, rows_max)
+    }
+
+    fn replace_sealed(&self, column: SealedColumn, rows: Vec<ReplacedSealed>) -> StoreFuture<'_, u64> {
+        self.inner.replace_sealed(column, rows)
     }
 }
 

@@ -1,12 +1,10 @@
-//! Merchant accounts and data keys.
+//! Merchant accounts.
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::MerchantId;
-use tollgate_core::time::Timestamp;
-use tollgate_store::{MerchantRecord, MerchantSave, StoreError, WrappedDataKey};
-use tollgate_vault::{DataKeyId, NewDataKey};
+use tollgate_store::{MerchantRecord, MerchantSave, StoreError};
 
 /// All accounts, by id.
 pub(crate) fn merchants(connection: &Connection) -> Result<Vec<MerchantRecord>, Failure> {
@@ -84,45 +82,10 @@ pub(crate) fn save(connection: &Connection, record: &MerchantRecord, terms: &str
     Ok(MerchantSave::Saved(record.id))
 }
 
-/// All data keys, by id.
-pub(crate) fn data_keys(connection: &Connection) -> Result<Vec<WrappedDataKey>, Failure> {
-    let mut statement = connection.prepare_cached(
-        "SELECT data_key_id, merchant_id, period, kek_version, wrapped, created_at FROM data_keys ORDER BY data_key_id",
-    )?;
-    all(statement.query([])?, data_key)
-}
-
-/// Adds a data key, or answers the one that its merchant and period already have.
-pub(crate) fn add_data_key(connection: &Connection, new: &NewDataKey) -> Result<WrappedDataKey, Failure> {
-    connection
-        .prepare_cached(
-            "INSERT INTO data_keys (merchant_id, period, kek_version, wrapped, created_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![new.merchant.0, new.period, new.kek_version, new.wrapped, new.created_at.0])?;
-    let mut statement = connection.prepare_cached(
-        "SELECT data_key_id, merchant_id, period, kek_version, wrapped, created_at FROM data_keys \
-         WHERE merchant_id = ?1 AND period = ?2",
-    )?;
-    first(statement.query(params![new.merchant.0, new.period])?, data_key)?
-        .ok_or_else(|| Failure::Store(unreadable("data_keys")))
-}
-
 /// Terms as they are kept: JSON.
 pub(crate) fn terms_text(record: &MerchantRecord) -> Result<String, StoreError> {
     serde_json::to_string(&record.terms)
         .map_err(|_| StoreError::Refused("the merchant's terms cannot be kept as JSON".to_owned()))
-}
-
-fn data_key(row: &rusqlite::Row<'_>) -> Result<WrappedDataKey, Failure> {
-    Ok(WrappedDataKey {
-        id: DataKeyId(row.get(0)?),
-        merchant: MerchantId(row.get(1)?),
-        period: row.get(2)?,
-        kek_version: row.get(3)?,
-        wrapped: row.get(4)?,
-        created_at: Timestamp(row.get(5)?),
-    })
 }
 
 fn access_codes(connection: &Connection, merchant: i64) -> Result<Vec<String>, Failure> {

@@ -16,6 +16,7 @@ mod connection;
 mod correction;
 mod failure;
 mod feedback;
+mod keys;
 mod life;
 mod migrate;
 mod outcome;

@@ -6,7 +6,7 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, claim, correction, feedback, life, outcome, read, recovery, refusal};
+use crate::{accounts, claim, correction, feedback, keys, life, outcome, read, recovery, refusal};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,10 +20,10 @@ use tollgate_store::{
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
     FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants,
     NewAttempt, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded,
-    Recoveries, RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation, StoredOrder, Story,
-    Unfinished, WaitingCount, Whose, WrappedDataKey,
+    Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
-use tollgate_vault::{NewDataKey, PortError, PortFuture};
+use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
 /// How a store is run. The default suits a gateway; tests change single numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,15 +383,52 @@ impl Refusals for SqliteStore {
     }
 }
 
+impl SealedRows for SqliteStore {
+    fn sealed_rows(
+        &self,
+        column: SealedColumn,
+        after: Option<i64>,
+        rows_max: usize,
+    ) -> StoreFuture<'_, Vec<SealedRow>> {
+        Box::pin(async move { self.readers.point(|connection| keys::sealed_rows(connection, column, after, rows_max)) })
+    }
+
+    fn replace_sealed(&self, column: SealedColumn, rows: Vec<ReplacedSealed>) -> StoreFuture<'_, u64> {
+        Box::pin(self.writer.call(move |connection| keys::replace_sealed(connection, column, &rows)))
+    }
+}
+
 impl DataKeys for SqliteStore {
     fn data_keys(&self) -> PortFuture<'_, Vec<WrappedDataKey>> {
-        Box::pin(async move { self.readers.point(accounts::data_keys).map_err(|error| PortError(error.to_string())) })
+        Box::pin(async move { self.readers.point(keys::data_keys).map_err(|error| port_error(&error)) })
     }
 
     fn add_data_key(&self, new: NewDataKey) -> PortFuture<'_, WrappedDataKey> {
         Box::pin(async move {
-            let kept = self.writer.call(move |connection| accounts::add_data_key(connection, &new)).await;
-            kept.map_err(|error| PortError(error.to_string()))
+            let kept = self.writer.call(move |connection| keys::add_data_key(connection, &new)).await;
+            kept.map_err(|error| port_error(&error))
         })
     }
+
+    fn data_keys_generation(&self) -> PortFuture<'_, u64> {
+        Box::pin(async move { self.readers.point(keys::generation).map_err(|error| port_error(&error)) })
+    }
+
+    fn rewrap_data_keys(&self, rewrapped: Vec<RewrappedDataKey>) -> PortFuture<'_, u64> {
+        Box::pin(async move {
+            let replaced = self.writer.call(move |connection| keys::rewrap(connection, &rewrapped)).await;
+            replaced.map_err(|error| port_error(&error))
+        })
+    }
+
+    fn finish_rotation(&self, id: DataKeyId) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let noted = self.writer.call(move |connection| keys::finish_rotation(connection, id)).await;
+            noted.map_err(|error| port_error(&error))
+        })
+    }
+}
+
+fn port_error(error: &StoreError) -> PortError {
+    PortError(error.to_string())
 }

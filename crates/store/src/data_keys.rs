@@ -1,3 +1,5 @@
 //! The port for wrapped data keys, which the vault defines and stores keep.
 
-pub use tollgate_vault::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
+pub use tollgate_vault::{
+    DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, SealedCard, WrappedDataKey,
+};

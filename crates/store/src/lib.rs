@@ -12,9 +12,12 @@ mod merchants;
 mod orders;
 mod recoveries;
 mod refusals;
+mod sealed;
 
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
-pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
+pub use data_keys::{
+    DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, SealedCard, WrappedDataKey,
+};
 pub use feedbacks::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
     FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
@@ -29,6 +32,7 @@ pub use orders::{
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
+pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,12 +42,34 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Everything that a gateway keeps.
 pub trait Store:
-    Orders + Lives + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+    Orders
+    + Lives
+    + Recoveries
+    + Corrections
+    + Feedbacks
+    + Merchants
+    + Refusals
+    + DataKeys
+    + SealedRows
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Orders + Lives + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+    T: Orders
+        + Lives
+        + Recoveries
+        + Corrections
+        + Feedbacks
+        + Merchants
+        + Refusals
+        + DataKeys
+        + SealedRows
+        + Send
+        + Sync
+        + 'static
 {
 }
 

@@ -24,6 +24,8 @@ pub struct Config {
     pub gateway: GatewaySettings,
     /// Times and limits of transaction feedback.
     pub feedback: FeedbackSettings,
+    /// Where key-encryption keys are.
+    pub keys: KeysConfig,
     /// Logs.
     pub log: LogSettings,
 }
@@ -81,6 +83,37 @@ impl Default for AdminConfig {
     fn default() -> AdminConfig {
         AdminConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8081)) }
     }
+}
+
+/// Where key-encryption keys are. Every command that opens cards reads it, not only the gateway.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysConfig {
+    /// Who holds them.
+    pub provider: KeysProvider,
+    /// The module of the HSM: a shared library.
+    pub pkcs11_module: Option<PathBuf>,
+    /// The token's label; this or `pkcs11_slot`.
+    pub pkcs11_token_label: Option<String>,
+    /// The token's slot.
+    pub pkcs11_slot: Option<u64>,
+    /// A file with the PIN of the token's user, readable by its owner alone.
+    pub pkcs11_pin_file: Option<PathBuf>,
+    /// The name of an environment variable that holds it, instead of a file.
+    pub pkcs11_pin_env: Option<String>,
+    /// Keys are labelled `LABEL-VERSION` [default: tollgate-kek].
+    pub pkcs11_key_label: Option<String>,
+}
+
+/// Who holds key-encryption keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeysProvider {
+    /// The folder `keys` in the data folder.
+    #[default]
+    File,
+    /// A PKCS#11 token, which they never leave.
+    Pkcs11,
 }
 
 /// Logs.
@@ -170,6 +203,7 @@ impl Config {
                 self.acquirer.answer_timeout_ms
             );
         }
+        self.keys.check()?;
         self.acquirer.check()?;
         crate::logging::level(&self.log)?;
         Ok(())
@@ -193,6 +227,50 @@ impl Config {
     /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         if self.server.tls_certificate.is_some() { "https" } else { "http" }
+    }
+}
+
+impl KeysConfig {
+    /// The section of the configuration that commands go by: of the file that `TOLLGATE_CONFIG` names, else
+    /// of `fallback` if it exists, and of the environment. Other sections are not looked at, because a
+    /// command has no use for them.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or names a setting that does not exist.
+    pub fn load(fallback: &Path) -> anyhow::Result<KeysConfig> {
+        let named = std::env::var_os("TOLLGATE_CONFIG").map(PathBuf::from);
+        let shown = named.as_deref().unwrap_or(fallback).display();
+        let text = match &named {
+            Some(path) => std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?,
+            None => std::fs::read_to_string(fallback).unwrap_or_default(),
+        };
+        let mut table: toml::Table = toml::from_str(&text).with_context(|| format!("{shown} is no TOML"))?;
+        let ours = |(name, _): &(String, String)| name.starts_with("TOLLGATE_KEYS_");
+        let environment: Vec<_> = environment().into_iter().filter(ours).collect();
+        overlay(&mut table, &environment)?;
+        let keys = table.remove("keys").unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
+        serde_path_to_error::deserialize(keys)
+            .map_err(|error| anyhow::anyhow!("{shown}: keys.{}: {}", error.path(), error.inner()))
+    }
+
+    /// The checks that need no file and no module.
+    ///
+    /// # Errors
+    /// Each with what to do.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.provider == KeysProvider::File {
+            return Ok(());
+        }
+        if self.pkcs11_module.is_none() {
+            bail!("keys.provider is \"pkcs11\": name the module's shared library in keys.pkcs11_module");
+        }
+        if self.pkcs11_token_label.is_some() == self.pkcs11_slot.is_some() {
+            bail!("name the token by keys.pkcs11_token_label or by keys.pkcs11_slot: one of the two");
+        }
+        if self.pkcs11_pin_file.is_some() == self.pkcs11_pin_env.is_some() {
+            bail!("say where the PIN is, by keys.pkcs11_pin_file or keys.pkcs11_pin_env: one of the two");
+        }
+        Ok(())
     }
 }
 
@@ -221,7 +299,7 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "log"];
+const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "log"];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.

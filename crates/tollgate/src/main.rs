@@ -11,6 +11,8 @@ mod demo;
 mod duration;
 mod feedback;
 mod feedback_story;
+mod key_source;
+mod keys;
 mod listen;
 mod logging;
 mod operator;

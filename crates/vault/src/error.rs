@@ -92,6 +92,34 @@ pub enum VaultError {
         /// The version it was tried with.
         version: u32,
     },
+    /// A data key did not come back from its new wrapping.
+    #[error(
+        "key provider {provider}: data key {id} does not come back from its new wrapping under version {version}; it was left under the old one"
+    )]
+    RewrapDiffers {
+        /// The provider's name.
+        provider: &'static str,
+        /// The data key.
+        id: DataKeyId,
+        /// The new version.
+        version: u32,
+    },
+    /// The KEK is the one that wraps now.
+    #[error(
+        "key-encryption key version {version} is the newest and wraps new data keys: rotate first (`tollgate keys rotate --kek`)"
+    )]
+    KekInUse {
+        /// Its version.
+        version: u32,
+    },
+    /// The PKCS#11 module or its token failed.
+    #[error("PKCS#11 module: could not {doing}: {reason}")]
+    Module {
+        /// What was tried, for example "open a session".
+        doing: &'static str,
+        /// What the module said; never a PIN and never a key.
+        reason: String,
+    },
     /// The key folder has no KEK, yet the store holds data keys.
     #[error(
         "key folder {folder}: there is no key-encryption key, but the store holds data keys which need one; restore the folder from backup. No new key was made, because it could open none of the stored cards"

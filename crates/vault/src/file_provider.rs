@@ -5,14 +5,15 @@ use crate::data_key::DataKeyBytes;
 use crate::error::{KeyFileFault, VaultError};
 use crate::kek_file;
 use crate::port::{DataKeys, PortError};
-use crate::provider::{KeyProvider, WrappedKey};
+use crate::provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
 use aws_lc_rs::aead::LessSafeKey;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use zeroize::Zeroizing;
 
 /// The most key files that a key folder may hold.
@@ -27,10 +28,14 @@ const FORMAT: u8 = 1;
 /// Holds key-encryption keys that lie in a folder, one file `kek-VERSION.key` each; the highest version
 /// wraps, all of them unwrap.
 ///
+/// A version that appears in the folder later is read when it is first needed, so that a rotation reaches
+/// a running gateway. Nothing is wrapped under a key whose file is not there any more.
+///
 /// A wrapped key is a format byte, a nonce (12), the ciphertext (32) and a tag (16): AES-256-GCM bound to
 /// the version and the context.
 pub struct FileKeyProvider {
-    keys: BTreeMap<u32, LessSafeKey>,
+    folder: PathBuf,
+    keys: RwLock<BTreeMap<u32, Arc<LessSafeKey>>>,
 }
 
 /// Whether the store holds data keys already, which decides what an empty key folder means: a first
@@ -62,16 +67,9 @@ impl FileKeyProvider {
     /// another form, or a sample key.
     pub fn open(folder: &Path) -> Result<FileKeyProvider, VaultError> {
         check_folder(folder)?;
-        let versions = kek_file::versions(folder)?;
-        if versions.is_empty() {
-            return Err(VaultError::KeyFolderEmpty { folder: folder.to_owned() });
-        }
-        let mut keys = BTreeMap::new();
-        for version in versions {
-            let key: Zeroizing<Vec<u8>> = kek_file::read(folder, version)?;
-            keys.insert(version, aead::prepare(&key)?);
-        }
-        Ok(FileKeyProvider { keys })
+        let provider = FileKeyProvider { folder: folder.to_owned(), keys: RwLock::default() };
+        provider.newest_version()?;
+        Ok(provider)
     }
 
     /// Reads the keys in `folder`; makes the folder (its parent must exist) and the first key when
@@ -101,9 +99,23 @@ impl FileKeyProvider {
         FileKeyProvider::open(folder)
     }
 
-    /// The versions it holds, ascending.
-    pub fn versions(&self) -> impl Iterator<Item = u32> + '_ {
-        self.keys.keys().copied()
+    /// The versions it has read, ascending.
+    #[must_use]
+    pub fn versions(&self) -> Vec<u32> {
+        self.read().keys().copied().collect()
+    }
+
+    fn kek(&self, version: u32) -> Option<Arc<LessSafeKey>> {
+        self.read().get(&version).cloned()
+    }
+
+    // A panic elsewhere cannot leave the map half changed.
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<u32, Arc<LessSafeKey>>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<u32, Arc<LessSafeKey>>> {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,27 +125,95 @@ impl KeyProvider for FileKeyProvider {
     }
 
     fn wrap(&self, plain: &DataKeyBytes, context: &[u8]) -> Result<WrappedKey, VaultError> {
-        let missing = VaultError::KekMissing { provider: NAME, version: FIRST_VERSION };
-        let (version, kek) = self.keys.last_key_value().ok_or(missing)?;
-        let bytes = aead::seal(kek, &bound(*version, context), &[FORMAT], plain.reveal())?;
-        Ok(WrappedKey { kek_version: *version, bytes })
+        let version = self.newest_version()?;
+        let kek = self.kek(version).ok_or(VaultError::KekMissing { provider: NAME, version })?;
+        let bytes = aead::seal(&kek, &bound(version, context), &[FORMAT], plain.reveal())?;
+        Ok(WrappedKey { kek_version: version, bytes })
     }
 
     fn unwrap(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<DataKeyBytes, VaultError> {
         let version = wrapped.kek_version;
-        let kek = self.keys.get(&version).ok_or(VaultError::KekMissing { provider: NAME, version })?;
+        let mut kek = self.kek(version);
+        if kek.is_none() {
+            // It may have been made since the last look.
+            self.newest_version()?;
+            kek = self.kek(version);
+        }
+        let kek = kek.ok_or(VaultError::KekMissing { provider: NAME, version })?;
         let fault = VaultError::Unwrap { provider: NAME, version };
         let Some((&FORMAT, sealed)) = wrapped.bytes.split_first() else {
             return Err(fault);
         };
-        let plain = aead::open(kek, &bound(version, context), sealed).ok();
+        let plain = aead::open(&kek, &bound(version, context), sealed).ok();
         plain.and_then(|plain| DataKeyBytes::copied_from(&plain)).ok_or(fault)
+    }
+
+    fn newest_version(&self) -> Result<u32, VaultError> {
+        let versions = kek_file::versions(&self.folder)?;
+        let newest = versions.last().copied();
+        let newest = newest.ok_or_else(|| VaultError::KeyFolderEmpty { folder: self.folder.clone() })?;
+        let unread: Vec<u32> = versions.into_iter().filter(|version| self.kek(*version).is_none()).collect();
+        if !unread.is_empty() {
+            // Whoever made them may not have come to this point: nothing may be wrapped under a key whose
+            // name a loss of power could take away.
+            kek_file::sync_folder(&self.folder)?;
+        }
+        for version in unread {
+            let key: Zeroizing<Vec<u8>> = kek_file::read(&self.folder, version)?;
+            let kek = Arc::new(aead::prepare(&key)?);
+            self.write().insert(version, kek);
+        }
+        Ok(newest)
+    }
+}
+
+impl KekCustody for FileKeyProvider {
+    fn add_version(&self, version_above: u32) -> Result<u32, VaultError> {
+        let newest = self.newest_version()?;
+        let retired = kek_file::retired_versions(&self.folder)?.last().copied().unwrap_or(0);
+        let folder = || self.folder.clone();
+        let version = newest.max(retired).max(version_above).checked_add(1);
+        let version = version.ok_or_else(|| VaultError::TooManyKeyFiles { folder: folder() })?;
+        if kek_file::versions(&self.folder)?.len() >= KEK_FILES_MAX {
+            return Err(VaultError::TooManyKeyFiles { folder: folder() });
+        }
+        kek_file::create(&self.folder, version)?;
+        kek_file::sync_folder(&self.folder)?;
+        self.newest_version()
+    }
+
+    fn retire_version(&self, version: u32) -> Result<(), VaultError> {
+        if self.newest_version()? == version {
+            return Err(VaultError::KekInUse { version });
+        }
+        kek_file::retire(&self.folder, version)?;
+        self.write().remove(&version);
+        Ok(())
+    }
+
+    fn revive_version(&self, version: u32) -> Result<(), VaultError> {
+        kek_file::revive(&self.folder, version)
+    }
+
+    fn keks(&self) -> Result<Vec<KekFacts>, VaultError> {
+        let mut keks = Vec::new();
+        for (versions, state) in [
+            (kek_file::versions(&self.folder)?, KekState::Live),
+            (kek_file::retired_versions(&self.folder)?, KekState::Retired),
+        ] {
+            for version in versions {
+                let made_at = Some(kek_file::written_at(&self.folder, version, state)?);
+                keks.push(KekFacts { version, state, made_at });
+            }
+        }
+        keks.sort_by_key(|kek| kek.version);
+        Ok(keks)
     }
 }
 
 impl fmt::Debug for FileKeyProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileKeyProvider").field("versions", &self.keys.keys()).finish_non_exhaustive()
+        f.debug_struct("FileKeyProvider").field("versions", &self.versions()).finish_non_exhaustive()
     }
 }
 

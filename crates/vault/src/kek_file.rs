@@ -2,6 +2,7 @@
 
 use crate::error::{KeyFileFault, VaultError};
 use crate::file_provider::KEK_FILES_MAX;
+use crate::provider::KekState;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use tollgate_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 /// The length of an AES-256 key.
@@ -22,14 +24,28 @@ const DIFFERENT_BYTES_MIN: usize = 12;
 /// other standards are counted up or repeated, and found by that.
 const PRINTED_KEYS: [&str; 1] = ["603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"];
 
-/// The versions that have a file in `folder`. Other files are left alone, among them the temporary ones
-/// of a creation that was cut off.
+/// What the name of a live key ends with.
+const LIVE: &str = ".key";
+/// What the name of a retired key ends with.
+const RETIRED: &str = ".retired";
+
+/// The versions that have a live file in `folder`. Other files are left alone, among them the temporary
+/// ones of a creation that was cut off.
 pub(crate) fn versions(folder: &Path) -> Result<BTreeSet<u32>, VaultError> {
+    named(folder, LIVE)
+}
+
+/// The versions whose key was retired.
+pub(crate) fn retired_versions(folder: &Path) -> Result<BTreeSet<u32>, VaultError> {
+    named(folder, RETIRED)
+}
+
+fn named(folder: &Path, end: &str) -> Result<BTreeSet<u32>, VaultError> {
     let failed = |source| VaultError::Io { path: folder.to_owned(), doing: "list it", source };
     let mut versions = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let Some(text) = name.to_str().and_then(|name| name.strip_prefix("kek-")?.strip_suffix(".key")) else {
+        let Some(text) = name.to_str().and_then(|name| name.strip_prefix("kek-")?.strip_suffix(end)) else {
             continue;
         };
         let version = text.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == text);
@@ -40,6 +56,33 @@ pub(crate) fn versions(folder: &Path) -> Result<BTreeSet<u32>, VaultError> {
         }
     }
     Ok(versions)
+}
+
+/// Gives the live key of `version` the name of a retired one, durably.
+pub(crate) fn retire(folder: &Path, version: u32) -> Result<(), VaultError> {
+    rename(folder, &path_of(folder, version), &retired_path(folder, version))
+}
+
+/// Undoes [`retire`].
+pub(crate) fn revive(folder: &Path, version: u32) -> Result<(), VaultError> {
+    rename(folder, &retired_path(folder, version), &path_of(folder, version))
+}
+
+fn rename(folder: &Path, from: &Path, to: &Path) -> Result<(), VaultError> {
+    let failed = |source| VaultError::Io { path: from.to_owned(), doing: "rename it", source };
+    fs::rename(from, to).map_err(failed)?;
+    sync_folder(folder)
+}
+
+/// When the file of `version` was last written.
+pub(crate) fn written_at(folder: &Path, version: u32, state: KekState) -> Result<Timestamp, VaultError> {
+    let path = match state {
+        KekState::Live => path_of(folder, version),
+        KekState::Retired => retired_path(folder, version),
+    };
+    let facts = fs::symlink_metadata(&path);
+    let facts = facts.map_err(|source| VaultError::Io { path: path.clone(), doing: "look at it", source })?;
+    Ok(Timestamp(facts.mtime().saturating_mul(1_000_000)))
 }
 
 /// Reads and judges the key of `version`.
@@ -112,7 +155,11 @@ impl Drop for Temporary {
 }
 
 fn path_of(folder: &Path, version: u32) -> PathBuf {
-    folder.join(format!("kek-{version}.key"))
+    folder.join(format!("kek-{version}{LIVE}"))
+}
+
+fn retired_path(folder: &Path, version: u32) -> PathBuf {
+    folder.join(format!("kek-{version}{RETIRED}"))
 }
 
 fn header(version: u32) -> String {

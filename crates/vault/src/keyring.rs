@@ -33,8 +33,15 @@ pub(crate) struct Keyring {
 #[derive(Default)]
 struct Keys {
     wrapped: HashMap<DataKeyId, Arc<WrappedDataKey>>,
-    sealing: HashMap<(MerchantId, u32), DataKeyId>,
+    sealing: HashMap<(MerchantId, u32), Sealing>,
     prepared: HashMap<DataKeyId, Arc<PreparedKey>>,
+}
+
+/// The key with which a merchant seals in a month.
+#[derive(Clone, Copy)]
+struct Sealing {
+    generation: u32,
+    id: DataKeyId,
 }
 
 impl Keyring {
@@ -46,7 +53,7 @@ impl Keyring {
     /// The key with which `merchant` seals in `period`.
     pub(crate) fn sealing(&self, merchant: MerchantId, period: u32) -> Known {
         let keys = self.read();
-        keys.sealing.get(&(merchant, period)).map_or(Known::Nothing, |id| keys.known(*id))
+        keys.sealing.get(&(merchant, period)).map_or(Known::Nothing, |sealing| keys.known(sealing.id))
     }
 
     /// The key with that id.
@@ -58,11 +65,20 @@ impl Keyring {
     pub(crate) fn learn(&self, rows: impl IntoIterator<Item = WrappedDataKey>) {
         let mut keys = self.write();
         for row in rows {
-            // Should a store break its promise and hold two keys for a month, all nodes take the older.
-            let id = keys.sealing.entry((row.merchant, row.period)).or_insert(row.id);
-            *id = row.id.min(*id);
+            let new = Sealing { generation: row.generation, id: row.id };
+            let sealing = keys.sealing.entry((row.merchant, row.period)).or_insert(new);
+            // The highest generation seals. Should a store break its promise and hold two keys of one, all
+            // nodes take the older.
+            if (new.generation, std::cmp::Reverse(new.id)) > (sealing.generation, std::cmp::Reverse(sealing.id)) {
+                *sealing = new;
+            }
             keys.wrapped.insert(row.id, Arc::new(row));
         }
+    }
+
+    /// All known keys of a merchant, in any order.
+    pub(crate) fn of_merchant(&self, merchant: MerchantId) -> Vec<Arc<WrappedDataKey>> {
+        self.read().wrapped.values().filter(|row| row.merchant == merchant).cloned().collect()
     }
 
     /// Keeps a key ready. When there are too many, those of the oldest month give way.
@@ -113,6 +129,7 @@ impl Keys {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::port::RotationState;
 
     fn key(id: i64, period: u32) -> Arc<PreparedKey> {
         let cipher = crate::aead::prepare(&[7; 32]).unwrap();
@@ -120,8 +137,16 @@ mod tests {
     }
 
     fn row(id: i64, period: u32) -> WrappedDataKey {
-        let (merchant, created_at) = (MerchantId(1), tollgate_core::time::Timestamp(0));
-        WrappedDataKey { id: DataKeyId(id), merchant, period, kek_version: 1, wrapped: vec![0; 61], created_at }
+        WrappedDataKey {
+            id: DataKeyId(id),
+            merchant: MerchantId(1),
+            period,
+            generation: 1,
+            rotation: RotationState::None,
+            kek_version: 1,
+            wrapped: vec![0; 61],
+            created_at: tollgate_core::time::Timestamp(0),
+        }
     }
 
     #[test]
@@ -146,6 +171,18 @@ mod tests {
             let Known::Wrapped(found) = ring.sealing(MerchantId(1), 202_611) else { unreachable!("it was learnt") };
             assert_eq!(found.id, DataKeyId(3));
             assert!(matches!(ring.sealing(MerchantId(1), 202_612), Known::Nothing));
+        }
+    }
+
+    #[test]
+    fn the_highest_generation_of_a_month_seals_in_whatever_order_they_come() {
+        for order in [[1, 2, 3], [3, 1, 2], [2, 3, 1]] {
+            let ring = Keyring::new(3);
+            ring.learn(
+                order.map(|generation| WrappedDataKey { generation, ..row(10 - i64::from(generation), 202_611) }),
+            );
+            let Known::Wrapped(found) = ring.sealing(MerchantId(1), 202_611) else { unreachable!("it was learnt") };
+            assert_eq!(found.generation, 3);
         }
     }
 }

@@ -7,18 +7,26 @@
 //! 2. [`DataKeys`] is the port through which a store keeps data keys, wrapped. The store never sees
 //!    one in clear. [`MemoryDataKeys`] keeps them in memory.
 //! 3. [`KeyProvider`] holds the key-encryption keys (KEK) and never gives one out.
-//!    [`FileKeyProvider`] holds them in files; an HSM or a cloud KMS fits behind the same trait.
+//!    [`FileKeyProvider`] holds them in files, [`Pkcs11KeyProvider`] in a hardware security module, which
+//!    they never leave.
 //!
 //! What is sealed is bound to its place by associated data: a card moved to another order or another
 //! merchant does not open, nor does a credential under another label.
+//!
+//! # Rotation
+//!
+//! A new key-encryption key wraps every data key anew ([`Vault::rewrap`]); a new data key of a merchant
+//! takes over what the older ones sealed ([`Vault::begin_rotation`], [`Vault::reseal`]). Both go on while
+//! cards are sealed and opened: old keys open until the last row is rewritten, and other processes look
+//! for new keys at most a millisecond of their clock later.
 //!
 //! # Nonces
 //!
 //! Each sealing draws a 96-bit nonce at random. After n sealings under one key two nonces are equal
 //! with a probability of about n^2 / 2^97, and NIST SP 800-38D section 8.3 allows 2^32 sealings per
 //! key, for a probability below 2^-33. A data key lives for one merchant and one month: the
-//! allowance is 1,600 sealings per second of one merchant, day and night for 31 days. A
-//! key-encryption key wraps one data key per merchant and month and never comes near it.
+//! allowance is 1,600 sealings per second of one merchant, day and night for 31 days. A rotation spends
+//! one sealing of the new key for each row that it takes over. A key-encryption key wraps one data key per merchant and month and never comes near it.
 
 mod aead;
 mod data_key;
@@ -28,8 +36,10 @@ mod file_provider;
 mod kek_file;
 mod keyring;
 mod memory;
+mod pkcs11;
 mod port;
 mod provider;
+mod rotation;
 mod sealed;
 mod vault;
 
@@ -37,7 +47,11 @@ pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
 pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
 pub use memory::MemoryDataKeys;
-pub use port::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, WrappedDataKey};
-pub use provider::{KeyProvider, WrappedKey};
+pub use pkcs11::{Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
+pub use port::{
+    DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, WrappedDataKey,
+};
+pub use provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
+pub use rotation::{Reseal, SealedPlace, data_key_of};
 pub use sealed::SealedCard;
 pub use vault::{GATEWAY, LABEL_BYTES_MAX, PREPARED_KEYS_MAX, SECRET_BYTES_MAX, Vault};

@@ -3,6 +3,7 @@
 use crate::data_key::DataKeyBytes;
 use crate::error::VaultError;
 use std::fmt;
+use tollgate_core::time::Timestamp;
 
 /// Holds key-encryption keys (KEK) and wraps data keys with them; the KEK itself never comes out.
 ///
@@ -25,6 +26,64 @@ pub trait KeyProvider: Send + Sync {
     /// [`VaultError::KekMissing`] when the provider has no such version; [`VaultError::Unwrap`] when
     /// the key does not open under it; others when the provider cannot be reached.
     fn unwrap(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<DataKeyBytes, VaultError>;
+
+    /// The version of the newest KEK, with which [`KeyProvider::wrap`] would wrap now. A version that was
+    /// added since this provider was made counts.
+    ///
+    /// # Errors
+    /// When the provider cannot be reached or has no KEK.
+    fn newest_version(&self) -> Result<u32, VaultError>;
+}
+
+/// What an operator does with the keys of a provider.
+pub trait KekCustody: KeyProvider {
+    /// Makes a new KEK above all versions that there are or were, retired ones and `version_above` (the
+    /// highest that the store knows) included. On return it is durable, and it wraps from now on, in every
+    /// process that has the same provider open.
+    ///
+    /// # Errors
+    /// When there is no KEK yet, or the new one cannot be made.
+    fn add_version(&self, version_above: u32) -> Result<u32, VaultError>;
+
+    /// Puts a KEK aside: it opens nothing any more, and can be brought back. Make sure before that no data
+    /// key is wrapped under it.
+    ///
+    /// # Errors
+    /// [`VaultError::KekInUse`] when it is the newest; others when there is none or it cannot be changed.
+    fn retire_version(&self, version: u32) -> Result<(), VaultError>;
+
+    /// Undoes [`KekCustody::retire_version`].
+    ///
+    /// # Errors
+    /// When there is none or it cannot be changed.
+    fn revive_version(&self, version: u32) -> Result<(), VaultError>;
+
+    /// All KEKs, live and retired, by version.
+    ///
+    /// # Errors
+    /// When the provider cannot be reached.
+    fn keks(&self) -> Result<Vec<KekFacts>, VaultError>;
+}
+
+/// One KEK, for an inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KekFacts {
+    /// Its version.
+    pub version: u32,
+    /// Whether it still opens anything.
+    pub state: KekState,
+    /// When it was made, where the provider knows. A key file that was restored is as old as its
+    /// restoring.
+    pub made_at: Option<Timestamp>,
+}
+
+/// What has become of a KEK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KekState {
+    /// It opens what it wrapped.
+    Live,
+    /// It was put aside, for backups of the database from its time.
+    Retired,
 }
 
 /// A data key as a provider wrapped it.

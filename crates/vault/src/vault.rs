@@ -5,12 +5,13 @@ use crate::data_key::DataKeyBytes;
 use crate::envelope::{self, Place};
 use crate::error::VaultError;
 use crate::keyring::{Keyring, Known, PreparedKey};
-use crate::port::{DataKeyId, DataKeys, NewDataKey, WrappedDataKey};
+use crate::port::{DataKeyId, DataKeys, NewDataKey, RotationState, WrappedDataKey};
 use crate::provider::{KeyProvider, WrappedKey};
 use crate::sealed::SealedCard;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use tollgate_core::card::{PAN_DIGITS_MAX, Pan, RevealPermit};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::time::Timestamp;
@@ -26,6 +27,10 @@ pub const LABEL_BYTES_MAX: usize = 255;
 /// unwrapped again when they are needed.
 pub const PREPARED_KEYS_MAX: usize = 16_384;
 
+/// For how long a look at the store's keys counts, in microseconds of the caller's clock: a key that another
+/// process made seals that much later.
+const KEYS_FRESH_US: u64 = 1_000;
+
 /// Fills a card number up to its longest, so that the length of what is sealed does not tell a brand.
 const PADDING: u8 = 0;
 
@@ -33,11 +38,16 @@ const PADDING: u8 = 0;
 ///
 /// Data keys are made when they are first needed, one per merchant and calendar month (UTC), and kept
 /// by the store before anything is sealed under them. All known keys are held wrapped; one is
-/// unwrapped at its first use. Sealing and opening under a key in use awaits nothing.
+/// unwrapped at its first use. Opening under a key in use awaits nothing; sealing asks the store now and
+/// then whether there are newer keys.
 pub struct Vault {
-    provider: Box<dyn KeyProvider>,
-    port: Arc<dyn DataKeys>,
-    ring: Keyring,
+    pub(crate) provider: Box<dyn KeyProvider>,
+    pub(crate) port: Arc<dyn DataKeys>,
+    pub(crate) ring: Keyring,
+    /// When the store was last asked whether there are new keys, by the caller's clock,
+    looked_at_us: AtomicI64,
+    /// and the generation that it answered.
+    generation: AtomicU64,
 }
 
 impl Vault {
@@ -47,7 +57,10 @@ impl Vault {
     /// # Errors
     /// When the store fails, or the provider lacks a version or cannot unwrap with it.
     pub async fn open(provider: Box<dyn KeyProvider>, keys: Arc<dyn DataKeys>) -> Result<Vault, VaultError> {
-        let vault = Vault { provider, port: keys, ring: Keyring::new(PREPARED_KEYS_MAX) };
+        // Before the keys: one that is added in between is seen at the first look.
+        let generation = AtomicU64::new(keys.data_keys_generation().await?);
+        let ring = Keyring::new(PREPARED_KEYS_MAX);
+        let vault = Vault { provider, port: keys, ring, looked_at_us: AtomicI64::new(i64::MIN), generation };
         let rows = vault.port.data_keys().await?;
         let proofs = newest_of_each_version(&rows);
         vault.ring.learn(rows);
@@ -127,32 +140,73 @@ impl Vault {
 
     async fn sealing_key(&self, merchant: MerchantId, now: Timestamp) -> Result<Arc<PreparedKey>, VaultError> {
         let period = period_of(now)?;
+        self.look_for_new_keys(now).await;
         match self.ring.sealing(merchant, period) {
             Known::Ready(key) => Ok(key),
-            Known::Wrapped(row) => self.prepare(&row),
+            Known::Wrapped(row) => self.ready(&row).await,
             Known::Nothing => self.make(merchant, period, now).await,
         }
     }
 
     async fn opening_key(&self, sealed: &[u8], merchant: MerchantId) -> Result<Arc<PreparedKey>, VaultError> {
         let id = envelope::data_key_id(sealed)?;
-        let key = match self.ring.opening(id) {
-            Known::Ready(key) => key,
-            Known::Wrapped(row) => self.prepare(&row)?,
-            Known::Nothing => self.ask_again(id).await?,
-        };
+        let key = self.key(id).await?;
         // The tag says so too; this way another merchant's key is not even tried.
         if key.merchant == merchant { Ok(key) } else { Err(VaultError::NotAuthentic { id }) }
+    }
+
+    pub(crate) async fn key(&self, id: DataKeyId) -> Result<Arc<PreparedKey>, VaultError> {
+        match self.ring.opening(id) {
+            Known::Ready(key) => Ok(key),
+            Known::Wrapped(row) => self.ready(&row).await,
+            Known::Nothing => self.ask_again(id).await,
+        }
+    }
+
+    /// Learns of keys that another process has made since the last look.
+    ///
+    /// When the store does not answer, sealing goes on under the key that is known: it is as good a key,
+    /// and a rotation that is under way takes the row over.
+    async fn look_for_new_keys(&self, now: Timestamp) {
+        // A clock that was set back counts as well.
+        if now.0.abs_diff(self.looked_at_us.load(Ordering::Relaxed)) < KEYS_FRESH_US {
+            return;
+        }
+        self.looked_at_us.store(now.0, Ordering::Relaxed);
+        let Ok(generation) = self.port.data_keys_generation().await else { return };
+        if generation != self.generation.load(Ordering::Relaxed)
+            && let Ok(rows) = self.port.data_keys().await
+        {
+            self.ring.learn(rows);
+            self.generation.store(generation, Ordering::Relaxed);
+        }
     }
 
     /// Makes the data key of a merchant's month. The key is used as the store answered it, unwrapped
     /// anew: another node may have been first, and what does not come back must not seal a card.
     async fn make(&self, merchant: MerchantId, period: u32, now: Timestamp) -> Result<Arc<PreparedKey>, VaultError> {
-        let wrapped = self.provider.wrap(&DataKeyBytes::random()?, &wrapping_context(merchant, period))?;
-        let new =
-            NewDataKey { merchant, period, kek_version: wrapped.kek_version, wrapped: wrapped.bytes, created_at: now };
+        self.make_generation(KeyName { merchant, period, generation: 1 }, RotationState::None, now).await
+    }
+
+    pub(crate) async fn make_generation(
+        &self,
+        name: KeyName,
+        rotation: RotationState,
+        now: Timestamp,
+    ) -> Result<Arc<PreparedKey>, VaultError> {
+        let KeyName { merchant, period, generation } = name;
+        let wrapped = self.provider.wrap(&DataKeyBytes::random()?, &wrapping_context(name))?;
+        let new = NewDataKey {
+            merchant,
+            period,
+            generation,
+            rotation,
+            kek_version: wrapped.kek_version,
+            wrapped: wrapped.bytes,
+            created_at: now,
+        };
         let row = self.port.add_data_key(new).await?;
-        if row.merchant != merchant || row.period != period {
+        if row.merchant != merchant || row.period != period || row.generation != generation {
             return Err(VaultError::WrongRow { id: row.id });
         }
         let key = self.prepare(&row)?;
@@ -170,9 +224,18 @@ impl Vault {
         }
     }
 
+    /// A known key, unwrapped. It may have been wrapped anew since, and its old KEK retired: then the
+    /// store is asked once more.
+    async fn ready(&self, row: &WrappedDataKey) -> Result<Arc<PreparedKey>, VaultError> {
+        match self.prepare(row) {
+            Err(VaultError::KekMissing { .. }) => self.ask_again(row.id).await,
+            done => done,
+        }
+    }
+
     fn prepare(&self, row: &WrappedDataKey) -> Result<Arc<PreparedKey>, VaultError> {
         let wrapped = WrappedKey { kek_version: row.kek_version, bytes: row.wrapped.clone() };
-        let plain = self.provider.unwrap(&wrapped, &wrapping_context(row.merchant, row.period))?;
+        let plain = self.provider.unwrap(&wrapped, &wrapping_context(KeyName::of(row)))?;
         let cipher = aead::prepare(plain.reveal())?;
         let key = Arc::new(PreparedKey { id: row.id, merchant: row.merchant, period: row.period, cipher });
         self.ring.keep(&key);
@@ -203,17 +266,35 @@ fn newest_of_each_version(rows: &[WrappedDataKey]) -> Vec<WrappedDataKey> {
     newest.into_values().cloned().collect()
 }
 
+/// What names a data key before the store gives it an id.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyName {
+    pub(crate) merchant: MerchantId,
+    pub(crate) period: u32,
+    pub(crate) generation: u32,
+}
+
+impl KeyName {
+    pub(crate) fn of(row: &WrappedDataKey) -> KeyName {
+        KeyName { merchant: row.merchant, period: row.period, generation: row.generation }
+    }
+}
+
 /// What a data key's wrapping is bound to. The store's id is not known before the store has the key,
-/// and the provider binds its own version.
-fn wrapping_context(merchant: MerchantId, period: u32) -> Vec<u8> {
+/// and the provider binds its own version. A month's own key, which has generation 1, is bound as it was
+/// before there were others.
+pub(crate) fn wrapping_context(name: KeyName) -> Vec<u8> {
     let mut context = b"tollgate data key 1".to_vec();
-    context.extend_from_slice(&merchant.0.to_be_bytes());
-    context.extend_from_slice(&period.to_be_bytes());
+    context.extend_from_slice(&name.merchant.0.to_be_bytes());
+    context.extend_from_slice(&name.period.to_be_bytes());
+    if name.generation > 1 {
+        context.extend_from_slice(&name.generation.to_be_bytes());
+    }
     context
 }
 
 /// The calendar month (UTC) as YYYYMM.
-fn period_of(now: Timestamp) -> Result<u32, VaultError> {
+pub(crate) fn period_of(now: Timestamp) -> Result<u32, VaultError> {
     let utc = now.utc();
     match u32::try_from(utc.year) {
         Ok(year @ 1970..=9999) => Ok(year * 100 + u32::from(utc.month)),
@@ -221,7 +302,7 @@ fn period_of(now: Timestamp) -> Result<u32, VaultError> {
     }
 }
 
-fn secret_place(label: &str) -> Result<Place<'_>, VaultError> {
+pub(crate) fn secret_place(label: &str) -> Result<Place<'_>, VaultError> {
     if label.len() > LABEL_BYTES_MAX {
         return Err(VaultError::LabelTooLong { length: label.len() });
     }

@@ -257,7 +257,7 @@ fn the_highest_version_wraps_and_all_unwrap() {
     let first = open(&keys).wrap(&plain, b"context").unwrap();
     keys.add(10, &hex::decode(RANDOM_HEX).unwrap());
     let provider = open(&keys);
-    assert_eq!(provider.versions().collect::<Vec<_>>(), [1, 10]);
+    assert_eq!(provider.versions(), [1, 10]);
     let second = provider.wrap(&plain, b"context").unwrap();
     assert_eq!((first.kek_version, second.kek_version), (1, 10));
     for wrapped in [&first, &second] {

@@ -10,7 +10,7 @@ use tollgate_core::code::{ResponseCode, refused};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Guilty;
-use tollgate_vault::{DataKeyId, NewDataKey};
+use tollgate_vault::{DataKeyId, NewDataKey, RotationState};
 
 /// The store gives id and version; a saved account replaces the one with the version that was read.
 pub async fn a_merchant_is_added_and_saved_by_version(subject: &dyn Subject) {
@@ -104,6 +104,8 @@ pub async fn a_merchant_and_period_has_one_data_key(subject: &dyn Subject) {
     let new = |merchant, period, byte| NewDataKey {
         merchant: MerchantId(merchant),
         period,
+        generation: 1,
+        rotation: RotationState::None,
         kek_version: 3,
         wrapped: vec![byte; 60],
         created_at: at(i64::from(byte)),

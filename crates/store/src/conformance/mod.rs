@@ -12,6 +12,7 @@ mod claims;
 mod corrections;
 mod feedback;
 mod fixtures;
+mod keys;
 mod lives;
 mod model;
 mod outcomes;
@@ -22,6 +23,7 @@ pub use accounts::*;
 pub use claims::*;
 pub use corrections::*;
 pub use feedback::*;
+pub use keys::*;
 pub use lives::*;
 pub use model::*;
 pub use outcomes::*;
@@ -119,6 +121,11 @@ macro_rules! conformance_tests {
             the_generation_grows_with_every_saved_account
             one_of_many_savers_of_a_version_wins
             a_merchant_and_period_has_one_data_key
+            a_generation_of_a_month_has_one_data_key
+            the_generation_of_data_keys_grows_with_every_change
+            a_data_key_is_rewrapped_on_the_version_that_was_read
+            sealed_rows_are_walked_to_the_last
+            sealed_bytes_are_replaced_on_what_was_read
             refusals_are_found_by_reference_and_by_order
             refusals_are_bounded_and_the_oldest_go
             random_calls_answer_as_the_model_does

@@ -8,6 +8,7 @@ mod explain;
 mod fault;
 mod feedback;
 mod issuer;
+mod keys;
 mod listen;
 mod merchant;
 mod pay;
@@ -50,6 +51,8 @@ enum Command {
     Listen(listen::Listen),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
+    /// List, rotate and retire keys
+    Keys(keys::Keys),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -78,6 +81,7 @@ impl Cli {
             Command::Feedback(command) => command.run(),
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
+            Command::Keys(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),

@@ -5,6 +5,7 @@ use crate::clock::FolderClock;
 use crate::config::{Config, environment};
 use crate::data_folder::DataFolder;
 use crate::feedback::{FortRenderer, Watch};
+use crate::keys::{self, KeyRotation};
 use crate::listen::ListenRoute;
 use crate::operator;
 use crate::run_lock::RunLock;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs};
+use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations};
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, Timestamp};
@@ -106,7 +107,7 @@ impl Serve {
             folder.mark_as_sandbox()?;
         }
         let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
-        let opened = wiring::open(folder, keep).await?;
+        let opened = wiring::open_with(folder, keep, config.keys.clone()).await?;
         mode.may_run_on(folder, &opened.clock)?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
@@ -162,6 +163,7 @@ struct Started {
     admin_service: Arc<Admin>,
     upkeep: tokio::task::JoinHandle<()>,
     attestations: tokio::task::JoinHandle<()>,
+    rotation: tokio::task::JoinHandle<()>,
 }
 
 impl Started {
@@ -205,7 +207,8 @@ impl Started {
         let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
-        let operator = operator_api(&gateway, opened, around, faults, hearing);
+        let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone());
+        let operator = operator_api(&gateway, opened, around, faults, hearing, keys);
         let admin_service = Arc::new(Admin::new(gateway.clone(), metrics.clone(), operator));
         let admin =
             Server::start(config.admin.listen, admin_service.clone(), ServerSettings::default()).await.with_context(
@@ -217,7 +220,7 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations })
+        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations, rotation })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -237,6 +240,8 @@ impl Started {
         self.admin.stop(Duration::from_secs(1)).await;
         self.upkeep.abort();
         self.attestations.abort();
+        // It goes on at the next start.
+        self.rotation.abort();
     }
 }
 
@@ -279,6 +284,12 @@ struct Hearing {
     wake: Arc<Notify>,
 }
 
+/// The rotations of a running gateway, which leave most of the machine to payments.
+fn rotations(opened: &Opened) -> Rotations {
+    let (store, vault) = (opened.store.clone(), opened.vault.clone());
+    Rotations::new(store, vault, opened.clock.clone(), keys::ROWS_PER_SECOND_MAX)
+}
+
 /// Everything that the running gateway does for an operator.
 fn operator_api(
     gateway: &Gateway,
@@ -286,6 +297,7 @@ fn operator_api(
     around: Around,
     faults: Arc<ReferenceFaults>,
     hearing: Hearing,
+    keys: KeyRotation,
 ) -> Operator {
     let Around { mode, network, token } = around;
     let Hearing { listeners, wake } = hearing;
@@ -294,6 +306,7 @@ fn operator_api(
         Arc::new(FaultRoute::new(mode, network, faults)),
         Arc::new(UnknownRoute::new(gateway.clone())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
+        Arc::new(keys),
     ];
     Operator::new(token, routes)
 }

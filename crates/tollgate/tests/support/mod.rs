@@ -294,6 +294,11 @@ impl Merchant {
     pub fn show(gateway: &Gateway, name: &str) -> Merchant {
         let shown: Value =
             serde_json::from_str(&gateway.run_well(&["merchant", "show", name, "--format", "json"])).unwrap();
+        Merchant::of_json(&shown)
+    }
+
+    /// The same of its JSON.
+    pub fn of_json(shown: &Value) -> Merchant {
         let field = |name: &str| shown[name].as_str().unwrap().to_owned();
         Merchant {
             access_code: field("access_code"),

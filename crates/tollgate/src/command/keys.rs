@@ -1,0 +1,388 @@
+//! `tollgate keys list|rotate|retire`.
+
+use super::{OperatorArgs, small_runtime};
+use crate::data_folder::DataFolder;
+use crate::duration;
+use crate::operator::OperatorClient;
+use crate::wiring::{self, Keep, Opened};
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_app::{Accounts, RotationProgress, Rotations};
+use tollgate_core::ident::MerchantId;
+use tollgate_core::time::{Clock, Timestamp};
+use tollgate_store::{DataKeyId, SealedColumn};
+use tollgate_vault::{GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of};
+
+/// List, rotate and retire keys.
+#[derive(Debug, Args)]
+pub struct Keys {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    common: OperatorArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List key-encryption keys and data keys: age, what they seal, whether they are in use
+    List,
+    /// Make a new key and let it take over from the old ones, while payments run
+    Rotate(Rotate),
+    /// Put an old key-encryption key aside, once nothing is wrapped under it
+    Retire(Retire),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Rotate {
+    /// A new key-encryption key; every data key is wrapped under it
+    #[arg(long)]
+    kek: bool,
+    /// A new data key, which seals every card and credential anew: of one merchant, or of all and the
+    /// gateway itself
+    #[arg(long, value_name = "MERCHANT", num_args = 0..=1)]
+    data_keys: Option<Option<String>>,
+}
+
+#[derive(Debug, Args)]
+struct Retire {
+    /// The version of the key-encryption key
+    #[arg(long, value_name = "VERSION")]
+    kek: u32,
+}
+
+/// The gateway itself, as the owner of data keys, in commands.
+const GATEWAY_NAME: &str = "gateway";
+/// How often a rotation is asked how far it is, in milliseconds.
+const POLL_MS: u64 = 100;
+/// How many polls pass between two lines of progress.
+const POLLS_PER_LINE: u64 = 10;
+/// How many sealed rows are read at a time for the list.
+const ROWS_PER_READ_MAX: usize = 1_024;
+
+impl Keys {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What went wrong and what to do.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let folder = self.common.data.open()?;
+        small_runtime()?.block_on(async {
+            let opened = wiring::open(&folder, Keep::Existing).await?;
+            let done = match &self.action {
+                Action::List => self.list(&folder, &opened).await,
+                Action::Rotate(Rotate { data_keys: Some(merchant), .. }) => {
+                    self.rotate_data_keys(&folder, &opened, merchant.as_deref()).await
+                }
+                Action::Rotate(_) => self.rotate_kek(&folder, &opened).await,
+                Action::Retire(Retire { kek }) => self.retire(&folder, &opened, *kek).await,
+            };
+            wiring::close(opened).await;
+            done
+        })
+    }
+
+    async fn list(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
+        let provider = opened.custody(folder)?;
+        let rows = opened.store.data_keys().await?;
+        let inventory = Inventory {
+            now: opened.clock.now(),
+            provider: provider.name(),
+            keks: keks(provider.as_ref(), &rows, opened.clock.now())?,
+            names: names(opened).await?,
+            sealed: sealed_counts(opened).await?,
+            rows,
+        };
+        self.common.print(&inventory.shown(), print_list)
+    }
+
+    async fn rotate_kek(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
+        let provider = opened.custody(folder)?;
+        let unfinished = opened.vault.rewrap_left().await?;
+        if unfinished == 0 {
+            let rows = opened.store.data_keys().await?;
+            provider.add_version(rows.iter().map(|row| row.kek_version).max().unwrap_or(0))?;
+        }
+        let rewrapped = opened.vault.rewrap().await?;
+        let version = provider.newest_version()?;
+        let done = json!({ "kek_version": version, "data_keys_rewrapped": rewrapped, "resumed": unfinished > 0 });
+        self.common.print(&done, |_| {
+            let resumed = if unfinished > 0 { "went on with the rotation that was cut off: " } else { "" };
+            println!(
+                "{resumed}key-encryption key version {version} wraps from now on; {rewrapped} data keys rewrapped"
+            );
+            match provider.name() {
+                "file" => println!("back the key folder up now: {}", folder.keys().display()),
+                _ => println!("back the token up now, as its maker says"),
+            }
+            println!("when the backup is safe, put old ones aside with: tollgate keys retire --kek VERSION");
+        })
+    }
+
+    async fn rotate_data_keys(
+        &self,
+        folder: &DataFolder,
+        opened: &Opened,
+        merchant: Option<&str>,
+    ) -> anyhow::Result<ExitCode> {
+        let merchants = match merchant {
+            None => None,
+            Some(name) => Some(vec![merchant_named(opened, name).await?]),
+        };
+        let done = match OperatorClient::of_running(folder)? {
+            Some(gateway) => rotate_in_gateway(&gateway, merchants).await?,
+            None => rotate_here(opened, merchants).await?,
+        };
+        let unreadable = done["unreadable_rows"].as_u64().unwrap_or_default();
+        self.common.print(&done, print_rotation)?;
+        if unreadable > 0 {
+            bail!(
+                "{unreadable} sealed rows do not open and were left as they are; restore them from backup and rotate \
+                 again: {}",
+                done["unreadable"]
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn retire(&self, folder: &DataFolder, opened: &Opened, version: u32) -> anyhow::Result<ExitCode> {
+        let provider = opened.custody(folder)?;
+        refuse_in_use(opened, version).await?;
+        provider.retire_version(version)?;
+        // Somebody may have wrapped a key under it between the two.
+        if let Err(error) = refuse_in_use(opened, version).await {
+            provider.revive_version(version)?;
+            return Err(error);
+        }
+        self.common.print(&json!({ "retired": version }), |_| {
+            println!(
+                "key-encryption key version {version} is retired and is now called so (-{version}-retired in a token, \
+                 kek-{version}.retired in a key folder). Backups of the database from its time need it: keep it with \
+                 them, or destroy it with them"
+            );
+        })
+    }
+}
+
+async fn refuse_in_use(opened: &Opened, version: u32) -> anyhow::Result<()> {
+    let rows = opened.store.data_keys().await?;
+    match rows.iter().filter(|row| row.kek_version == version).count() {
+        0 => Ok(()),
+        count => bail!(
+            "{count} data keys are wrapped under key-encryption key version {version}: rotate first (`tollgate keys \
+             rotate --kek`)"
+        ),
+    }
+}
+
+/// Has the running gateway rotate, and waits for it.
+async fn rotate_in_gateway(gateway: &OperatorClient, merchants: Option<Vec<MerchantId>>) -> anyhow::Result<Value> {
+    gateway.ask(Method::POST, "keys/rotate", &json!({ "merchants": merchants })).await?;
+    for poll in 1u64.. {
+        tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
+        let shown = gateway.ask(Method::GET, "keys/rotation", &Value::Null).await.context(
+            "the gateway does not answer any more; it goes on with the rotation at its next start, or run this again",
+        )?;
+        if shown["running"] == false {
+            return Ok(shown);
+        }
+        if let Some(error) = shown["error"].as_str() {
+            bail!("the rotation stopped and will be tried again by the gateway: {error}");
+        }
+        if poll % POLLS_PER_LINE == 0 {
+            print_progress(&shown["rows_read"], &shown["rows_resealed"]);
+        }
+    }
+    bail!("the rotation never ended")
+}
+
+/// Rotates in this process, as no gateway runs.
+async fn rotate_here(opened: &Opened, merchants: Option<Vec<MerchantId>>) -> anyhow::Result<Value> {
+    // Nobody else needs the machine.
+    let (vault, clock) = (opened.vault.clone(), opened.clock.clone());
+    let rotations = Rotations::new(opened.store.clone(), vault, clock, u64::MAX);
+    rotations.begin(merchants.as_deref()).await?;
+    let progress = Arc::new(RotationProgress::default());
+    let mut run = std::pin::pin!(rotations.run(&progress));
+    let mut line = tokio::time::interval(Duration::from_millis(POLL_MS * POLLS_PER_LINE));
+    line.tick().await;
+    let done = loop {
+        tokio::select! {
+            done = &mut run => break done?,
+            _ = line.tick() => print_progress(&progress.rows_read().into(), &progress.rows_resealed().into()),
+        }
+    };
+    Ok(json!({
+        "running": false,
+        "rows_read": progress.rows_read(),
+        "rows_resealed": progress.rows_resealed(),
+        "rows_per_second": progress.rows_per_second(),
+        "finished_keys": done.finished,
+        "unreadable_rows": done.unreadable_rows,
+        "unreadable": done.unreadable,
+    }))
+}
+
+/// Progress is no result, so it goes to standard error.
+fn print_progress(read: &Value, resealed: &Value) {
+    eprintln!("  {read} rows read, {resealed} sealed anew");
+}
+
+fn print_rotation(done: &Value) {
+    let keys: Vec<String> = done["finished_keys"].as_array().into_iter().flatten().map(Value::to_string).collect();
+    println!(
+        "{} rows sealed anew, {} a second, under data keys {}",
+        done["rows_resealed"],
+        done["rows_per_second"],
+        keys.join(", ")
+    );
+}
+
+async fn merchant_named(opened: &Opened, name: &str) -> anyhow::Result<MerchantId> {
+    if name == GATEWAY_NAME {
+        return Ok(GATEWAY);
+    }
+    let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
+    Ok(accounts.by_name(name).await?.merchant.id)
+}
+
+async fn names(opened: &Opened) -> anyhow::Result<HashMap<MerchantId, String>> {
+    let merchants = opened.store.merchants().await?;
+    let mut names: HashMap<_, _> = merchants.into_iter().map(|record| (record.id, record.name)).collect();
+    names.insert(GATEWAY, GATEWAY_NAME.to_owned());
+    Ok(names)
+}
+
+/// How many rows each data key has sealed, column by column.
+async fn sealed_counts(opened: &Opened) -> anyhow::Result<HashMap<DataKeyId, BTreeMap<SealedColumn, u64>>> {
+    let mut counts: HashMap<DataKeyId, BTreeMap<SealedColumn, u64>> = HashMap::new();
+    for column in SealedColumn::ALL {
+        let mut after = None;
+        loop {
+            let rows = opened.store.sealed_rows(column, after, ROWS_PER_READ_MAX).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.number);
+            for row in &rows {
+                // What has no format of ours belongs to no key; a rotation tells of it.
+                if let Ok(id) = data_key_of(&row.sealed) {
+                    *counts.entry(id).or_default().entry(column).or_default() += 1;
+                }
+            }
+        }
+    }
+    Ok(counts)
+}
+
+fn keks(provider: &dyn KekCustody, rows: &[WrappedDataKey], now: Timestamp) -> anyhow::Result<Vec<Value>> {
+    let keks = provider.keks()?;
+    let newest = keks.iter().filter(|kek| kek.state == KekState::Live).map(|kek| kek.version).max();
+    let shown = keks.iter().map(|kek| {
+        let state = match kek.state {
+            KekState::Retired => "retired",
+            KekState::Live if Some(kek.version) == newest => "in use",
+            KekState::Live => "old",
+        };
+        json!({
+            "version": kek.version,
+            "made_at": kek.made_at.map(|at| at.to_string()),
+            "age_days": kek.made_at.map(|at| age_days(at, now)),
+            "data_keys": rows.iter().filter(|row| row.kek_version == kek.version).count(),
+            "state": state,
+        })
+    });
+    Ok(shown.collect())
+}
+
+/// What `keys list` tells.
+struct Inventory {
+    now: Timestamp,
+    provider: &'static str,
+    keks: Vec<Value>,
+    names: HashMap<MerchantId, String>,
+    sealed: HashMap<DataKeyId, BTreeMap<SealedColumn, u64>>,
+    rows: Vec<WrappedDataKey>,
+}
+
+impl Inventory {
+    fn shown(&self) -> Value {
+        let data_keys: Vec<Value> = self.rows.iter().map(|row| self.data_key(row)).collect();
+        json!({ "provider": self.provider, "key_encryption_keys": self.keks, "data_keys": data_keys })
+    }
+
+    fn data_key(&self, row: &WrappedDataKey) -> Value {
+        let seals: serde_json::Map<String, Value> = self.sealed.get(&row.id).map_or_else(Default::default, |counts| {
+            counts.iter().map(|(column, count)| (column.name().to_owned(), Value::from(*count))).collect()
+        });
+        json!({
+            "id": row.id,
+            "merchant": self.names.get(&row.merchant).map_or_else(|| row.merchant.0.to_string(), Clone::clone),
+            "month": row.period,
+            "generation": row.generation,
+            "kek_version": row.kek_version,
+            "made_at": row.created_at.to_string(),
+            "age_days": age_days(row.created_at, self.now),
+            "seals": seals,
+            "state": self.state(row),
+        })
+    }
+
+    fn state(&self, row: &WrappedDataKey) -> &'static str {
+        let newest = |other: &WrappedDataKey| {
+            other.merchant == row.merchant && (other.period, other.generation) > (row.period, row.generation)
+        };
+        match row.rotation {
+            RotationState::UnderWay => "taking over",
+            _ if self.rows.iter().any(newest) => "old",
+            _ => "in use",
+        }
+    }
+}
+
+fn age_days(made_at: Timestamp, now: Timestamp) -> i64 {
+    now.0.saturating_sub(made_at.0).max(0) / (86_400 * 1_000_000)
+}
+
+fn print_list(shown: &Value) {
+    println!("key-encryption keys ({})", shown["provider"].as_str().unwrap_or_default());
+    for kek in shown["key_encryption_keys"].as_array().into_iter().flatten() {
+        println!(
+            "  version {:<4} made {}  age {:<8} wraps {} data keys  {}",
+            kek["version"],
+            text(kek, "made_at"),
+            age(kek),
+            kek["data_keys"],
+            text(kek, "state")
+        );
+    }
+    println!("data keys");
+    for key in shown["data_keys"].as_array().into_iter().flatten() {
+        let seals: Vec<String> =
+            key["seals"].as_object().into_iter().flatten().map(|(what, count)| format!("{count} {what}")).collect();
+        println!(
+            "  key {:<5} {:<16} {} #{:<3} KEK {:<3} made {}  age {:<8} {:<12} {}",
+            key["id"],
+            text(key, "merchant"),
+            key["month"],
+            key["generation"],
+            key["kek_version"],
+            text(key, "made_at"),
+            age(key),
+            text(key, "state"),
+            if seals.is_empty() { "seals nothing".to_owned() } else { seals.join(", ") }
+        );
+    }
+}
+
+fn age(key: &Value) -> String {
+    key["age_days"].as_u64().map_or_else(|| "unknown".to_owned(), |days| duration::shown(days * 86_400_000))
+}
+
+fn text<'a>(of: &'a Value, name: &str) -> &'a str {
+    of[name].as_str().unwrap_or_default()
+}
