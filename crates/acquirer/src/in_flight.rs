@@ -328,9 +328,9 @@ impl InFlight {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use tollgate_core::secret::Wipe;
     use tollgate_core::ident::OperationId;
     use tollgate_core::money::{Amount, Currency};
+    use tollgate_core::secret::Wipe;
 
     const TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -2,7 +2,8 @@
 //! each has one exact response code.
 
 use crate::bin::Brand;
-use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, holds_card_number};
+use crate::card::{CardData, CardFacts, Expiry, Pan, PanError};
+use crate::card_scan::holds_card_number;
 use crate::code::refused as code;
 use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand};
 use crate::merchant::{Merchant, Terms, TrustedChannel};
@@ -84,7 +85,7 @@ fn free_of_card_numbers(parameter: &'static str, reference: Option<&str>) -> Res
         return Ok(());
     }
     let detail = "it holds what looks like a card number, which may be stored nowhere but in the vault: send another";
-    Err(Refusal::request(code::INVALID_FORMAT, parameter, detail))
+    Err(Refusal::request(code::VALUE_NOT_ALLOWED, parameter, detail))
 }
 
 fn offered_eci(command: &PayCommand) -> Result<(), Refusal> {

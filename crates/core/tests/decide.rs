@@ -53,6 +53,7 @@ fn merchant() -> Merchant {
                 country: "AE".into(),
             },
             feedback: FeedbackTerms::default(),
+            channel: ChannelTerms::default(),
         },
     }
 }

@@ -15,8 +15,8 @@ use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
 
+pub use safe::{Strays, mask_card_numbers, safe_params, stray_card_numbers};
 pub(crate) use safe::{is_security_code, safe_text};
-pub use safe::{mask_card_numbers, safe_params, stray_card_numbers};
 
 /// What a merchant asks for.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ mod feedback;
 mod issuer;
 mod listen;
 mod merchant;
+mod merchant_channel;
 mod pay;
 mod serve;
 mod sign;
