@@ -101,6 +101,14 @@ fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> R
     if command.card.is_none() {
         return Ok(());
     }
+    open_channel(terms, now).map_err(|refusal| refusal.at("card_number"))
+}
+
+/// Whether card data may come over the trusted channel at all.
+///
+/// # Errors
+/// 00027 when the channel is off.
+pub fn open_channel(terms: &Terms, now: Timestamp) -> Result<(), Refusal> {
     let detail = match terms.trusted_channel_at(now) {
         TrustedChannel::Active { .. } => return Ok(()),
         TrustedChannel::NotActivated => {
@@ -112,7 +120,7 @@ fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> R
              `tollgate merchant activate-trusted-channel`"
         }
     };
-    Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail).at("card_number"))
+    Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail))
 }
 
 fn given_card(command: &PayCommand) -> Result<&CardInput, Refusal> {

@@ -70,6 +70,7 @@ fn purchase() -> PayCommand {
             security_code: SecurityCode::parse("123"),
             holder: None,
         }),
+        encrypted_card: None,
         token_name: None,
         payment_option: None,
         three_ds: ThreeDsWish::Default,

@@ -55,6 +55,7 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
         money: money(message)?,
         eci: eci(message)?,
         card: card(message)?,
+        encrypted_card: optional(message, "encrypted_card_data"),
         token_name: optional(message, "token_name"),
         payment_option: optional(message, "payment_option"),
         three_ds: match message.text("check_3ds").as_deref() {

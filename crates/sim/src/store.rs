@@ -18,12 +18,12 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
-    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
-    FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, MerchantRecord, MerchantSave, Merchants, NewDataKey,
-    NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded,
-    Recoveries, RecoveryChange, RecoveryRow, RefusalRow, Refusals, StoreError, StoreFuture, StoredOperation,
-    StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
+    Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys,
+    FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease,
+    FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, MerchantRecord, MerchantSave,
+    Merchants, NewDataKey, NewOperation, NewOrder, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord,
+    PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow, RefusalRow, Refusals, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -365,6 +365,20 @@ impl Merchants for WorldStore {
 
     fn save_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
         self.inner.save_merchant(record)
+    }
+}
+
+impl Channels for WorldStore {
+    fn channel_keys(&self) -> StoreFuture<'_, Vec<ChannelKeyRecord>> {
+        self.inner.channel_keys()
+    }
+
+    fn add_channel_keys(&self, keys: Vec<ChannelKeyRecord>, occasion: ChannelKeyOccasion) -> StoreFuture<'_, bool> {
+        self.inner.add_channel_keys(keys, occasion)
+    }
+
+    fn use_nonce(&self, nonce: NonceUse) -> StoreFuture<'_, bool> {
+        self.inner.use_nonce(nonce)
     }
 }
 

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(3);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(4);
 
 struct Migration {
     version: u32,
@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "payments", sql: include_str!("../migrations/0001_payments.sql") },
     Migration { version: 2, name: "corrections", sql: include_str!("../migrations/0002_corrections.sql") },
     Migration { version: 3, name: "feedback", sql: include_str!("../migrations/0003_feedback.sql") },
+    Migration { version: 4, name: "channel", sql: include_str!("../migrations/0040_channel.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

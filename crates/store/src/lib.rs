@@ -3,6 +3,7 @@
 //! One call is one durable transaction, named after what happened. A call that returns `Ok` is on
 //! the disk. No transaction stays open across a call, so none can stay open across the network.
 
+mod channels;
 pub mod conformance;
 mod corrections;
 mod data_keys;
@@ -12,6 +13,7 @@ mod orders;
 mod recoveries;
 mod refusals;
 
+pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
 pub use feedbacks::{
@@ -36,12 +38,13 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Everything that a gateway keeps.
 pub trait Store:
-    Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+    Orders + Recoveries + Corrections + Feedbacks + Merchants + Channels + Refusals + DataKeys + Send + Sync + 'static
 {
 }
 
-impl<T: Orders + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static> Store
-    for T
+impl<
+    T: Orders + Recoveries + Corrections + Feedbacks + Merchants + Channels + Refusals + DataKeys + Send + Sync + 'static,
+> Store for T
 {
 }
 

@@ -16,9 +16,20 @@ use zeroize::Zeroizing;
 /// kept, so that they cannot be card data, and feedback has to repeat them exactly.
 const IDENTITY: [&str; 2] = ["access_code", "merchant_identifier"];
 
-/// Names that security codes go by, lower case; PCI DSS requirement 3.3 forbids to keep them.
-const SECURITY_CODES: [&str; 9] =
-    ["card_security_code", "payment_security_code", "security_code", "cvv", "cvv2", "cvc", "cvc2", "csc", "pin"];
+/// Names that security codes go by, lower case, and the one of the text that holds one encrypted; PCI DSS
+/// requirement 3.3 forbids to keep them.
+const SECURITY_CODES: [&str; 10] = [
+    "card_security_code",
+    "payment_security_code",
+    "security_code",
+    "cvv",
+    "cvv2",
+    "cvc",
+    "cvc2",
+    "csc",
+    "pin",
+    "encrypted_card_data",
+];
 
 /// All non-empty parameters of `message` as text, in message order: `card_number` masked, security
 /// codes and `signature` left out, and card numbers that stand in any other place masked too.
