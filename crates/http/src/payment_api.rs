@@ -34,6 +34,10 @@ use tollgate_store::RefusalRow;
 
 /// The path of the FORT payment API.
 const PATH: &str = "/FortAPI/paymentApi";
+/// Where the keys are published that card data is encrypted to.
+const KEYS_PATH: &str = "/.well-known/tollgate/jwks.json";
+/// How long a client may go by the keys it has read, in seconds. Short, so that a rotation gets about.
+const KEYS_CACHED_SECONDS_MAX: u32 = 300;
 /// How many signature mismatches a second are explained at once; it is a search and takes milliseconds.
 const EXPLAINED_PER_SECOND_MAX: u32 = 1;
 /// The most parameters of a message that is explained at once: the search grows with them.
@@ -62,6 +66,9 @@ impl PaymentApi {
             // Nobody is named who could be told.
             count_strays("unknown", 1, stray.as_deref().unwrap_or_default());
         }
+        if path == KEYS_PATH {
+            return self.published_keys(request.method()).await;
+        }
         if path != PATH && path.strip_suffix('/') != Some(PATH) {
             return plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n");
         }
@@ -88,6 +95,27 @@ impl PaymentApi {
         let look_up = || metrics::counter!("tollgate_answers_total", "code" => code.to_owned());
         self.answers_counted.count(code, look_up);
         json(fields.to_json())
+    }
+
+    /// The public keys for card data, as a JWK Set (RFC 7517).
+    async fn published_keys(&self, method: &Method) -> Response {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "Tollgate: the keys are read with GET\n");
+        }
+        match self.gateway.channel_keys().published().await {
+            Ok(keys) => {
+                let mut response = crate::answer::json(StatusCode::OK, &serde_json::json!({ "keys": keys }));
+                let cached = format!("public, max-age={KEYS_CACHED_SECONDS_MAX}");
+                if let Ok(cached) = header::HeaderValue::from_str(&cached) {
+                    response.headers_mut().insert(header::CACHE_CONTROL, cached);
+                }
+                response
+            }
+            Err(error) => {
+                tracing::error!(%error, "the keys of the encrypted channel cannot be read or made");
+                plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: the keys cannot be read now; try again\n")
+            }
+        }
     }
 
     async fn answer_message(&self, message: &Message, stray_in_head: Option<Cow<'static, str>>) -> Fields {

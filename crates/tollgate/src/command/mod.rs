@@ -8,6 +8,7 @@ mod explain;
 mod fault;
 mod feedback;
 mod issuer;
+mod jwks;
 mod listen;
 mod merchant;
 mod merchant_channel;
@@ -51,6 +52,8 @@ enum Command {
     Listen(listen::Listen),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
+    /// List and rotate the keys that merchants encrypt card data to
+    Jwks(jwks::Jwks),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -79,6 +82,7 @@ impl Cli {
             Command::Feedback(command) => command.run(),
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
+            Command::Jwks(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),
