@@ -1,5 +1,6 @@
 //! The gateway: the ports that the use cases need, and the entry to each of them.
 
+use crate::channel::{self, ChannelKeys};
 use crate::claims::Claims;
 use crate::counted::Counted;
 use crate::directory::{Account, Directory};
@@ -135,6 +136,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: GatewaySettings,
     pub(crate) directory: Directory,
+    pub(crate) channel_keys: ChannelKeys,
     pub(crate) claims: Claims,
     /// Operations by the numbers of their kind and of what became of them.
     pub(crate) operations_counted: Counted<(u8, u8)>,
@@ -158,6 +160,8 @@ impl Gateway {
         let life = Life::begin(&*parts.store, parts.settings.node, parts.tenancy, parts.clock.now()).await?;
         let directory = Directory::new(Arc::clone(&parts.store), Arc::clone(&parts.vault));
         let stans = Stans::new(parts.settings.node, parts.tenancy, parts.clock.now());
+        let channel_keys =
+            ChannelKeys::new(Arc::clone(&parts.store), Arc::clone(&parts.vault), Arc::clone(&parts.clock));
         let inner = Inner {
             numbers: Mutex::new(Numbers::new(parts.settings.node)),
             store: parts.store,
@@ -166,6 +170,7 @@ impl Gateway {
             clock: parts.clock,
             settings: parts.settings,
             directory,
+            channel_keys,
             claims: Claims::default(),
             operations_counted: Counted::default(),
             doubts: Doubts::default(),
@@ -183,6 +188,12 @@ impl Gateway {
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.inner.directory
+    }
+
+    /// The keys of the encrypted trusted channel.
+    #[must_use]
+    pub fn channel_keys(&self) -> &ChannelKeys {
+        &self.inner.channel_keys
     }
 
     /// Now, by the gateway's clock.
@@ -222,7 +233,11 @@ impl Gateway {
     pub async fn pay(&self, account: Arc<Account>, command: PayCommand) -> Result<Answer, Refused> {
         let (gateway, unsettled) = (self.clone(), Unsettled::default());
         let told = unsettled.clone();
-        self.to_its_end(unsettled, async move { pay::pay(&gateway.inner, &account, command, &told).await }).await
+        let work = async move {
+            let command = channel::take_card(&gateway.inner, &account, command).await?;
+            pay::pay(&gateway.inner, &account, command, &told).await
+        };
+        self.to_its_end(unsettled, work).await
     }
 
     /// CAPTURE, VOID_AUTHORIZATION and REFUND. Goes on to its end even when the caller stops waiting.

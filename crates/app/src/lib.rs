@@ -6,6 +6,7 @@
 
 mod accounts;
 mod ages;
+mod channel;
 mod check_status;
 mod claims;
 mod counted;
@@ -24,6 +25,7 @@ mod stans;
 mod unknown;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
+pub use channel::{ChannelError, ChannelKey, ChannelKeys};
 pub use counted::Counted;
 pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};

@@ -5,6 +5,7 @@
 //! every sealed column until nothing is left under older keys. All that has to be remembered is the state
 //! of the key and the rows themselves, so a run that was cut off goes on with the next one.
 
+use crate::channel;
 use crate::directory::credentials_label;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -265,5 +266,6 @@ fn place_of(owner: SealedOwner) -> SealedPlace {
     match owner {
         SealedOwner::Order { merchant, fort_id } => SealedPlace::Card { merchant, fort_id },
         SealedOwner::Merchant { identifier } => SealedPlace::Secret { label: credentials_label(&identifier) },
+        SealedOwner::ChannelKey { kid } => SealedPlace::Secret { label: channel::label(&kid) },
     }
 }

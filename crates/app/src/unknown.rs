@@ -6,7 +6,7 @@
 use crate::gateway::{Gateway, Inner};
 use crate::settle::{self, SettleError, Written};
 use tollgate_core::apply::{ApplyError, Outcome};
-use tollgate_core::card::holds_card_number;
+use tollgate_core::card_scan::holds_card_number;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::ident::{FortId, OperationId};
 use tollgate_core::money::Money;

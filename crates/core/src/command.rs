@@ -20,6 +20,8 @@ pub struct PayCommand {
     pub eci: Eci,
     /// Card data in clear, as far as it was sent.
     pub card: Option<CardInput>,
+    /// Card data as one encrypted text (`encrypted_card_data`), not decrypted yet.
+    pub encrypted_card: Option<String>,
     /// A token in place of card data, or a name for a new one.
     pub token_name: Option<String>,
     /// The payment option the merchant preselected.

@@ -2,7 +2,8 @@
 //! each has one exact response code.
 
 use crate::bin::Brand;
-use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, holds_card_number};
+use crate::card::{CardData, CardFacts, Expiry, Pan, PanError};
+use crate::card_scan::holds_card_number;
 use crate::code::refused as code;
 use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand};
 use crate::merchant::{Merchant, Terms, TrustedChannel};
@@ -84,7 +85,7 @@ fn free_of_card_numbers(parameter: &'static str, reference: Option<&str>) -> Res
         return Ok(());
     }
     let detail = "it holds what looks like a card number, which may be stored nowhere but in the vault: send another";
-    Err(Refusal::request(code::INVALID_FORMAT, parameter, detail))
+    Err(Refusal::request(code::VALUE_NOT_ALLOWED, parameter, detail))
 }
 
 fn offered_eci(command: &PayCommand) -> Result<(), Refusal> {
@@ -100,6 +101,14 @@ fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> R
     if command.card.is_none() {
         return Ok(());
     }
+    open_channel(terms, now).map_err(|refusal| refusal.at("card_number"))
+}
+
+/// Whether card data may come over the trusted channel at all.
+///
+/// # Errors
+/// 00027 when the channel is off.
+pub fn open_channel(terms: &Terms, now: Timestamp) -> Result<(), Refusal> {
     let detail = match terms.trusted_channel_at(now) {
         TrustedChannel::Active { .. } => return Ok(()),
         TrustedChannel::NotActivated => {
@@ -111,7 +120,7 @@ fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> R
              `tollgate merchant activate-trusted-channel`"
         }
     };
-    Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail).at("card_number"))
+    Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail))
 }
 
 fn given_card(command: &PayCommand) -> Result<&CardInput, Refusal> {

@@ -6,8 +6,9 @@
 //! Where to look:
 //! - [`money`]: minor units and ISO 4217 currencies;
 //! - [`card`], [`bin`]: card numbers (secret), expiry dates, brands;
+//! - [`card_scan`]: the search for card numbers where none belongs;
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
-//! - [`merchant`]: what an account may do;
+//! - [`merchant`], [`channel`]: what an account may do, and how its requests may come;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
@@ -17,6 +18,8 @@ pub mod answer;
 pub mod apply;
 pub mod bin;
 pub mod card;
+pub mod card_scan;
+pub mod channel;
 pub mod code;
 pub mod command;
 pub mod decide;

@@ -1,6 +1,7 @@
 //! What an account is and may do.
 
 use crate::bin::Brand;
+pub use crate::channel::ChannelTerms;
 pub use crate::feedback::FeedbackTerms;
 use crate::ident::MerchantId;
 use crate::money::{Amount, Currency};
@@ -107,6 +108,9 @@ pub struct Terms {
     /// Where transaction feedback goes; `None` is nowhere.
     #[serde(default)]
     pub feedback: FeedbackTerms,
+    /// How its requests may come.
+    #[serde(default)]
+    pub channel: ChannelTerms,
 }
 
 impl Terms {
@@ -236,6 +240,7 @@ mod tests {
                 country: "AE".into(),
             },
             feedback: FeedbackTerms::default(),
+            channel: ChannelTerms::default(),
         }
     }
 

@@ -53,6 +53,7 @@ fn merchant() -> Merchant {
                 country: "AE".into(),
             },
             feedback: FeedbackTerms::default(),
+            channel: ChannelTerms::default(),
         },
     }
 }
@@ -69,6 +70,7 @@ fn purchase() -> PayCommand {
             security_code: SecurityCode::parse("123"),
             holder: None,
         }),
+        encrypted_card: None,
         token_name: None,
         payment_option: None,
         three_ds: ThreeDsWish::Default,
@@ -96,17 +98,17 @@ fn each_guard_of_a_payment_has_its_code() {
         (
             "a card number as reference",
             PayCommand { merchant_reference: "O-4005550000000001".into(), eci: Eci::Moto, ..purchase() },
-            refused::INVALID_FORMAT,
+            refused::VALUE_NOT_ALLOWED,
         ),
         (
             "a card number as settlement reference",
             PayCommand { settlement_reference: Some("4005-5500-0000-0001".into()), ..purchase() },
-            refused::INVALID_FORMAT,
+            refused::VALUE_NOT_ALLOWED,
         ),
         (
             "a card number as holder",
             with_card(|card| card.holder = Some("4005 5500 0000 0001".into())),
-            refused::INVALID_FORMAT,
+            refused::VALUE_NOT_ALLOWED,
         ),
         ("moto", PayCommand { eci: Eci::Moto, ..purchase() }, refused::NOT_FOR_ECI),
         ("recurring", PayCommand { eci: Eci::Recurring, ..purchase() }, refused::NOT_FOR_ECI),
@@ -244,7 +246,7 @@ fn each_guard_of_maintenance_has_its_code() {
             "a card number as maintenance reference",
             purchased(0),
             MaintainCommand { maintenance_reference: Some("4005550000000001".into()), ..maintain(Refund, 1) },
-            Some(refused::INVALID_FORMAT),
+            Some(refused::VALUE_NOT_ALLOWED),
         ),
         ("refund above", purchased(4000), maintain(Refund, 11001), Some(refused::EXCEEDS_CAPTURED)),
         ("refund of the captured part", captured(), maintain(Refund, 5000), None),

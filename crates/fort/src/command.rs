@@ -15,8 +15,8 @@ use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
 
+pub use safe::{Strays, mask_card_numbers, safe_params, stray_card_numbers};
 pub(crate) use safe::{is_security_code, safe_text};
-pub use safe::{mask_card_numbers, safe_params, stray_card_numbers};
 
 /// What a merchant asks for.
 #[derive(Clone, Debug)]
@@ -55,6 +55,7 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
         money: money(message)?,
         eci: eci(message)?,
         card: card(message)?,
+        encrypted_card: optional(message, "encrypted_card_data"),
         token_name: optional(message, "token_name"),
         payment_option: optional(message, "payment_option"),
         three_ds: match message.text("check_3ds").as_deref() {

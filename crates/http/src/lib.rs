@@ -9,6 +9,7 @@ mod body;
 mod operator;
 mod payment_api;
 mod server;
+mod stray;
 mod tls;
 
 pub use admin::Admin;

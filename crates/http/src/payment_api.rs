@@ -8,6 +8,7 @@ use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
 use crate::server::Service as HttpService;
+use crate::stray::stray_in_head;
 use http::{Method, StatusCode, header};
 use std::borrow::Cow;
 use std::future::Future;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use tollgate_app::{Account, Counted, Gateway, Refused};
 use tollgate_core::answer::Answer;
+use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
 use tollgate_core::command::SafeParams;
 use tollgate_core::merchant::Credential;
@@ -32,6 +34,10 @@ use tollgate_store::RefusalRow;
 
 /// The path of the FORT payment API.
 const PATH: &str = "/FortAPI/paymentApi";
+/// Where the keys are published that card data is encrypted to.
+const KEYS_PATH: &str = "/.well-known/tollgate/jwks.json";
+/// How long a client may go by the keys it has read, in seconds. Short, so that a rotation gets about.
+const KEYS_CACHED_SECONDS_MAX: u32 = 300;
 /// How many signature mismatches a second are explained at once; it is a search and takes milliseconds.
 const EXPLAINED_PER_SECOND_MAX: u32 = 1;
 /// The most parameters of a message that is explained at once: the search grows with them.
@@ -54,7 +60,15 @@ impl PaymentApi {
     }
 
     async fn answer(&self, request: Request) -> Response {
+        let stray = stray_in_head(&request);
         let path = request.uri().path();
+        if stray.is_some() && (path != PATH || request.method() != Method::POST) {
+            // Nobody is named who could be told.
+            count_strays("unknown", 1, stray.as_deref().unwrap_or_default());
+        }
+        if path == KEYS_PATH {
+            return self.published_keys(request.method()).await;
+        }
         if path != PATH && path.strip_suffix('/') != Some(PATH) {
             return plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n");
         }
@@ -70,7 +84,7 @@ impl PaymentApi {
                 let parsed = if form { Message::from_form(&bytes) } else { Message::from_json(&bytes) };
                 drop(bytes);
                 match parsed {
-                    Ok(message) => self.answer_message(&message).await,
+                    Ok(message) => self.answer_message(&message, stray).await,
                     Err(fault) => unreadable(&fault.to_string()),
                 }
             }
@@ -83,28 +97,54 @@ impl PaymentApi {
         json(fields.to_json())
     }
 
-    async fn answer_message(&self, message: &Message) -> Fields {
+    /// The public keys for card data, as a JWK Set (RFC 7517).
+    async fn published_keys(&self, method: &Method) -> Response {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "Tollgate: the keys are read with GET\n");
+        }
+        match self.gateway.channel_keys().published().await {
+            Ok(keys) => {
+                let mut response = crate::answer::json(StatusCode::OK, &serde_json::json!({ "keys": keys }));
+                let cached = format!("public, max-age={KEYS_CACHED_SECONDS_MAX}");
+                if let Ok(cached) = header::HeaderValue::from_str(&cached) {
+                    response.headers_mut().insert(header::CACHE_CONTROL, cached);
+                }
+                response
+            }
+            Err(error) => {
+                tracing::error!(%error, "the keys of the encrypted channel cannot be read or made");
+                plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: the keys cannot be read now; try again\n")
+            }
+        }
+    }
+
+    async fn answer_message(&self, message: &Message, stray_in_head: Option<Cow<'static, str>>) -> Fields {
         let identity = service::identify(message);
         let account = match self.account(identity.access_code.as_deref()).await {
             Ok(account) => account,
             Err(refusal) => {
                 log_refusal(None, message, &refusal);
-                return render(None, message, &Answer::bare(refusal.code), identity.language);
+                return render_refusal(None, message, &Answer::bare(refusal.code), identity.language);
             }
         };
         let access_code = identity.access_code.as_deref().unwrap_or_default();
         // The directory found the account by this access code, so the credential is there.
         let Some(credential) = account.merchant.credential(access_code) else {
-            return render(None, message, &Answer::bare(refused::INVALID_ACCESS_CODE), identity.language);
+            return render_refusal(None, message, &Answer::bare(refused::INVALID_ACCESS_CODE), identity.language);
         };
         let service = Service::of(message);
-        let outcome = self.carry_out(message, &identity, &account, credential, service.clone()).await;
-        let answer = outcome.unwrap_or_else(|refused| {
-            log_refusal(Some(&account), message, &refused.refusal);
-            self.note(&account, message, &refused);
-            refused.answer()
-        });
-        render(service.ok(), message, &answer, identity.language).sign(&credential.response_phrase, credential.sha_type)
+        let asked = Asked { message, identity: &identity, stray_in_head };
+        let outcome = self.carry_out(asked, &account, credential, service.clone()).await;
+        let service = service.ok();
+        let fields = match outcome {
+            Ok(answer) => response::render(service, Echo::Request(message), &answer, identity.language),
+            Err(refused) => {
+                log_refusal(Some(&account), message, &refused.refusal);
+                self.note(&account, message, &refused);
+                render_refusal(service, message, &refused.answer(), identity.language)
+            }
+        };
+        fields.sign(&credential.response_phrase, credential.sha_type)
     }
 
     async fn account(&self, access_code: Option<&str>) -> Result<Arc<Account>, Refusal> {
@@ -122,16 +162,16 @@ impl PaymentApi {
 
     async fn carry_out(
         &self,
-        message: &Message,
-        identity: &service::Identity<'_>,
+        asked: Asked<'_>,
         account: &Arc<Account>,
         credential: &Credential,
         service: Result<Service, Refusal>,
     ) -> Result<Answer, Refused> {
-        merchant_fits(identity, account)?;
+        let message = asked.message;
+        merchant_fits(asked.identity, account)?;
         merchant_active(account)?;
         self.signature_fits(message, credential, service.as_ref().ok().copied())?;
-        count_strays(account, message);
+        free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
         match FortRequest::parse(service?, message)? {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
             FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
@@ -203,6 +243,14 @@ fn merchant_active(account: &Account) -> Result<(), Refusal> {
     Err(Refusal::of(refused::INACTIVE_MERCHANT, Guilty::MerchantConfiguration, detail))
 }
 
+/// A request whose account is known.
+struct Asked<'a> {
+    message: &'a Message,
+    identity: &'a service::Identity<'a>,
+    /// Where in the request's head a card number stands.
+    stray_in_head: Option<Cow<'static, str>>,
+}
+
 /// How many mismatches were explained in this second.
 #[derive(Default)]
 struct Explained {
@@ -240,19 +288,48 @@ fn noted_params(message: &Message) -> SafeParams {
     params
 }
 
-/// Counts card numbers outside `card_number`: a reason to talk to the merchant.
-fn count_strays(account: &Account, message: &Message) {
+/// Refuses a request with a card number where none belongs, before anything of it is kept. The merchant may be
+/// set to have them counted only.
+fn free_of_stray_card_numbers(
+    account: &Account,
+    message: &Message,
+    in_head: Option<Cow<'static, str>>,
+) -> Result<(), Refusal> {
     let strays = stray_card_numbers(message);
-    if strays > 0 {
-        let merchant = account.merchant.name.as_str();
-        tracing::warn!(merchant, strays, "a request holds card numbers outside card_number");
-        let strays = u64::try_from(strays).unwrap_or(u64::MAX);
-        metrics::counter!("tollgate_stray_card_numbers_total", "merchant" => merchant.to_owned()).increment(strays);
+    let merchant = account.merchant.name.as_str();
+    let place = match (strays, in_head) {
+        (None, None) => return Ok(()),
+        (Some(strays), _) => {
+            count_strays(merchant, strays.count, &beginning(&strays.first));
+            strays.first
+        }
+        (None, Some(place)) => {
+            count_strays(merchant, 1, &place);
+            place.into_owned()
+        }
+    };
+    match account.merchant.terms.channel.stray_card_numbers {
+        StrayCardNumbers::Count => Ok(()),
+        StrayCardNumbers::Refuse => {
+            let detail = "it holds a card number, which belongs into card_number and nowhere else. If it is none by \
+                          chance, send it with a letter among its digits";
+            Err(Refusal::request(refused::VALUE_NOT_ALLOWED, beginning(&place).into_owned(), detail))
+        }
     }
 }
 
-fn render(service: Option<Service>, message: &Message, answer: &Answer, language: Language) -> Fields {
-    response::render(service, Echo::Request(message), answer, language)
+/// Counts card numbers outside `card_number`: a reason to talk to the merchant.
+fn count_strays(merchant: &str, count: u64, place: &str) {
+    tracing::warn!(merchant, strays = count, first = place, "a request holds card numbers outside card_number");
+    metrics::counter!("tollgate_stray_card_numbers_total", "merchant" => merchant.to_owned()).increment(count);
+}
+
+/// The answer to a refused request. It repeats what was sent, but for card numbers where none belongs.
+fn render_refusal(service: Option<Service>, message: &Message, answer: &Answer, language: Language) -> Fields {
+    match stray_card_numbers(message) {
+        None => response::render(service, Echo::Request(message), answer, language),
+        Some(_) => response::render(service, Echo::Kept(&noted_params(message)), answer, language),
+    }
 }
 
 fn unreadable(why: &str) -> Fields {

@@ -141,6 +141,7 @@ impl Desk {
                 security_code: SecurityCode::parse("123"),
                 holder: None,
             }),
+            encrypted_card: None,
             token_name: None,
             payment_option: None,
             three_ds: ThreeDsWish::Default,

@@ -19,13 +19,14 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId, DataKeys, FeedbackAttempt, FeedbackBacklog,
-    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
-    FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
-    MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim,
-    Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow, RefusalRow,
-    Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture,
-    StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId,
+    DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished,
+    FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun,
+    LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation,
+    NewOrder, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries,
+    RecoveryChange, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow,
+    SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose,
+    WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -529,6 +530,20 @@ impl Merchants for WorldStore {
             self.faults.generation.store(GENERATION_UNKNOWN, Ordering::Relaxed);
             saved
         })
+    }
+}
+
+impl Channels for WorldStore {
+    fn channel_keys(&self) -> StoreFuture<'_, Vec<ChannelKeyRecord>> {
+        self.inner.channel_keys()
+    }
+
+    fn add_channel_keys(&self, keys: Vec<ChannelKeyRecord>, occasion: ChannelKeyOccasion) -> StoreFuture<'_, bool> {
+        self.inner.add_channel_keys(keys, occasion)
+    }
+
+    fn use_nonce(&self, nonce: NonceUse) -> StoreFuture<'_, bool> {
+        self.inner.use_nonce(nonce)
     }
 }
 

@@ -99,6 +99,10 @@ pub(crate) fn sealed_rows(
             "SELECT merchant_id, sealed_credentials, merchant_identifier FROM merchants \
              WHERE merchant_id > ifnull(?1, -9223372036854775808) ORDER BY merchant_id LIMIT ?2"
         }
+        SealedColumn::ChannelKey => {
+            "SELECT channel_key_id, sealed, kid FROM channel_keys \
+             WHERE channel_key_id > ifnull(?1, -9223372036854775808) ORDER BY channel_key_id LIMIT ?2"
+        }
     })?;
     all(statement.query(params![after, limit(rows_max)])?, |row| {
         let number: i64 = row.get(0)?;
@@ -107,6 +111,7 @@ pub(crate) fn sealed_rows(
                 SealedOwner::Order { merchant: MerchantId(row.get(2)?), fort_id: FortId(number) }
             }
             SealedColumn::MerchantCredentials => SealedOwner::Merchant { identifier: row.get(2)? },
+            SealedColumn::ChannelKey => SealedOwner::ChannelKey { kid: row.get(2)? },
         };
         Ok(SealedRow { number, owner, sealed: row.get(1)? })
     })
@@ -123,6 +128,7 @@ pub(crate) fn replace_sealed(
         SealedColumn::MerchantCredentials => {
             "UPDATE merchants SET sealed_credentials = ?3 WHERE merchant_id = ?1 AND sealed_credentials = ?2"
         }
+        SealedColumn::ChannelKey => "UPDATE channel_keys SET sealed = ?3 WHERE channel_key_id = ?1 AND sealed = ?2",
     })?;
     let mut replaced = 0;
     for row in rows {

@@ -9,6 +9,7 @@
 
 mod accounts;
 pub mod ceiling;
+mod channel;
 mod checkpoint;
 mod claim;
 mod codes;

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "feedback", sql: include_str!("../migrations/0003_feedback.sql") },
     Migration { version: 4, name: "lives", sql: include_str!("../migrations/0004_lives.sql") },
     Migration { version: 5, name: "key rotation", sql: include_str!("../migrations/0005_key_rotation.sql") },
+    Migration { version: 6, name: "channel", sql: include_str!("../migrations/0006_channel.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -6,7 +6,7 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, claim, correction, feedback, keys, life, outcome, read, recovery, refusal};
+use crate::{accounts, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,12 +16,13 @@ use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    Attempt, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
-    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
-    FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants,
-    NewAttempt, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded,
-    Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError,
-    StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys,
+    FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease,
+    FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives,
+    MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
+    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
+    ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, Story,
+    Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -363,6 +364,20 @@ impl Merchants for SqliteStore {
             let terms = accounts::terms_text(&record)?;
             self.writer.call(move |connection| accounts::save(connection, &record, &terms)).await
         })
+    }
+}
+
+impl Channels for SqliteStore {
+    fn channel_keys(&self) -> StoreFuture<'_, Vec<ChannelKeyRecord>> {
+        Box::pin(async move { self.readers.point(channel::keys) })
+    }
+
+    fn add_channel_keys(&self, keys: Vec<ChannelKeyRecord>, occasion: ChannelKeyOccasion) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| channel::add_keys(connection, &keys, occasion)))
+    }
+
+    fn use_nonce(&self, nonce: NonceUse) -> StoreFuture<'_, bool> {
+        Box::pin(self.writer.call(move |connection| channel::use_nonce(connection, &nonce)))
     }
 }
 

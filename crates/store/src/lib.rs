@@ -3,6 +3,7 @@
 //! One call is one durable transaction, named after what happened. A call that returns `Ok` is on
 //! the disk. No transaction stays open across a call, so none can stay open across the network.
 
+mod channels;
 pub mod conformance;
 mod corrections;
 mod data_keys;
@@ -14,6 +15,7 @@ mod recoveries;
 mod refusals;
 mod sealed;
 
+pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{
     DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, SealedCard, WrappedDataKey,
@@ -48,6 +50,7 @@ pub trait Store:
     + Corrections
     + Feedbacks
     + Merchants
+    + Channels
     + Refusals
     + DataKeys
     + SealedRows
@@ -64,6 +67,7 @@ impl<T> Store for T where
         + Corrections
         + Feedbacks
         + Merchants
+        + Channels
         + Refusals
         + DataKeys
         + SealedRows

@@ -22,11 +22,14 @@ pub enum SealedColumn {
     OrderCard,
     /// The credentials of merchants.
     MerchantCredentials,
+    /// The private keys of the encrypted trusted channel.
+    ChannelKey,
 }
 
 impl SealedColumn {
     /// All of them: what is not in this list is not rotated.
-    pub const ALL: [SealedColumn; 2] = [SealedColumn::MerchantCredentials, SealedColumn::OrderCard];
+    pub const ALL: [SealedColumn; 3] =
+        [SealedColumn::MerchantCredentials, SealedColumn::ChannelKey, SealedColumn::OrderCard];
 
     /// What it holds, in a word or two.
     #[must_use]
@@ -34,6 +37,7 @@ impl SealedColumn {
         match self {
             SealedColumn::OrderCard => "cards of orders",
             SealedColumn::MerchantCredentials => "credentials",
+            SealedColumn::ChannelKey => "channel keys",
         }
     }
 }
@@ -73,6 +77,11 @@ pub enum SealedOwner {
     Merchant {
         /// FORT's `merchant_identifier`.
         identifier: String,
+    },
+    /// A key of the encrypted trusted channel.
+    ChannelKey {
+        /// Its name.
+        kid: String,
     },
 }
 

@@ -100,6 +100,15 @@ impl Connection {
         self.post_as(body, "application/json").await
     }
 
+    /// Gets a path and gives the body of the answer.
+    ///
+    /// # Errors
+    /// As [`Connection::post`].
+    pub async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
+        let request = Request::get(path).header(header::HOST, &self.authority).body(Full::new(Bytes::new()))?;
+        self.exchange(request).await
+    }
+
     /// Posts a body of this content type.
     ///
     /// # Errors
@@ -109,6 +118,10 @@ impl Connection {
             .header(header::HOST, &self.authority)
             .header(header::CONTENT_TYPE, content_type)
             .body(Full::new(Bytes::from(body)))?;
+        self.exchange(request).await
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Bytes> {
         let response = self.sender.send_request(request).await.context("the gateway hung up")?;
         let status = response.status();
         let body =

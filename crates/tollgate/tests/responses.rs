@@ -158,7 +158,8 @@ impl Parameter {
 
 /// Parameters of a payment that say which card it is and decide what happens to it; they have
 /// tests of their own below.
-const DECISIVE: [&str; 6] = ["card_number", "expiry_date", "card_security_code", "token_name", "payment_option", "eci"];
+const DECISIVE: [&str; 7] =
+    ["card_number", "expiry_date", "card_security_code", "encrypted_card_data", "token_name", "payment_option", "eci"];
 
 // ---------------------------------------------------------------------------------------------
 // Parameters and fields by the tables.

@@ -33,6 +33,8 @@ mod data_key;
 mod envelope;
 mod error;
 mod file_provider;
+mod jwe;
+mod jwk;
 mod kek_file;
 mod keyring;
 mod memory;
@@ -46,6 +48,10 @@ mod vault;
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
 pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
+pub use jwe::{
+    JWE_CHARS_MAX, JWE_CONTENT_BYTES_MAX, JWE_HEADER_BYTES_MAX, JWE_KID_CHARS_MAX, Jwe, JweAlgorithm, JweFault, encrypt,
+};
+pub use jwk::{DecryptionKey, Jwk, JwkFault, NewKeyPair};
 pub use memory::MemoryDataKeys;
 pub use pkcs11::{Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
 pub use port::{

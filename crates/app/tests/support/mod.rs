@@ -17,7 +17,7 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
 use tollgate_core::ident::OperationId;
-use tollgate_core::merchant::{AcquirerTerms, Attestation, CurrencyTerms, FeedbackTerms, ShaType, Terms};
+use tollgate_core::merchant::{AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::secret::Secret;
@@ -132,6 +132,7 @@ impl Node {
                 security_code: SecurityCode::parse("123"),
                 holder: None,
             }),
+            encrypted_card: None,
             token_name: None,
             payment_option: None,
             three_ds: ThreeDsWish::Default,
@@ -227,6 +228,7 @@ fn terms() -> Terms {
     Terms {
         currencies: vec![CurrencyTerms { currency: Currency::from_alpha("AED").unwrap(), amount_minor_max: None }],
         payment_options: vec![Brand::Visa],
+        channel: ChannelTerms::default(),
         trusted_channel: Some(Attestation {
             level: 1,
             assessor: "QSA".to_owned(),

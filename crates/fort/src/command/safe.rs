@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use tollgate_core::bin::brand_of;
 use tollgate_core::card::{PAN_DIGITS_MAX, PAN_DIGITS_MIN, luhn, mask};
+use tollgate_core::card_scan::{self, holds_card_number};
 use tollgate_core::command::SafeParams;
 use tollgate_core::secret::Wiped;
 use zeroize::Zeroizing;
@@ -15,9 +16,20 @@ use zeroize::Zeroizing;
 /// kept, so that they cannot be card data, and feedback has to repeat them exactly.
 const IDENTITY: [&str; 2] = ["access_code", "merchant_identifier"];
 
-/// Names that security codes go by, lower case; PCI DSS requirement 3.3 forbids to keep them.
-const SECURITY_CODES: [&str; 9] =
-    ["card_security_code", "payment_security_code", "security_code", "cvv", "cvv2", "cvc", "cvc2", "csc", "pin"];
+/// Names that security codes go by, lower case, and the one of the text that holds one encrypted; PCI DSS
+/// requirement 3.3 forbids to keep them.
+const SECURITY_CODES: [&str; 10] = [
+    "card_security_code",
+    "payment_security_code",
+    "security_code",
+    "cvv",
+    "cvv2",
+    "cvc",
+    "cvc2",
+    "csc",
+    "pin",
+    "encrypted_card_data",
+];
 
 /// All non-empty parameters of `message` as text, in message order: `card_number` masked, security
 /// codes and `signature` left out, and card numbers that stand in any other place masked too.
@@ -38,35 +50,64 @@ pub fn safe_params(message: &Message) -> SafeParams {
     safe
 }
 
-/// How many parameters besides `card_number` hold what looks like a card number: to be counted, and
-/// a reason to talk to the merchant.
+/// Parameters that are never judged for stray card numbers: where one belongs, where the account is named,
+/// and a digest, whose digits are as they fall.
+const NEVER_STRAY: [&str; 4] = ["card_number", "access_code", "merchant_identifier", SIGNATURE];
+
+/// Card numbers where none belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strays {
+    /// How many parameters hold one, in their value or in their name.
+    pub count: u64,
+    /// The first of them, masked where the name itself is a card number.
+    pub first: String,
+}
+
+/// Parameters besides `card_number` that hold a card number of a known brand, in any spelling
+/// ([`tollgate_core::card_scan`]); `None` when there are none.
 #[must_use]
-pub fn stray_card_numbers(message: &Message) -> usize {
-    let is_stray = |(name, value): &(&str, Value<'_>)| {
-        if *name == "card_number" || IDENTITY.contains(name) || !value.is_sent() {
-            return false;
+pub fn stray_card_numbers(message: &Message) -> Option<Strays> {
+    let mut strays: Option<Strays> = None;
+    for (name, value) in message.params() {
+        if NEVER_STRAY.contains(&name) || !value.is_sent() || !(value_holds_card(value) || holds_card_number(name)) {
+            continue;
         }
-        let in_value = match *value {
-            Value::Text(text) | Value::Number(text) => holds_card_number(text),
-            Value::Null | Value::Bool(_) => false,
-            Value::List(_) | Value::Object(_) => {
-                let mut text = Wiped::new(String::new());
-                push_value(&mut text, *value, Numbers::AsWritten);
-                holds_card_number(&text)
-            }
-        };
-        in_value || holds_card_number(name)
-    };
-    message.params().filter(is_stray).count()
+        let first = || Strays { count: 0, first: mask_card_numbers(name).into_owned() };
+        strays.get_or_insert_with(first).count += 1;
+    }
+    strays
+}
+
+fn value_holds_card(value: Value<'_>) -> bool {
+    match value {
+        Value::Text(text) | Value::Number(text) => holds_card_number(text),
+        Value::Null | Value::Bool(_) => false,
+        Value::List(_) | Value::Object(_) => {
+            let mut text = Wiped::new(String::new());
+            push_value(&mut text, value, Numbers::AsWritten);
+            holds_card_number(&text)
+        }
+    }
 }
 
 /// `text` with the middle digits of every card number in it starred.
 ///
 /// A card number is 12 to 19 digits with a right check digit (ISO/IEC 7812-1 annex B), written
 /// without a break or in groups parted by single blanks or dashes. In a run of more than 19 digits,
-/// which is hardly a card number, a stretch counts only when it is of a known brand besides.
+/// which is hardly a card number, a stretch counts only when it is of a known brand besides. Numbers of known
+/// brands are starred in every other spelling too ([`tollgate_core::card_scan`]).
 #[must_use]
 pub fn mask_card_numbers(text: &str) -> Cow<'_, str> {
+    match mask_plain(text) {
+        Cow::Borrowed(text) => card_scan::mask_card_numbers(text),
+        Cow::Owned(masked) => match card_scan::mask_card_numbers(&masked) {
+            Cow::Borrowed(_) => Cow::Owned(masked),
+            Cow::Owned(again) => Cow::Owned(again),
+        },
+    }
+}
+
+fn mask_plain(text: &str) -> Cow<'_, str> {
     // Nearly every text has too few digits that hang together; that is found without an allocation.
     if !has_long_cluster(text.as_bytes()) {
         return Cow::Borrowed(text);
@@ -83,10 +124,6 @@ pub fn mask_card_numbers(text: &str) -> Cow<'_, str> {
         _ => character,
     });
     Cow::Owned(starred.collect())
-}
-
-fn holds_card_number(text: &str) -> bool {
-    matches!(mask_card_numbers(text), Cow::Owned(_))
 }
 
 /// Whether any cluster (see [`clusters`]) has as many digits as the shortest card number.
@@ -241,8 +278,9 @@ mod tests {
             ("بطاقة 4005550000000001", "بطاقة 400555******0001"),
             ("99999994005550000000001", "9999999400555******0001"),
             ("4005550000000002", "4005550000000002"),
+            ("٤٠٠٥٥٥٠٠٠٠٠٠٠٠٠١", "٤٠٠٥٥٥******٠٠٠١"),
             ("40055500000", "40055500000"),
-            ("4005  5500  0000  0001", "4005  5500  0000  0001"),
+            ("4005  5500  0000  0001", "4005  55**  ****  0001"),
             ("+971 50 123 4567", "+971 50 123 4567"),
         ] {
             assert_eq!(mask_card_numbers(text), safe, "{text}");
@@ -280,7 +318,7 @@ mod tests {
                 "400555******0001=name",
             ]
         );
-        assert_eq!(stray_card_numbers(&message), 4);
+        assert_eq!(stray_card_numbers(&message), Some(Strays { count: 4, first: "order_description".to_owned() }));
     }
 
     proptest::proptest! {

@@ -10,7 +10,7 @@ use tollgate_core::card::CardFacts;
 use tollgate_core::code::UNCERTAIN;
 use tollgate_core::command::{Eci, OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
-use tollgate_core::merchant::{AcquirerTerms, CurrencyTerms, FeedbackTerms, Terms};
+use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{
     LastOperation, Operation, OperationEvent, OperationKind, OperationState, Order, PayKind, Phase, Totals,
@@ -226,5 +226,6 @@ fn terms() -> Terms {
             country: "AE".to_owned(),
         },
         feedback: FeedbackTerms::default(),
+        channel: ChannelTerms::default(),
     }
 }

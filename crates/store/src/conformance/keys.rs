@@ -2,11 +2,14 @@
 
 use super::Subject;
 use super::fixtures::*;
-use crate::{MerchantSave, ReplacedSealed, SealedColumn, SealedOwner, SealedRow, Store};
+use crate::{
+    ChannelKeyOccasion, ChannelKeyRecord, MerchantSave, ReplacedSealed, SealedColumn, SealedOwner, SealedRow, Store,
+};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::PayKind;
+use tollgate_core::time::Timestamp;
 use tollgate_vault::{DataKeyId, NewDataKey, RewrappedDataKey, RotationState, SealedCard};
 
 /// A month may have several keys, one for each generation; of many who add the same one, all go on with one.
@@ -86,6 +89,23 @@ pub async fn sealed_rows_are_walked_to_the_last(subject: &dyn Subject) {
         expected.push(SealedRow { number: id.0, owner, sealed: account(name).sealed_credentials });
     }
     assert_eq!(walked(&*store, SealedColumn::MerchantCredentials, 2).await, expected);
+
+    let key = |kid: &str, byte: u8| ChannelKeyRecord {
+        kid: kid.to_owned(),
+        algorithm: "RSA-OAEP-256".to_owned(),
+        public: "{}".to_owned(),
+        sealed: vec![byte; 60],
+        created_at: Timestamp(1),
+        accepted_until: None,
+    };
+    assert!(store.add_channel_keys(vec![key("b", 1), key("a", 2)], ChannelKeyOccasion::First).await.unwrap());
+    let walked_keys = walked(&*store, SealedColumn::ChannelKey, 1).await;
+    let owners: Vec<_> = walked_keys.iter().map(|row| (row.owner.clone(), row.sealed.clone())).collect();
+    let owner = |kid: &str| SealedOwner::ChannelKey { kid: kid.to_owned() };
+    assert_eq!(owners, [(owner("b"), vec![1; 60]), (owner("a"), vec![2; 60])]);
+    let row = ReplacedSealed { number: walked_keys[1].number, before: vec![2; 60], after: vec![3; 60] };
+    assert_eq!(store.replace_sealed(SealedColumn::ChannelKey, vec![row]).await.unwrap(), 1);
+    assert!(store.channel_keys().await.unwrap().contains(&key("a", 3)));
 }
 
 /// Sealed bytes are replaced only where they are still those that were read, and nothing else of the row is.

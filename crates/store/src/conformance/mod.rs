@@ -8,6 +8,7 @@
 
 mod accounts;
 mod chance;
+mod channel;
 mod claims;
 mod corrections;
 mod feedback;
@@ -20,6 +21,7 @@ mod reading;
 mod recovery;
 
 pub use accounts::*;
+pub use channel::*;
 pub use claims::*;
 pub use corrections::*;
 pub use feedback::*;
@@ -50,6 +52,9 @@ pub trait Subject: Send + Sync {
 macro_rules! conformance_tests {
     ($make:expr) => {
         $crate::conformance_tests! { @each $make;
+            the_first_channel_keys_are_made_once
+            a_rotation_leaves_old_channel_keys_a_time_that_only_shrinks
+            one_of_many_users_of_a_nonce_wins
             one_of_many_claimers_of_a_reference_wins
             a_taken_reference_names_the_order_that_took_it
             another_merchant_may_use_the_same_reference

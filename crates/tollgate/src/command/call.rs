@@ -92,16 +92,12 @@ pub async fn send(
     let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
     let account = accounts.by_name(&caller.merchant).await?;
     let credential = first_credential(&account)?;
-    let url = match &caller.url {
-        Some(url) => url.clone(),
-        None => Running::read(folder)?.url,
-    };
     let params = completed(&account, credential, params);
     let pairs: Vec<(&str, &str)> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let phrase = credential.request_phrases.first().context("the merchant has no request phrase")?;
     let body = signed_json(&pairs, phrase, credential.sha_type);
     let request = Message::from_json(&body).map_err(|fault| anyhow::anyhow!("{fault}"))?;
-    let bytes = Target::parse(&url, caller.ca.as_deref())?.connect().await?.post(body).await?;
+    let bytes = target(folder, caller)?.connect().await?.post(body).await?;
     let answer = Message::from_json(&bytes).map_err(|fault| anyhow::anyhow!("the answer cannot be read: {fault}"))?;
     let phrases = std::slice::from_ref(&credential.response_phrase);
     let is_signed = answer.text("signature").is_some();
@@ -109,6 +105,18 @@ pub async fn send(
         bail!("the answer's signature is wrong: somebody changed it, or the response phrase differs");
     }
     Ok(Exchanged { request, answer })
+}
+
+/// The gateway that is called.
+///
+/// # Errors
+/// When none runs on the folder and none is named, or the name is no URL.
+pub fn target(folder: &DataFolder, caller: &Caller) -> anyhow::Result<Target> {
+    let url = match &caller.url {
+        Some(url) => url.clone(),
+        None => Running::read(folder)?.url,
+    };
+    Target::parse(&url, caller.ca.as_deref())
 }
 
 impl Exchanged {

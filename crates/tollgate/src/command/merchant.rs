@@ -1,5 +1,6 @@
 //! `tollgate merchant add|show|set|list|activate-trusted-channel|deactivate-trusted-channel`.
 
+use super::merchant_channel::{self, ChannelArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
 use crate::wiring::{self, Keep};
@@ -158,6 +159,8 @@ struct Set {
     /// Country (ISO 3166, two capitals)
     #[arg(long)]
     country: Option<String>,
+    #[command(flatten)]
+    channel: ChannelArgs,
 }
 
 #[derive(Debug, Args)]
@@ -346,6 +349,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
         terms.payment_options = options.iter().map(read).collect::<anyhow::Result<_>>()?;
     }
     change_feedback(&mut terms.feedback, command, reach)?;
+    command.channel.change(&mut terms.channel)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -504,6 +508,7 @@ fn print_text(account: &Account, now: Timestamp) {
         );
         println!("{:<22}{} at {}", "verified by", attestation.verified_by, attestation.verified_at);
     }
+    merchant_channel::print(&merchant.terms.channel);
     let feedback = &merchant.terms.feedback;
     for (what, url, format) in [
         ("direct feedback", &feedback.direct_url, feedback.direct_format),

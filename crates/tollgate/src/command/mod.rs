@@ -8,9 +8,11 @@ mod explain;
 mod fault;
 mod feedback;
 mod issuer;
+mod jwks;
 mod keys;
 mod listen;
 mod merchant;
+mod merchant_channel;
 mod pay;
 mod serve;
 mod sign;
@@ -53,6 +55,8 @@ enum Command {
     Merchant(merchant::Merchant),
     /// List, rotate and retire keys
     Keys(keys::Keys),
+    /// List and rotate the keys that merchants encrypt card data to
+    Jwks(jwks::Jwks),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -82,6 +86,7 @@ impl Cli {
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
             Command::Keys(command) => command.run(),
+            Command::Jwks(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),

@@ -2,6 +2,7 @@
 
 use super::call::{self, Caller};
 use super::{DataArg, Format, small_runtime};
+use crate::client::Target;
 use crate::story;
 use crate::wiring::{self, Keep};
 use anyhow::Context;
@@ -9,6 +10,9 @@ use clap::Args;
 use std::process::ExitCode;
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency};
+use tollgate_core::secret::Wiped;
+use tollgate_core::time::Clock;
+use tollgate_vault::{JweAlgorithm, Jwk};
 
 /// Make a signed payment with a card.
 #[derive(Debug, Args)]
@@ -49,6 +53,9 @@ pub struct Pay {
     /// More parameters as name=value
     #[arg(value_name = "NAME=VALUE")]
     more: Vec<String>,
+    /// Send the card data encrypted to a key that the gateway publishes: ec (ECDH-ES+A256KW) or rsa (RSA-OAEP-256)
+    #[arg(long, value_enum, value_name = "ec|rsa", num_args = 0..=1, default_missing_value = "ec", require_equals = true)]
+    encrypt: Option<Encryption>,
     /// Show the ISO 8583 messages that went over the wire, masked
     #[arg(long)]
     trace: bool,
@@ -56,6 +63,15 @@ pub struct Pay {
     caller: Caller,
     #[command(flatten)]
     data: DataArg,
+}
+
+/// How card data is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Encryption {
+    /// ECDH-ES+A256KW on P-256
+    Ec,
+    /// RSA-OAEP-256
+    Rsa,
 }
 
 impl Pay {
@@ -69,6 +85,13 @@ impl Pay {
         small_runtime()?.block_on(async {
             let opened = wiring::open(&folder, Keep::Existing).await?;
             let done = async {
+                let params = match self.encrypt {
+                    None => params,
+                    Some(encryption) => {
+                        let target = call::target(&folder, &self.caller)?;
+                        encrypted(params, encryption, &target, opened.clock.now().unix_seconds()).await?
+                    }
+                };
                 let exchanged = call::send(&folder, &opened, &self.caller, params).await?;
                 exchanged.print(self.caller.format)?;
                 let fort_id = exchanged.field("fort_id").and_then(|text| FortId::parse(&text));
@@ -134,6 +157,41 @@ impl Pay {
         std::io::stdin().read_line(&mut line)?;
         Ok(line.trim().to_owned())
     }
+}
+
+/// The parameters with `encrypted_card_data` in place of the card's own.
+async fn encrypted(
+    params: Vec<(String, String)>,
+    encryption: Encryption,
+    target: &Target,
+    now_seconds: i64,
+) -> anyhow::Result<Vec<(String, String)>> {
+    const CARD: [&str; 4] = ["card_number", "expiry_date", "card_security_code", "card_holder_name"];
+    let keys = target.connect().await?.get(KEYS_PATH).await.context("the gateway publishes no keys")?;
+    let keys: Keys = serde_json::from_slice(&keys).context("the published keys cannot be read")?;
+    let algorithm = match encryption {
+        Encryption::Ec => JweAlgorithm::EcdhEsA256Kw,
+        Encryption::Rsa => JweAlgorithm::RsaOaep256,
+    };
+    let key = keys.keys.iter().find(|key| key.algorithm() == Some(algorithm));
+    let key = key.with_context(|| format!("the gateway publishes no key for {}", algorithm.name()))?;
+    let (card, mut params): (Vec<_>, Vec<_>) = params.into_iter().partition(|(name, _)| CARD.contains(&name.as_str()));
+    let mut content: serde_json::Map<_, _> = card.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let mut nonce = [0u8; 16];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    content.insert("jti".to_owned(), hex::encode(nonce).into());
+    content.insert("iat".to_owned(), now_seconds.into());
+    let content = Wiped::new(serde_json::to_vec(&content)?);
+    params.push(("encrypted_card_data".to_owned(), tollgate_vault::encrypt(&content, key)?));
+    Ok(params)
+}
+
+/// Where a gateway publishes its keys for card data.
+const KEYS_PATH: &str = "/.well-known/tollgate/jwks.json";
+
+#[derive(serde::Deserialize)]
+struct Keys {
+    keys: Vec<Jwk>,
 }
 
 fn verdict(status: &str) -> &'static str {
