@@ -206,7 +206,7 @@ impl InFlight {
                 if out.len() + frame.len() > out.capacity() {
                     return;
                 }
-                out.extend_from_slice(&frame);
+                out.extend_from_slice(frame);
                 waiting.stage = Stage::Sent;
             }
             self.queue.pop_front();

@@ -379,7 +379,7 @@ fn random_phrase() -> Result<Secret, AccountError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tollgate_core::merchant::{AcquirerTerms, FeedbackTerms};
+    use tollgate_core::merchant::{AcquirerTerms, FeedbackTerms, TokenService};
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
 
@@ -401,7 +401,14 @@ mod tests {
             country: "AE".into(),
         };
         let feedback = FeedbackTerms::default();
-        Terms { currencies: vec![], payment_options: vec![], trusted_channel: None, acquirer, feedback }
+        Terms {
+            currencies: vec![],
+            payment_options: vec![],
+            trusted_channel: None,
+            acquirer,
+            feedback,
+            tokens: TokenService::On,
+        }
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ mod maintain;
 mod pace;
 mod pay;
 mod settle;
+mod token;
 mod unknown;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};

@@ -21,6 +21,8 @@ pub struct Answer {
     pub authorization_code: Option<String>,
     /// The network's response code, on a decline.
     pub acquirer_code: Option<String>,
+    /// The token that the payment used, or made by its success.
+    pub token_name: Option<String>,
     /// CHECK_STATUS of an order that was found.
     pub status: Option<StatusFacts>,
 }
@@ -29,7 +31,16 @@ impl Answer {
     /// A bare code.
     #[must_use]
     pub const fn bare(code: ResponseCode) -> Answer {
-        Answer { code, order: None, card: None, eci: None, authorization_code: None, acquirer_code: None, status: None }
+        Answer {
+            code,
+            order: None,
+            card: None,
+            eci: None,
+            authorization_code: None,
+            acquirer_code: None,
+            token_name: None,
+            status: None,
+        }
     }
 }
 

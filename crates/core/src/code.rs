@@ -127,14 +127,14 @@ pub mod refused {
         OPERATION_NOT_ALLOWED = 34;
         /// No such order.
         ORDER_NOT_FOUND = 36;
+        /// A token name was sent, but the merchant's token service is off.
+        NO_TOKEN_SERVICE = 38;
         /// No payment option is enabled at all.
         NO_ACTIVE_OPTION = 39;
         /// A capture above the open authorized amount.
         EXCEEDS_AUTHORIZED = 42;
         /// No such token, or an inactive one.
         TOKEN_NOT_FOUND = 44;
-        /// A token name was sent, but the merchant has no token service.
-        NO_TOKEN_SERVICE = 45;
         /// A refund above the open captured amount.
         EXCEEDS_CAPTURED = 48;
         /// The brand cannot do this operation (mada and Meeza with AUTHORIZATION).

@@ -22,6 +22,10 @@ pub struct PayCommand {
     pub card: Option<CardInput>,
     /// A token in place of card data, or a name for a new one.
     pub token_name: Option<String>,
+    /// The card's security code beside a token in place of card data.
+    pub token_security_code: Option<SecurityCode>,
+    /// Whether the card shall be kept for later, if the merchant says so.
+    pub remember_me: Option<RememberMe>,
     /// The payment option the merchant preselected.
     pub payment_option: Option<String>,
     /// Whether the merchant asks to leave 3-D Secure out (`check_3ds=NO`).
@@ -43,6 +47,15 @@ pub struct CardInput {
     pub security_code: Option<SecurityCode>,
     /// `card_holder_name`.
     pub holder: Option<String>,
+}
+
+/// Whether a card shall be kept for later payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RememberMe {
+    /// Yes: under a name of our own, if the merchant sent none.
+    Yes,
+    /// No, not even under the merchant's own name.
+    No,
 }
 
 /// Whether 3-D Secure shall run.

@@ -2,46 +2,84 @@
 //! each has one exact response code.
 
 use crate::bin::Brand;
-use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, holds_card_number};
+use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode, holds_card_number};
 use crate::code::refused as code;
-use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand};
-use crate::merchant::{Merchant, Terms, TrustedChannel};
+use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe};
+use crate::merchant::{Merchant, Terms, TokenService, TrustedChannel};
 use crate::money::{Amount, Money};
 use crate::order::{Order, PayKind, Phase};
 use crate::refusal::{Guilty, Refusal};
 use crate::time::Timestamp;
+use crate::token::{OrderToken, Token, TokenRole, TokenStatus};
 
 /// A payment that may be sent.
 #[derive(Debug)]
 pub struct PayIntent {
     /// The card, judged.
-    pub card: CardData,
+    pub card: PayCard,
     /// Its harmless part.
     pub facts: CardFacts,
+    /// What the payment has to do with a token.
+    pub token: TokenPlan,
+}
+
+/// Where the card of a payment comes from.
+#[derive(Debug)]
+pub enum PayCard {
+    /// From the request.
+    Sent(CardData),
+    /// From a token, whose card number the vault has.
+    Kept {
+        /// The card's expiry.
+        expiry: Expiry,
+        /// The card's security code, where one was sent beside the token.
+        security_code: Option<SecurityCode>,
+    },
+}
+
+/// What a payment has to do with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenPlan {
+    /// Nothing.
+    None,
+    /// Its card comes from this token.
+    Use(OrderToken),
+    /// When it succeeds, its card is kept: under this name, or under one of our own.
+    Save(Option<String>),
 }
 
 /// Judges AUTHORIZATION and PURCHASE: everything but the merchant reference, which the store judges
-/// when it claims it.
+/// when it claims it. `token` is what the store has under the command's `token_name`.
 ///
 /// # Errors
 /// The first guard that fails, with its code.
-pub fn pay(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Result<PayIntent, Refusal> {
+pub fn pay(
+    merchant: &Merchant,
+    command: &PayCommand,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<PayIntent, Refusal> {
     let terms = &merchant.terms;
     free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
     free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
     free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
+    free_of_card_numbers("token_name", command.token_name.as_deref())?;
     offered_eci(command)?;
+    offered_tokens(terms, command)?;
     channel_allows_card(terms, command, now)?;
-    let input = given_card(command)?;
-    let card = readable_card(input, now)?;
-    let brand = known_brand(&card)?;
+    let usable = usable_token(command, token, now)?;
+    let intent = match (&command.card, usable) {
+        (Some(input), _) => with_given_card(terms, command, input, now)?,
+        (None, Some(token)) => with_token(command, token, now)?,
+        (None, None) => return Err(nothing_to_pay_with()),
+    };
+    let brand = intent.facts.brand;
     fits_payment_option(command, brand)?;
     enabled_brand(terms, brand)?;
     brand_allows_kind(command, brand)?;
     taken_currency(terms, command.money)?;
     within_limit(terms, command.money)?;
-    let facts = card.facts(brand);
-    Ok(PayIntent { card, facts })
+    Ok(intent)
 }
 
 /// Judges CAPTURE, VOID_AUTHORIZATION and REFUND of an order that was found.
@@ -114,20 +152,72 @@ fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> R
     Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail).at("card_number"))
 }
 
-fn given_card(command: &PayCommand) -> Result<&CardInput, Refusal> {
-    match (&command.card, &command.token_name) {
-        (Some(card), None) => Ok(card),
-        (Some(_), Some(_)) => Err(Refusal::of(
-            code::NO_TOKEN_SERVICE,
-            Guilty::MerchantConfiguration,
-            "a token_name came with card data, and the merchant has no token service",
-        )
-        .at("token_name")),
-        (None, Some(_)) => Err(Refusal::request(code::TOKEN_NOT_FOUND, "token_name", "no token of this name exists")),
-        (None, None) => {
-            Err(Refusal::request(code::MISSING_PARAMETER, "card_number", "neither card_number nor token_name was sent"))
-        }
+fn offered_tokens(terms: &Terms, command: &PayCommand) -> Result<(), Refusal> {
+    if terms.tokens == TokenService::On || command.token_name.is_none() {
+        return Ok(());
     }
+    let detail = "a token_name was sent, and the merchant has no token service: `tollgate merchant set NAME \
+                  --tokens on` switches it on";
+    Err(Refusal::of(code::NO_TOKEN_SERVICE, Guilty::MerchantConfiguration, detail).at("token_name"))
+}
+
+/// The token that a payment names, if it may be used. A name without a card beside it has to be one; with card
+/// data it may be new, but what is switched off is not replaced behind the merchant's back.
+fn usable_token<'a>(
+    command: &PayCommand,
+    token: Option<&'a Token>,
+    now: Timestamp,
+) -> Result<Option<&'a Token>, Refusal> {
+    let refuse = |detail: &'static str| Err(Refusal::request(code::TOKEN_NOT_FOUND, "token_name", detail));
+    if command.token_name.is_none() {
+        return Ok(None);
+    }
+    match token {
+        Some(token) if token.has_lapsed(now) && command.card.is_none() => {
+            refuse("the token has lapsed: no payment made it permanent in time")
+        }
+        Some(token) if token.has_lapsed(now) => Ok(None),
+        Some(token) if token.status == TokenStatus::Inactive => {
+            refuse("the token is inactive: UPDATE_TOKEN with token_status=ACTIVE switches it on again")
+        }
+        None if command.card.is_none() => refuse("no token of this name exists"),
+        token => Ok(token),
+    }
+}
+
+fn nothing_to_pay_with() -> Refusal {
+    Refusal::request(code::MISSING_PARAMETER, "card_number", "neither card_number nor token_name was sent")
+}
+
+fn with_given_card(
+    terms: &Terms,
+    command: &PayCommand,
+    input: &CardInput,
+    now: Timestamp,
+) -> Result<PayIntent, Refusal> {
+    let card = readable_card(input, now)?;
+    let facts = card.facts(known_brand(&card)?);
+    let token = match (&command.token_name, command.remember_me) {
+        _ if terms.tokens == TokenService::Off => TokenPlan::None,
+        (_, Some(RememberMe::No)) | (None, None) => TokenPlan::None,
+        (name, _) => TokenPlan::Save(name.clone()),
+    };
+    Ok(PayIntent { card: PayCard::Sent(card), facts, token })
+}
+
+fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<PayIntent, Refusal> {
+    let expired = |detail| Err(Refusal::of(code::CARD_EXPIRED, Guilty::Cardholder, detail).at("token_name"));
+    let expiry = match Expiry::parse(&token.card.expiry) {
+        Some(expiry) if !expiry.is_past(now) => expiry,
+        Some(_) => return expired("the token's card has expired: UPDATE_TOKEN takes a new expiry_date"),
+        None => return expired("the token's card has no expiry date that can be read: UPDATE_TOKEN takes a new one"),
+    };
+    let role = if token.lapses_at.is_some() { TokenRole::Keeps } else { TokenRole::Uses };
+    Ok(PayIntent {
+        card: PayCard::Kept { expiry, security_code: command.token_security_code.clone() },
+        facts: token.card.clone(),
+        token: TokenPlan::Use(OrderToken { name: token.name.clone(), role }),
+    })
 }
 
 fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal> {

@@ -8,6 +8,7 @@
 //! - [`card`], [`bin`]: card numbers (secret), expiry dates, brands;
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
 //! - [`merchant`]: what an account may do;
+//! - [`token`]: names under which cards are kept;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
@@ -29,4 +30,5 @@ pub mod refusal;
 pub mod secret;
 pub mod shown;
 pub mod time;
+pub mod token;
 pub mod transition;

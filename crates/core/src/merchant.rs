@@ -107,6 +107,20 @@ pub struct Terms {
     /// Where transaction feedback goes; `None` is nowhere.
     #[serde(default)]
     pub feedback: FeedbackTerms,
+    /// Whether its cards may be kept under tokens.
+    #[serde(default)]
+    pub tokens: TokenService,
+}
+
+/// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenService {
+    /// They may.
+    #[default]
+    On,
+    /// They may not; a `token_name` is refused with 00038.
+    Off,
 }
 
 impl Terms {
@@ -236,6 +250,7 @@ mod tests {
                 country: "AE".into(),
             },
             feedback: FeedbackTerms::default(),
+            tokens: TokenService::On,
         }
     }
 

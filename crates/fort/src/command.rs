@@ -7,7 +7,8 @@ use crate::service::{Service, validate};
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
-    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, StatusCommand, ThirdPartyCodes, ThreeDsWish,
+    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, StatusCommand, ThirdPartyCodes,
+    ThreeDsWish,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
@@ -56,6 +57,12 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
         eci: eci(message)?,
         card: card(message)?,
         token_name: optional(message, "token_name"),
+        token_security_code: token_security_code(message)?,
+        remember_me: match message.text("remember_me").as_deref() {
+            Some("YES") => Some(RememberMe::Yes),
+            Some("NO") => Some(RememberMe::No),
+            _ => None,
+        },
         payment_option: optional(message, "payment_option"),
         three_ds: match message.text("check_3ds").as_deref() {
             Some("NO") => ThreeDsWish::Off,
@@ -121,20 +128,31 @@ fn eci(message: &Message) -> Result<Eci, Refusal> {
 /// Card data, when a card was given: its number, or parts of it without a token in its place.
 fn card(message: &Message) -> Result<Option<CardInput>, Refusal> {
     let number = message.text("card_number").map(|number| Secret::new(number.into_owned()));
-    let code = message.text("card_security_code");
+    let security_code = security_code(message)?;
     let expiry = optional(message, "expiry_date");
     let holder = optional(message, "card_holder_name");
-    let any = number.is_some() || expiry.is_some() || code.is_some() || holder.is_some();
-    if !any || (number.is_none() && message.text("token_name").is_some()) {
+    let any = number.is_some() || expiry.is_some() || security_code.is_some() || holder.is_some();
+    if !any || stands_for_card(message) {
         return Ok(None);
     }
-    let security_code = match code.as_deref() {
-        None => None,
-        Some(digits) => Some(SecurityCode::parse(digits).ok_or_else(|| {
-            Refusal::request(refused::INVALID_FORMAT, "card_security_code", "a security code is 3 or 4 digits")
-        })?),
-    };
     Ok(Some(CardInput { number, expiry, security_code, holder }))
+}
+
+/// The security code beside a token that stands in the place of card data.
+fn token_security_code(message: &Message) -> Result<Option<SecurityCode>, Refusal> {
+    if stands_for_card(message) { security_code(message) } else { Ok(None) }
+}
+
+/// Whether a token was sent in the place of card data.
+fn stands_for_card(message: &Message) -> bool {
+    message.text("card_number").is_none() && message.text("token_name").is_some()
+}
+
+fn security_code(message: &Message) -> Result<Option<SecurityCode>, Refusal> {
+    let Some(digits) = message.text("card_security_code") else { return Ok(None) };
+    let refusal =
+        || Refusal::request(refused::INVALID_FORMAT, "card_security_code", "a security code is 3 or 4 digits");
+    SecurityCode::parse(&digits).map(Some).ok_or_else(refusal)
 }
 
 fn target(message: &Message, not_found: ResponseCode) -> Result<OrderTarget, Refusal> {
@@ -213,10 +231,21 @@ mod tests {
 
     #[test]
     fn card_parts_beside_a_token_are_no_card() {
-        assert!(pay(&[("token_name", "t"), ("card_security_code", "123")]).card.is_none());
-        assert!(pay(&[("token_name", "t"), ("card_number", "4005550000000001")]).card.is_some());
+        let with_token = pay(&[("token_name", "t"), ("card_security_code", "123")]);
+        assert!(with_token.card.is_none());
+        assert_eq!(with_token.token_security_code, SecurityCode::parse("123"));
+        let both = pay(&[("token_name", "t"), ("card_number", "4005550000000001"), ("card_security_code", "123")]);
+        assert_eq!(both.card.unwrap().security_code, SecurityCode::parse("123"));
+        assert_eq!(both.token_security_code, None);
         assert!(pay(&[("expiry_date", "3005")]).card.is_some());
         assert!(pay(&[]).card.is_none());
+    }
+
+    #[test]
+    fn the_wish_to_remember_a_card_is_yes_no_or_unsaid() {
+        assert_eq!(pay(&[("remember_me", "YES")]).remember_me, Some(RememberMe::Yes));
+        assert_eq!(pay(&[("remember_me", "NO")]).remember_me, Some(RememberMe::No));
+        assert_eq!(pay(&[]).remember_me, None);
     }
 
     #[test]

@@ -94,6 +94,7 @@ fn value_of<'a>(
             Some(card) => card.holder.as_deref().map(Cow::Borrowed),
             None => echoed,
         },
+        Source::Token => answer.token_name.as_deref().map(Cow::Borrowed).or(echoed),
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
         Source::DeclineCode => answer.acquirer_code.as_deref().map(Cow::Borrowed),
         Source::DeclineText => answer.acquirer_code.as_deref().and_then(acquirer_response_message).map(Cow::Borrowed),

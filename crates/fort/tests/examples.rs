@@ -99,6 +99,7 @@ impl Example {
             eci: self.expected("eci").filter(|_| found).map(|eci| Eci::parse(eci).unwrap()),
             authorization_code: self.expected("authorization_code").filter(|_| !is_status).map(str::to_owned),
             acquirer_code: self.expected("acquirer_response_code").filter(|_| !is_status).map(str::to_owned),
+            token_name: self.expected("token_name").map(str::to_owned),
             status,
         }
     }

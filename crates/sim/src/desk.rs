@@ -142,6 +142,8 @@ impl Desk {
                 holder: None,
             }),
             token_name: None,
+            token_security_code: None,
+            remember_me: None,
             payment_option: None,
             three_ds: ThreeDsWish::Default,
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),

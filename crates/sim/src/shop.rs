@@ -5,7 +5,7 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::luhn;
 use tollgate_core::feedback::{FeedbackKind, FeedbackTerms};
 use tollgate_core::ident::MerchantId;
-use tollgate_core::merchant::{AcquirerTerms, Attestation, CurrencyTerms, ShaType, Terms};
+use tollgate_core::merchant::{AcquirerTerms, Attestation, CurrencyTerms, ShaType, Terms, TokenService};
 use tollgate_core::money::Currency;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{DAY_US, Timestamp};
@@ -99,5 +99,6 @@ fn terms(merchant: u64) -> Terms {
             notification_url: feedback_url(merchant, FeedbackKind::Notification),
             ..FeedbackTerms::default()
         },
+        tokens: TokenService::On,
     }
 }

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(4);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(5);
 
 struct Migration {
     version: u32,
@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "corrections", sql: include_str!("../migrations/0002_corrections.sql") },
     Migration { version: 3, name: "feedback", sql: include_str!("../migrations/0003_feedback.sql") },
     Migration { version: 4, name: "lives", sql: include_str!("../migrations/0004_lives.sql") },
+    Migration { version: 5, name: "tokens", sql: include_str!("../migrations/0020_tokens.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -12,6 +12,7 @@ mod merchants;
 mod orders;
 mod recoveries;
 mod refusals;
+mod tokens;
 
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, SealedCard, WrappedDataKey};
@@ -29,6 +30,7 @@ pub use orders::{
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
+pub use tokens::{StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenSave, Tokens};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,12 +40,23 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Everything that a gateway keeps.
 pub trait Store:
-    Orders + Lives + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+    Orders + Lives + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Tokens + Send + Sync + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Orders + Lives + Recoveries + Corrections + Feedbacks + Merchants + Refusals + DataKeys + Send + Sync + 'static
+    T: Orders
+        + Lives
+        + Recoveries
+        + Corrections
+        + Feedbacks
+        + Merchants
+        + Refusals
+        + DataKeys
+        + Tokens
+        + Send
+        + Sync
+        + 'static
 {
 }
 

@@ -2,7 +2,7 @@
 
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
-use tollgate_core::merchant::{AcquirerTerms, Attestation, CurrencyTerms, FeedbackTerms, ShaType, Terms};
+use tollgate_core::merchant::{AcquirerTerms, Attestation, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService};
 use tollgate_core::money::Currency;
 use tollgate_core::time::{DAY_US, Timestamp};
 
@@ -55,6 +55,7 @@ pub fn default_terms() -> Terms {
             country: "AE".into(),
         },
         feedback: FeedbackTerms::default(),
+        tokens: TokenService::On,
     }
 }
 

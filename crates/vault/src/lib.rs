@@ -31,6 +31,7 @@ mod memory;
 mod port;
 mod provider;
 mod sealed;
+mod token;
 mod vault;
 
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
@@ -40,4 +41,5 @@ pub use memory::MemoryDataKeys;
 pub use port::{DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, WrappedDataKey};
 pub use provider::{KeyProvider, WrappedKey};
 pub use sealed::SealedCard;
+pub use token::{FINGERPRINT_BYTES, FINGERPRINT_PERIOD, Fingerprint};
 pub use vault::{GATEWAY, LABEL_BYTES_MAX, PREPARED_KEYS_MAX, SECRET_BYTES_MAX, Vault};

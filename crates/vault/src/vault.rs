@@ -8,6 +8,7 @@ use crate::keyring::{Keyring, Known, PreparedKey};
 use crate::port::{DataKeyId, DataKeys, NewDataKey, WrappedDataKey};
 use crate::provider::{KeyProvider, WrappedKey};
 use crate::sealed::SealedCard;
+use crate::token::{FINGERPRINT_PERIOD, FingerprintKeys};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub struct Vault {
     provider: Box<dyn KeyProvider>,
     port: Arc<dyn DataKeys>,
     ring: Keyring,
+    fingerprints: FingerprintKeys,
 }
 
 impl Vault {
@@ -47,7 +49,12 @@ impl Vault {
     /// # Errors
     /// When the store fails, or the provider lacks a version or cannot unwrap with it.
     pub async fn open(provider: Box<dyn KeyProvider>, keys: Arc<dyn DataKeys>) -> Result<Vault, VaultError> {
-        let vault = Vault { provider, port: keys, ring: Keyring::new(PREPARED_KEYS_MAX) };
+        let vault = Vault {
+            provider,
+            port: keys,
+            ring: Keyring::new(PREPARED_KEYS_MAX),
+            fingerprints: FingerprintKeys::default(),
+        };
         let rows = vault.port.data_keys().await?;
         let proofs = newest_of_each_version(&rows);
         vault.ring.learn(rows);
@@ -69,13 +76,7 @@ impl Vault {
         pan: &Pan,
         now: Timestamp,
     ) -> Result<SealedCard, VaultError> {
-        const PERMIT: RevealPermit = RevealPermit::granted("seal the card number of an order");
-        let key = self.sealing_key(merchant, now).await?;
-        let mut plain = Zeroizing::new([PADDING; PAN_DIGITS_MAX]);
-        for (slot, digit) in plain.iter_mut().zip(pan.reveal(&PERMIT).bytes()) {
-            *slot = digit;
-        }
-        envelope::seal(&key, Place::Card(merchant, fort_id), plain.as_slice()).map(SealedCard::from_bytes)
+        self.seal_pan(merchant, Place::Card(merchant, fort_id), pan, now).await
     }
 
     /// Opens a card number sealed for that order of that merchant.
@@ -90,8 +91,35 @@ impl Vault {
         fort_id: FortId,
         sealed: &SealedCard,
     ) -> Result<Pan, VaultError> {
+        self.open_pan(merchant, Place::Card(merchant, fort_id), sealed).await
+    }
+
+    /// Seals a card number of `merchant` for `place`.
+    pub(crate) async fn seal_pan(
+        &self,
+        merchant: MerchantId,
+        place: Place<'_>,
+        pan: &Pan,
+        now: Timestamp,
+    ) -> Result<SealedCard, VaultError> {
+        const PERMIT: RevealPermit = RevealPermit::granted("seal a card number");
+        let key = self.sealing_key(merchant, now).await?;
+        let mut plain = Zeroizing::new([PADDING; PAN_DIGITS_MAX]);
+        for (slot, digit) in plain.iter_mut().zip(pan.reveal(&PERMIT).bytes()) {
+            *slot = digit;
+        }
+        envelope::seal(&key, place, plain.as_slice()).map(SealedCard::from_bytes)
+    }
+
+    /// Opens a card number of `merchant` that was sealed for `place`.
+    pub(crate) async fn open_pan(
+        &self,
+        merchant: MerchantId,
+        place: Place<'_>,
+        sealed: &SealedCard,
+    ) -> Result<Pan, VaultError> {
         let key = self.opening_key(sealed.as_bytes(), merchant).await?;
-        let plain = envelope::open(&key, Place::Card(merchant, fort_id), sealed.as_bytes())?;
+        let plain = envelope::open(&key, place, sealed.as_bytes())?;
         let length = plain.iter().position(|byte| *byte == PADDING).unwrap_or(plain.len());
         plain
             .get(..length)
@@ -125,6 +153,23 @@ impl Vault {
         envelope::open(&key, place, sealed)
     }
 
+    /// The bytes of the key behind a merchant's fingerprints, made when it is first needed.
+    pub(crate) async fn fingerprint_secret(
+        &self,
+        merchant: MerchantId,
+        now: Timestamp,
+    ) -> Result<DataKeyBytes, VaultError> {
+        let row = match self.ring.wrapped(merchant, FINGERPRINT_PERIOD) {
+            Some(row) => row,
+            None => Arc::new(self.make_wrapped(merchant, FINGERPRINT_PERIOD, now).await?),
+        };
+        self.unwrap(&row)
+    }
+
+    pub(crate) fn fingerprint_keys(&self) -> &FingerprintKeys {
+        &self.fingerprints
+    }
+
     async fn sealing_key(&self, merchant: MerchantId, now: Timestamp) -> Result<Arc<PreparedKey>, VaultError> {
         let period = period_of(now)?;
         match self.ring.sealing(merchant, period) {
@@ -148,6 +193,18 @@ impl Vault {
     /// Makes the data key of a merchant's month. The key is used as the store answered it, unwrapped
     /// anew: another node may have been first, and what does not come back must not seal a card.
     async fn make(&self, merchant: MerchantId, period: u32, now: Timestamp) -> Result<Arc<PreparedKey>, VaultError> {
+        let row = self.make_wrapped(merchant, period, now).await?;
+        let key = self.prepare(&row)?;
+        self.ring.learn([row]);
+        Ok(key)
+    }
+
+    async fn make_wrapped(
+        &self,
+        merchant: MerchantId,
+        period: u32,
+        now: Timestamp,
+    ) -> Result<WrappedDataKey, VaultError> {
         let wrapped = self.provider.wrap(&DataKeyBytes::random()?, &wrapping_context(merchant, period))?;
         let new =
             NewDataKey { merchant, period, kek_version: wrapped.kek_version, wrapped: wrapped.bytes, created_at: now };
@@ -155,9 +212,7 @@ impl Vault {
         if row.merchant != merchant || row.period != period {
             return Err(VaultError::WrongRow { id: row.id });
         }
-        let key = self.prepare(&row)?;
-        self.ring.learn([row]);
-        Ok(key)
+        Ok(row)
     }
 
     /// Asks the store once more: another node may have made the key since.
@@ -170,9 +225,13 @@ impl Vault {
         }
     }
 
-    fn prepare(&self, row: &WrappedDataKey) -> Result<Arc<PreparedKey>, VaultError> {
+    fn unwrap(&self, row: &WrappedDataKey) -> Result<DataKeyBytes, VaultError> {
         let wrapped = WrappedKey { kek_version: row.kek_version, bytes: row.wrapped.clone() };
-        let plain = self.provider.unwrap(&wrapped, &wrapping_context(row.merchant, row.period))?;
+        self.provider.unwrap(&wrapped, &wrapping_context(row.merchant, row.period))
+    }
+
+    fn prepare(&self, row: &WrappedDataKey) -> Result<Arc<PreparedKey>, VaultError> {
+        let plain = self.unwrap(row)?;
         let cipher = aead::prepare(plain.reveal())?;
         let key = Arc::new(PreparedKey { id: row.id, merchant: row.merchant, period: row.period, cipher });
         self.ring.keep(&key);

@@ -96,6 +96,8 @@ pub(crate) enum Source {
     CardExpiry,
     /// The name on the card.
     CardHolder,
+    /// The token that counted, else what the client sent.
+    Token,
     /// The authorization code.
     Authorization,
     /// The network's code of a decline.
