@@ -21,6 +21,7 @@ mod pay;
 mod settle;
 mod token;
 mod unknown;
+mod update_token;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 pub use counted::Counted;

@@ -165,5 +165,6 @@ fn answer(order: &Order, settled: Settled) -> Answer {
         acquirer_code: settled.network_code.filter(|_| declined),
         token_name: order.token_name_in(settled.state).map(str::to_owned),
         status: None,
+        token: None,
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::card::SecurityCode;
 use crate::ident::FortId;
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::order::PayKind;
 use crate::secret::Secret;
+use crate::token::TokenStatus;
 use std::fmt;
 
 /// AUTHORIZATION or PURCHASE.
@@ -100,6 +101,23 @@ pub struct StatusCommand {
     pub target: OrderTarget,
     /// `return_third_party_response_codes=YES`.
     pub third_party_codes: ThirdPartyCodes,
+}
+
+/// UPDATE_TOKEN.
+#[derive(Clone, Debug)]
+pub struct UpdateTokenCommand {
+    /// The token.
+    pub token_name: String,
+    /// Its next name.
+    pub new_token_name: Option<String>,
+    /// `expiry_date`, YYMM, not judged yet.
+    pub expiry: Option<String>,
+    /// `card_holder_name`.
+    pub holder: Option<String>,
+    /// The currency to note with it.
+    pub currency: Option<Currency>,
+    /// On or off.
+    pub status: Option<TokenStatus>,
 }
 
 /// Whether the network's own codes are wanted in an answer.

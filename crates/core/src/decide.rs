@@ -4,7 +4,9 @@
 use crate::bin::Brand;
 use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode, holds_card_number};
 use crate::code::refused as code;
-use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe};
+use crate::command::{
+    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, UpdateTokenCommand,
+};
 use crate::merchant::{Merchant, Terms, TokenService, TrustedChannel};
 use crate::money::{Amount, Money};
 use crate::order::{Order, PayKind, Phase};
@@ -100,6 +102,42 @@ pub fn maintain(order: &Order, command: &MaintainCommand) -> Result<Money, Refus
     }
 }
 
+/// Judges UPDATE_TOKEN, with `token` as the store has it: the token as it shall be, one version on. Whether its new
+/// name is taken the store says when it writes it.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn update_token(
+    terms: &Terms,
+    command: &UpdateTokenCommand,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<Token, Refusal> {
+    free_of_card_numbers("new_token_name", command.new_token_name.as_deref())?;
+    free_of_card_numbers("card_holder_name", command.holder.as_deref())?;
+    if terms.tokens == TokenService::Off {
+        return Err(no_token_service());
+    }
+    let Some(token) = token.filter(|token| !token.has_lapsed(now)) else {
+        return Err(Refusal::request(code::TOKEN_NOT_FOUND, "token_name", "no token of this name exists"));
+    };
+    let mut updated = token.clone();
+    if let Some(expiry) = &command.expiry {
+        updated.card.expiry = unexpired(expiry, now)?.to_string();
+    }
+    if let Some(holder) = &command.holder {
+        updated.card.holder = Some(holder.clone());
+    }
+    if let Some(name) = &command.new_token_name {
+        updated.name.clone_from(name);
+    }
+    updated.currency = command.currency.or(updated.currency);
+    updated.status = command.status.unwrap_or(updated.status);
+    updated.updated_at = now;
+    updated.version = updated.version.saturating_add(1);
+    Ok(updated)
+}
+
 /// Whether `merchant_reference` and `fort_id`, when both are given, name one order.
 ///
 /// # Errors
@@ -156,9 +194,12 @@ fn offered_tokens(terms: &Terms, command: &PayCommand) -> Result<(), Refusal> {
     if terms.tokens == TokenService::On || command.token_name.is_none() {
         return Ok(());
     }
-    let detail = "a token_name was sent, and the merchant has no token service: `tollgate merchant set NAME \
-                  --tokens on` switches it on";
-    Err(Refusal::of(code::NO_TOKEN_SERVICE, Guilty::MerchantConfiguration, detail).at("token_name"))
+    Err(no_token_service())
+}
+
+fn no_token_service() -> Refusal {
+    let detail = "the merchant has no token service: `tollgate merchant set NAME --tokens on` switches it on";
+    Refusal::of(code::NO_TOKEN_SERVICE, Guilty::MerchantConfiguration, detail).at("token_name")
 }
 
 /// The token that a payment names, if it may be used. A name without a card beside it has to be one; with card
@@ -236,12 +277,7 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
     let Some(expiry) = &input.expiry else {
         return Err(Refusal::request(code::MISSING_PARAMETER, "expiry_date", "card_number came without expiry_date"));
     };
-    let expiry = Expiry::parse(expiry).ok_or_else(|| {
-        Refusal::request(code::INVALID_EXPIRY, "expiry_date", "expiry_date is YYMM with a month from 01 to 12")
-    })?;
-    if expiry.is_past(now) {
-        return Err(Refusal::of(code::CARD_EXPIRED, Guilty::Cardholder, "the card has expired").at("expiry_date"));
-    }
+    let expiry = unexpired(expiry, now)?;
     if input.security_code.is_none() {
         return Err(Refusal::request(
             code::MISSING_PARAMETER,
@@ -250,6 +286,16 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
         ));
     }
     Ok(CardData { pan, expiry, security_code: input.security_code.clone(), holder: input.holder.clone() })
+}
+
+fn unexpired(expiry: &str, now: Timestamp) -> Result<Expiry, Refusal> {
+    let expiry = Expiry::parse(expiry).ok_or_else(|| {
+        Refusal::request(code::INVALID_EXPIRY, "expiry_date", "expiry_date is YYMM with a month from 01 to 12")
+    })?;
+    if expiry.is_past(now) {
+        return Err(Refusal::of(code::CARD_EXPIRED, Guilty::Cardholder, "the card has expired").at("expiry_date"));
+    }
+    Ok(expiry)
 }
 
 fn known_brand(card: &CardData) -> Result<Brand, Refusal> {

@@ -195,6 +195,61 @@ fn a_card_is_kept_only_when_the_merchant_asks_for_it() {
     assert_eq!(decide::pay(&off, &command, None, now()).unwrap().token, TokenPlan::None, "the wish is no order");
 }
 
+fn update() -> UpdateTokenCommand {
+    UpdateTokenCommand {
+        token_name: "t".into(),
+        new_token_name: None,
+        expiry: None,
+        holder: None,
+        currency: None,
+        status: None,
+    }
+}
+
+#[test]
+fn an_update_changes_what_was_sent_and_nothing_else() {
+    let terms = merchant().terms;
+    let later = Timestamp(now().0 + 1);
+    let token = Token { currency: Some(money(1, "SAR").currency), ..kept("t") };
+    let bare = decide::update_token(&terms, &update(), Some(&token), later).unwrap();
+    assert_eq!(bare, Token { updated_at: later, version: 2, ..token.clone() });
+    let all = UpdateTokenCommand {
+        new_token_name: Some("n".into()),
+        expiry: Some("3112".into()),
+        holder: Some("Jo Roe".into()),
+        currency: Some(money(1, "KWD").currency),
+        status: Some(TokenStatus::Inactive),
+        ..update()
+    };
+    let updated = decide::update_token(&terms, &all, Some(&token), later).unwrap();
+    let card = CardFacts { expiry: "3112".into(), holder: Some("Jo Roe".into()), ..token.card.clone() };
+    let (name, status, currency) = ("n".into(), TokenStatus::Inactive, Some(money(1, "KWD").currency));
+    assert_eq!(updated, Token { name, status, currency, card, ..bare });
+    let on = UpdateTokenCommand { status: Some(TokenStatus::Active), ..update() };
+    assert_eq!(decide::update_token(&terms, &on, Some(&updated), later).unwrap().status, TokenStatus::Active);
+}
+
+#[test]
+fn each_guard_of_an_update_has_its_code() {
+    let on = merchant().terms;
+    let off = Terms { tokens: TokenService::Off, ..on.clone() };
+    let lapsed = Token { lapses_at: Some(now()), ..kept("t") };
+    let expiry = |expiry: &str| UpdateTokenCommand { expiry: Some(expiry.into()), ..update() };
+    let named_by_a_card = UpdateTokenCommand { new_token_name: Some("4005550000000001".into()), ..update() };
+    let held_by_a_card = UpdateTokenCommand { holder: Some("4005 5500 0000 0001".into()), ..update() };
+    for (what, terms, command, token, code) in [
+        ("unknown", &on, update(), None, refused::TOKEN_NOT_FOUND),
+        ("lapsed", &on, update(), Some(lapsed), refused::TOKEN_NOT_FOUND),
+        ("service off", &off, update(), Some(kept("t")), refused::NO_TOKEN_SERVICE),
+        ("month 13", &on, expiry("3013"), Some(kept("t")), refused::INVALID_EXPIRY),
+        ("expired", &on, expiry("2001"), Some(kept("t")), refused::CARD_EXPIRED),
+        ("a card number as name", &on, named_by_a_card, Some(kept("t")), refused::INVALID_FORMAT),
+        ("a card number as holder", &on, held_by_a_card, Some(kept("t")), refused::INVALID_FORMAT),
+    ] {
+        assert_eq!(decide::update_token(terms, &command, token.as_ref(), now()).unwrap_err().code, code, "{what}");
+    }
+}
+
 #[test]
 fn each_guard_of_a_payment_has_its_code() {
     let table: Vec<(&str, PayCommand, _)> = vec![

@@ -8,13 +8,14 @@ use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
     CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, StatusCommand, ThirdPartyCodes,
-    ThreeDsWish,
+    ThreeDsWish, UpdateTokenCommand,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
+use tollgate_core::token::TokenStatus;
 
 pub(crate) use safe::{is_security_code, safe_text};
 pub use safe::{mask_card_numbers, safe_params, stray_card_numbers};
@@ -28,6 +29,8 @@ pub enum Request {
     Maintain(Box<MaintainCommand>),
     /// CHECK_STATUS.
     Status(Box<StatusCommand>),
+    /// UPDATE_TOKEN.
+    UpdateToken(Box<UpdateTokenCommand>),
 }
 
 impl Request {
@@ -45,6 +48,7 @@ impl Request {
             Service::VoidAuthorization => maintain(MaintainKind::Void, message),
             Service::Refund => maintain(MaintainKind::Refund, message),
             Service::CheckStatus => status(message),
+            Service::UpdateToken => update_token(message),
         }
     }
 }
@@ -99,6 +103,23 @@ fn status(message: &Message) -> Result<Request, Refusal> {
     })))
 }
 
+fn update_token(message: &Message) -> Result<Request, Refusal> {
+    let status = match message.text("token_status") {
+        None => None,
+        Some(name) => Some(TokenStatus::parse(&name).ok_or_else(|| {
+            Refusal::request(refused::VALUE_NOT_ALLOWED, "token_status", "token_status is ACTIVE or INACTIVE")
+        })?),
+    };
+    Ok(Request::UpdateToken(Box::new(UpdateTokenCommand {
+        token_name: mandatory(message, "token_name")?,
+        new_token_name: optional(message, "new_token_name"),
+        expiry: optional(message, "expiry_date"),
+        holder: optional(message, "card_holder_name"),
+        currency: message.text("currency").map(|alpha| currency(&alpha)).transpose()?,
+        status,
+    })))
+}
+
 fn optional(message: &Message, name: &str) -> Option<String> {
     message.text(name).map(String::from)
 }
@@ -111,10 +132,13 @@ fn money(message: &Message) -> Result<Money, Refusal> {
     let amount = Amount::parse_positive(&mandatory(message, "amount")?).ok_or_else(|| {
         Refusal::request(refused::INVALID_AMOUNT, "amount", "an amount is 1 to 10 digits and above zero")
     })?;
-    let currency = Currency::from_alpha(&mandatory(message, "currency")?).ok_or_else(|| {
+    Ok(Money { amount, currency: currency(&mandatory(message, "currency")?)? })
+}
+
+fn currency(alpha: &str) -> Result<Currency, Refusal> {
+    Currency::from_alpha(alpha).ok_or_else(|| {
         Refusal::request(refused::INVALID_CURRENCY, "currency", "a currency is three capitals of ISO 4217")
-    })?;
-    Ok(Money { amount, currency })
+    })
 }
 
 fn eci(message: &Message) -> Result<Eci, Refusal> {
@@ -259,7 +283,7 @@ mod tests {
         let target = |fields: &[(&str, &str)]| match parse(fields).unwrap() {
             Request::Maintain(command) => command.target,
             Request::Status(command) => command.target,
-            Request::Pay(_) => panic!(),
+            Request::Pay(_) | Request::UpdateToken(_) => panic!(),
         };
         let void = ("command", "VOID_AUTHORIZATION");
         assert_eq!(target(&[void, ("merchant_reference", "R")]), OrderTarget::Reference("R".into()));

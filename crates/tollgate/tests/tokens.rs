@@ -222,6 +222,92 @@ fn amounts_decide_for_a_kept_card_too() {
     assert_code(&by_token(&shop, "PURCHASE", &token, &[]), "14000", "a decline takes no token away");
 }
 
+#[test]
+fn update_token_changes_what_is_sent_and_leaves_the_rest() {
+    let shop = Shop::open();
+    let token = remembered(&shop, VISA);
+    let update = |more: &[(&str, &str)]| shop.call(&update_of(&token, more));
+    let unchanged = update(&[]);
+    assert_code(&unchanged, "58000", "nothing to change");
+    for (name, value) in [
+        ("card_number", "400555******0001"),
+        ("card_brand", "VISA"),
+        ("card_bin", "400555"),
+        ("token_status", "ACTIVE"),
+    ] {
+        assert_eq!(field(&unchanged, name), value);
+    }
+    assert!(!unchanged.contains_key("currency") && !unchanged.contains_key("card_holder_name"), "{unchanged:?}");
+    assert_code(
+        &update(&[("expiry_date", "3112"), ("card_holder_name", "Jo Roe"), ("currency", "KWD")]),
+        "58000",
+        "all",
+    );
+    let told = update(&[]);
+    for (name, value) in [("expiry_date", "3112"), ("card_holder_name", "Jo Roe"), ("currency", "KWD")] {
+        assert_eq!(field(&told, name), value, "it stays");
+    }
+    assert_eq!(field(&told, "creation_date"), field(&unchanged, "creation_date"));
+    assert_eq!(field(&by_token(&shop, "PURCHASE", &token, &[]), "expiry_date"), "3112");
+}
+
+#[test]
+fn an_inactive_token_pays_nothing_until_it_is_active_again() {
+    let shop = Shop::open();
+    let token = remembered(&shop, VISA);
+    assert_eq!(field(&shop.call(&update_of(&token, &[("token_status", "INACTIVE")])), "token_status"), "INACTIVE");
+    assert_code(&by_token(&shop, "PURCHASE", &token, &[]), "00044", "inactive");
+    assert_code(&shop.pay("PURCHASE", VISA, &[("token_name", &token)]), "00044", "a new card does not switch it on");
+    assert_code(&shop.call(&update_of(&token, &[("token_status", "ACTIVE")])), "58000", "on again");
+    assert_code(&by_token(&shop, "PURCHASE", &token, &[]), "14000", "pays again");
+}
+
+#[test]
+fn a_renamed_token_works_under_its_new_name_only() {
+    let shop = Shop::open();
+    let (token, other) = (remembered(&shop, VISA), remembered(&shop, MASTERCARD));
+    let taken = shop.call(&update_of(&token, &[("new_token_name", &other)]));
+    assert_code(&taken, "00114", "the name of another one");
+    let renamed = shop.call(&update_of(&token, &[("new_token_name", "my.card@2")]));
+    assert_code(&renamed, "58000", "renamed");
+    assert_eq!((field(&renamed, "token_name"), field(&renamed, "new_token_name")), (token.as_str(), "my.card@2"));
+    assert_code(&by_token(&shop, "PURCHASE", &token, &[]), "00044", "the old name is gone");
+    assert_eq!(mask_of(&shop, "my.card@2"), "400555******0001");
+    assert_eq!(mask_of(&shop, &other), "512345******2346", "and nobody else's card is");
+}
+
+#[test]
+fn update_token_refuses_with_its_codes_and_changes_nothing() {
+    let shop = Shop::open();
+    let token = remembered(&shop, VISA);
+    for (more, code) in [
+        (&[("token_name", "nosuchtoken")] as &[(&str, &str)], "00044"),
+        (&[("expiry_date", "3013")], "00100"),
+        (&[("expiry_date", "2001")], "00012"),
+        (&[("currency", "XXQ")], "00013"),
+        (&[("token_status", "OFF")], "00033"),
+        (&[("new_token_name", "a b")], "00002"),
+        (&[("token_name", "")], "00001"),
+        (&[("merchant_reference", "")], "00001"),
+    ] {
+        assert_code(&shop.call(&update_of(&token, more)), code, &format!("{more:?}"));
+    }
+    let hidden = shop.call(&update_of(&token, &[("new_token_name", "4005550000000001")]));
+    assert_eq!(field(&hidden, "status"), "00", "a card number is no name: {hidden:?}");
+    let other = accounts::add(&shop.gateway, "other", &[]);
+    assert_code(&shop.gateway.call(&other, &update_of(&token, &[])), "00044", "another merchant's");
+    accounts::set(&shop.gateway, "demo", &["--tokens", "off"]);
+    assert_code(&shop.call(&update_of(&token, &[])), "00038", "the service is off");
+    accounts::set(&shop.gateway, "demo", &["--tokens", "on"]);
+    assert_eq!(field(&by_token(&shop, "PURCHASE", &token, &[]), "expiry_date"), "3005", "nothing was changed");
+}
+
+/// UPDATE_TOKEN of a token.
+fn update_of<'a>(token: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let params = vec![("service_command", "UPDATE_TOKEN"), ("merchant_reference", "U-1"), ("token_name", token)];
+    with(params, more)
+}
+
 /// Pays with the card and asks for it to be kept; the token.
 fn remembered(shop: &Shop, card: &str) -> String {
     let answer = shop.pay("PURCHASE", card, &[("remember_me", "YES")]);
