@@ -379,7 +379,7 @@ fn random_phrase() -> Result<Secret, AccountError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, FeedbackTerms};
+    use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, FeedbackTerms, TokenService};
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
 
@@ -401,8 +401,15 @@ mod tests {
             country: "AE".into(),
         };
         let feedback = FeedbackTerms::default();
-        let channel = ChannelTerms::default();
-        Terms { currencies: vec![], payment_options: vec![], trusted_channel: None, acquirer, feedback, channel }
+        Terms {
+            currencies: vec![],
+            payment_options: vec![],
+            trusted_channel: None,
+            acquirer,
+            feedback,
+            channel: ChannelTerms::default(),
+            tokens: TokenService::On,
+        }
     }
 
     #[tokio::test]

@@ -72,6 +72,7 @@ pub fn feedback_answer(content: &FeedbackContent) -> Answer {
         eci: Some(order.eci),
         authorization_code: outcome.authorization_code.clone().filter(|_| outcome.state == OperationState::Approved),
         acquirer_code: outcome.network_code.clone().filter(|_| outcome.state == OperationState::Declined),
+        token_name: order.token_name_in(outcome.state).map(str::to_owned),
         ..bare
     }
 }

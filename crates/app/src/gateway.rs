@@ -8,7 +8,7 @@ use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
 use crate::stans::Stans;
-use crate::{check_status, maintain, pay};
+use crate::{check_status, maintain, pay, update_token};
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::code::refused;
-use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand};
+use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand, UpdateTokenCommand};
 use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -254,6 +254,14 @@ impl Gateway {
     /// CHECK_STATUS.
     pub async fn check_status(&self, account: &Account, command: &StatusCommand) -> Answer {
         check_status::check_status(&self.inner, account, command).await
+    }
+
+    /// UPDATE_TOKEN.
+    ///
+    /// # Errors
+    /// When it is refused, and nothing was changed.
+    pub async fn update_token(&self, account: &Account, command: &UpdateTokenCommand) -> Result<Answer, Refused> {
+        update_token::update_token(&self.inner, account, command).await
     }
 
     /// Notes a refused request in the diary that the explainer reads.

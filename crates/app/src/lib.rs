@@ -22,7 +22,9 @@ mod pay;
 mod rotation;
 mod settle;
 mod stans;
+mod token;
 mod unknown;
+mod update_token;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 pub use channel::{ChannelError, ChannelKey, ChannelKeys};

@@ -4,12 +4,13 @@ use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle::{self, Settled};
+use crate::token::{self, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
 use tollgate_core::answer::{Answer, OrderFacts};
-use tollgate_core::card::CardFacts;
+use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::{self, refused};
 use tollgate_core::command::PayCommand;
-use tollgate_core::decide;
+use tollgate_core::decide::{self, PayIntent};
 use tollgate_core::ident::FortId;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -25,9 +26,15 @@ pub(crate) async fn pay(
     command: PayCommand,
     unsettled: &Unsettled,
 ) -> Result<Answer, Refused> {
-    let intent = decide::pay(&account.merchant, &command, inner.clock.now())?;
+    let stored = token::named(inner, account, &command).await?;
+    let intent =
+        decide::pay(&account.merchant, &command, stored.as_ref().map(|stored| &stored.token), inner.clock.now())?;
     inner.link_ready()?;
-    let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &intent).await? {
+    let PayIntent { card, facts, token } = intent;
+    let card = token::card(inner, card, &facts, stored.as_ref()).await?;
+    let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
+    let means = Means { card, facts, token };
+    let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
     };
@@ -37,9 +44,9 @@ pub(crate) async fn pay(
         wire: operation.wire,
         money: operation.money,
         card: NetworkCard {
-            pan: intent.card.pan,
-            expiry: Some(intent.card.expiry),
-            security_code: intent.card.security_code,
+            pan: means.card.pan,
+            expiry: Some(means.card.expiry),
+            security_code: means.card.security_code,
         },
         merchant: std::sync::Arc::clone(&account.acquirer),
         eci: command.eci,
@@ -50,6 +57,13 @@ pub(crate) async fn pay(
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
     Ok(answer(&order, settled))
+}
+
+/// With what a payment is made.
+struct Means {
+    card: CardData,
+    facts: CardFacts,
+    token: TokenPart,
 }
 
 /// What came of making the intent durable.
@@ -71,24 +85,20 @@ struct Claimed {
 }
 
 /// Makes the order and its first operation durable before anything is sent.
-async fn claim(
-    inner: &Inner,
-    account: &Account,
-    command: &PayCommand,
-    intent: &decide::PayIntent,
-) -> Result<Intent, Refused> {
+async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &Means) -> Result<Intent, Refused> {
     for _ in 0..NUMBER_TRIES_MAX {
         let owner = inner.living().await?;
         let now = inner.clock.now();
-        let (order, operation) = draft(inner, account, command, &intent.facts, now);
+        let (order, operation) = draft(inner, account, command, means, now);
         let in_flight = inner.claims.take(operation.id);
-        let card = inner.vault.seal_card(order.merchant, order.fort_id, &intent.card.pan, now).await?;
+        let card = inner.vault.seal_card(order.merchant, order.fort_id, &means.card.pan, now).await?;
         let new = NewOrder {
             order: order.clone(),
             operation: operation.clone(),
             card,
             request: command.params.clone(),
             owner,
+            token: means.token.intent.clone(),
         };
         match inner.store.claim_order(new).await {
             Ok(OrderClaim::Claimed) => {
@@ -116,13 +126,7 @@ async fn claim(
     .into())
 }
 
-fn draft(
-    inner: &Inner,
-    account: &Account,
-    command: &PayCommand,
-    facts: &CardFacts,
-    now: Timestamp,
-) -> (Order, Operation) {
+fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, now: Timestamp) -> (Order, Operation) {
     let id = inner.next_number(now);
     let wire = inner.wire_reference(id, now);
     let kind = command.kind.operation();
@@ -133,7 +137,8 @@ fn draft(
         kind: command.kind,
         money: command.money,
         eci: command.eci,
-        card: facts.clone(),
+        card: means.facts.clone(),
+        token: means.token.order.clone(),
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -158,6 +163,8 @@ fn answer(order: &Order, settled: Settled) -> Answer {
         eci: Some(order.eci),
         authorization_code: settled.authorization_code.filter(|_| approved),
         acquirer_code: settled.network_code.filter(|_| declined),
+        token_name: order.token_name_in(settled.state).map(str::to_owned),
         status: None,
+        token: None,
     }
 }

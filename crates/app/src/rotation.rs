@@ -267,5 +267,6 @@ fn place_of(owner: SealedOwner) -> SealedPlace {
         SealedOwner::Order { merchant, fort_id } => SealedPlace::Card { merchant, fort_id },
         SealedOwner::Merchant { identifier } => SealedPlace::Secret { label: credentials_label(&identifier) },
         SealedOwner::ChannelKey { kid } => SealedPlace::Secret { label: channel::label(&kid) },
+        SealedOwner::Token { merchant, token } => SealedPlace::TokenCard { merchant, token },
     }
 }

@@ -4,7 +4,10 @@ use crate::card::CardFacts;
 use crate::code::ResponseCode;
 use crate::command::Eci;
 use crate::ident::FortId;
+use crate::money::Currency;
 use crate::order::Totals;
+use crate::time::Timestamp;
+use crate::token::TokenStatus;
 
 /// The facts of an answer. The FORT wire decides which of them a service shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +24,29 @@ pub struct Answer {
     pub authorization_code: Option<String>,
     /// The network's response code, on a decline.
     pub acquirer_code: Option<String>,
+    /// The token that the payment used, or made by its success.
+    pub token_name: Option<String>,
     /// CHECK_STATUS of an order that was found.
     pub status: Option<StatusFacts>,
+    /// UPDATE_TOKEN that was done: the token as it is now.
+    pub token: Option<TokenFacts>,
 }
 
 impl Answer {
     /// A bare code.
     #[must_use]
     pub const fn bare(code: ResponseCode) -> Answer {
-        Answer { code, order: None, card: None, eci: None, authorization_code: None, acquirer_code: None, status: None }
+        Answer {
+            code,
+            order: None,
+            card: None,
+            eci: None,
+            authorization_code: None,
+            acquirer_code: None,
+            token_name: None,
+            status: None,
+            token: None,
+        }
     }
 }
 
@@ -53,6 +70,19 @@ pub struct StatusFacts {
     pub authorization_code: Option<String>,
     /// The network's codes, when they are wanted and known.
     pub network: Option<NetworkFacts>,
+}
+
+/// What an answer about a token tells besides its card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// Whether it may be used.
+    pub status: TokenStatus,
+    /// The leading digits of the card number that name the issuer.
+    pub bin: String,
+    /// The currency that the merchant notes with it.
+    pub currency: Option<Currency>,
+    /// When the name came into use.
+    pub created_at: Timestamp,
 }
 
 /// The network's own codes.

@@ -93,6 +93,13 @@ impl Pan {
         mask(self.digits())
     }
 
+    /// The leading digits that name the issuer: 6, or 8 for a Meeza card of 19 digits. A mask shows 6 of them.
+    #[must_use]
+    pub fn bin(&self) -> String {
+        let is_long = usize::from(self.length) == PAN_DIGITS_MAX && self.brand() == Some(Brand::Meeza);
+        self.digits().chars().take(if is_long { 8 } else { 6 }).collect()
+    }
+
     /// The brand by issuer identification number, if it is one we know and the length fits it.
     #[must_use]
     pub fn brand(&self) -> Option<Brand> {

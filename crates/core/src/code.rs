@@ -127,14 +127,14 @@ pub mod refused {
         OPERATION_NOT_ALLOWED = 34;
         /// No such order.
         ORDER_NOT_FOUND = 36;
+        /// A token name was sent, but the merchant's token service is off.
+        NO_TOKEN_SERVICE = 38;
         /// No payment option is enabled at all.
         NO_ACTIVE_OPTION = 39;
         /// A capture above the open authorized amount.
         EXCEEDS_AUTHORIZED = 42;
         /// No such token, or an inactive one.
         TOKEN_NOT_FOUND = 44;
-        /// A token name was sent, but the merchant has no token service.
-        NO_TOKEN_SERVICE = 45;
         /// A refund above the open captured amount.
         EXCEEDS_CAPTURED = 48;
         /// The brand cannot do this operation (mada and Meeza with AUTHORIZATION).
@@ -151,6 +151,8 @@ pub mod refused {
         INVALID_EXPIRY = 100;
         /// The e-commerce indicator is not offered here.
         NOT_FOR_ECI = 113;
+        /// Another token of the merchant has that name.
+        TOKEN_EXISTS = 114;
         /// The order never succeeded, or its outcome is not known yet.
         ORDER_NOT_CONFIRMED = 662;
         /// Already refunded in full.
@@ -188,6 +190,10 @@ pub const STATUS_FOUND: ResponseCode = ResponseCode::new(12, 0);
 pub const STATUS_NOT_FOUND: ResponseCode = ResponseCode::new(12, message::ORDER_NOT_FOUND);
 /// CHECK_STATUS: our own fault.
 pub const STATUS_FAILED: ResponseCode = ResponseCode::new(11, message::TECHNICAL_PROBLEM);
+/// UPDATE_TOKEN: done.
+pub const TOKEN_UPDATED: ResponseCode = ResponseCode::new(58, message::SUCCESS);
+/// UPDATE_TOKEN: our own fault; whether it was done is not known.
+pub const TOKEN_UPDATE_FAILED: ResponseCode = ResponseCode::new(59, message::TECHNICAL_PROBLEM);
 /// Sent to the network, outcome not known.
 pub const UNCERTAIN: ResponseCode = ResponseCode::new(15, message::UNCONFIRMED);
 

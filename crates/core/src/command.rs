@@ -2,9 +2,10 @@
 
 use crate::card::SecurityCode;
 use crate::ident::FortId;
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::order::PayKind;
 use crate::secret::Secret;
+use crate::token::TokenStatus;
 use std::fmt;
 
 /// AUTHORIZATION or PURCHASE.
@@ -24,6 +25,10 @@ pub struct PayCommand {
     pub encrypted_card: Option<String>,
     /// A token in place of card data, or a name for a new one.
     pub token_name: Option<String>,
+    /// The card's security code beside a token in place of card data.
+    pub token_security_code: Option<SecurityCode>,
+    /// Whether the card shall be kept for later, if the merchant says so.
+    pub remember_me: Option<RememberMe>,
     /// The payment option the merchant preselected.
     pub payment_option: Option<String>,
     /// Whether the merchant asks to leave 3-D Secure out (`check_3ds=NO`).
@@ -45,6 +50,15 @@ pub struct CardInput {
     pub security_code: Option<SecurityCode>,
     /// `card_holder_name`.
     pub holder: Option<String>,
+}
+
+/// Whether a card shall be kept for later payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RememberMe {
+    /// Yes: under a name of our own, if the merchant sent none.
+    Yes,
+    /// No, not even under the merchant's own name.
+    No,
 }
 
 /// Whether 3-D Secure shall run.
@@ -89,6 +103,23 @@ pub struct StatusCommand {
     pub target: OrderTarget,
     /// `return_third_party_response_codes=YES`.
     pub third_party_codes: ThirdPartyCodes,
+}
+
+/// UPDATE_TOKEN.
+#[derive(Clone, Debug)]
+pub struct UpdateTokenCommand {
+    /// The token.
+    pub token_name: String,
+    /// Its next name.
+    pub new_token_name: Option<String>,
+    /// `expiry_date`, YYMM, not judged yet.
+    pub expiry: Option<String>,
+    /// `card_holder_name`.
+    pub holder: Option<String>,
+    /// The currency to note with it.
+    pub currency: Option<Currency>,
+    /// On or off.
+    pub status: Option<TokenStatus>,
 }
 
 /// Whether the network's own codes are wanted in an answer.

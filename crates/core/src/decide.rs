@@ -2,47 +2,87 @@
 //! each has one exact response code.
 
 use crate::bin::Brand;
-use crate::card::{CardData, CardFacts, Expiry, Pan, PanError};
+use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};
 use crate::card_scan::holds_card_number;
 use crate::code::refused as code;
-use crate::command::{CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand};
-use crate::merchant::{Merchant, Terms, TrustedChannel};
+use crate::command::{
+    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, UpdateTokenCommand,
+};
+use crate::merchant::{Merchant, Terms, TokenService, TrustedChannel};
 use crate::money::{Amount, Money};
 use crate::order::{Order, PayKind, Phase};
 use crate::refusal::{Guilty, Refusal};
 use crate::time::Timestamp;
+use crate::token::{OrderToken, Token, TokenRole, TokenStatus};
 
 /// A payment that may be sent.
 #[derive(Debug)]
 pub struct PayIntent {
     /// The card, judged.
-    pub card: CardData,
+    pub card: PayCard,
     /// Its harmless part.
     pub facts: CardFacts,
+    /// What the payment has to do with a token.
+    pub token: TokenPlan,
+}
+
+/// Where the card of a payment comes from.
+#[derive(Debug)]
+pub enum PayCard {
+    /// From the request.
+    Sent(CardData),
+    /// From a token, whose card number the vault has.
+    Kept {
+        /// The card's expiry.
+        expiry: Expiry,
+        /// The card's security code, where one was sent beside the token.
+        security_code: Option<SecurityCode>,
+    },
+}
+
+/// What a payment has to do with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenPlan {
+    /// Nothing.
+    None,
+    /// Its card comes from this token.
+    Use(OrderToken),
+    /// When it succeeds, its card is kept: under this name, or under one of our own.
+    Save(Option<String>),
 }
 
 /// Judges AUTHORIZATION and PURCHASE: everything but the merchant reference, which the store judges
-/// when it claims it.
+/// when it claims it. `token` is what the store has under the command's `token_name`.
 ///
 /// # Errors
 /// The first guard that fails, with its code.
-pub fn pay(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Result<PayIntent, Refusal> {
+pub fn pay(
+    merchant: &Merchant,
+    command: &PayCommand,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<PayIntent, Refusal> {
     let terms = &merchant.terms;
     free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
     free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
     free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
+    free_of_card_numbers("token_name", command.token_name.as_deref())?;
     offered_eci(command)?;
+    offered_tokens(terms, command)?;
     channel_allows_card(terms, command, now)?;
-    let input = given_card(command)?;
-    let card = readable_card(input, now)?;
-    let brand = known_brand(&card)?;
+    let usable = usable_token(command, token, now)?;
+    let intent = match (&command.card, usable) {
+        (Some(input), _) => with_given_card(terms, command, input, now)?,
+        (None, Some(token)) => with_token(command, token, now)?,
+        (None, None) => return Err(nothing_to_pay_with()),
+    };
+    let brand = intent.facts.brand;
     fits_payment_option(command, brand)?;
     enabled_brand(terms, brand)?;
     brand_allows_kind(command, brand)?;
     taken_currency(terms, command.money)?;
     within_limit(terms, command.money)?;
-    let facts = card.facts(brand);
-    Ok(PayIntent { card, facts })
+    Ok(intent)
 }
 
 /// Judges CAPTURE, VOID_AUTHORIZATION and REFUND of an order that was found.
@@ -61,6 +101,42 @@ pub fn maintain(order: &Order, command: &MaintainCommand) -> Result<Money, Refus
         MaintainKind::Void => void(order),
         MaintainKind::Refund => refund(order, given_money(command)?),
     }
+}
+
+/// Judges UPDATE_TOKEN, with `token` as the store has it: the token as it shall be, one version on. Whether its new
+/// name is taken the store says when it writes it.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn update_token(
+    terms: &Terms,
+    command: &UpdateTokenCommand,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<Token, Refusal> {
+    free_of_card_numbers("new_token_name", command.new_token_name.as_deref())?;
+    free_of_card_numbers("card_holder_name", command.holder.as_deref())?;
+    if terms.tokens == TokenService::Off {
+        return Err(no_token_service());
+    }
+    let Some(token) = token.filter(|token| !token.has_lapsed(now)) else {
+        return Err(Refusal::request(code::TOKEN_NOT_FOUND, "token_name", "no token of this name exists"));
+    };
+    let mut updated = token.clone();
+    if let Some(expiry) = &command.expiry {
+        updated.card.expiry = unexpired(expiry, now)?.to_string();
+    }
+    if let Some(holder) = &command.holder {
+        updated.card.holder = Some(holder.clone());
+    }
+    if let Some(name) = &command.new_token_name {
+        updated.name.clone_from(name);
+    }
+    updated.currency = command.currency.or(updated.currency);
+    updated.status = command.status.unwrap_or(updated.status);
+    updated.updated_at = now;
+    updated.version = updated.version.saturating_add(1);
+    Ok(updated)
 }
 
 /// Whether `merchant_reference` and `fort_id`, when both are given, name one order.
@@ -123,20 +199,75 @@ pub fn open_channel(terms: &Terms, now: Timestamp) -> Result<(), Refusal> {
     Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail))
 }
 
-fn given_card(command: &PayCommand) -> Result<&CardInput, Refusal> {
-    match (&command.card, &command.token_name) {
-        (Some(card), None) => Ok(card),
-        (Some(_), Some(_)) => Err(Refusal::of(
-            code::NO_TOKEN_SERVICE,
-            Guilty::MerchantConfiguration,
-            "a token_name came with card data, and the merchant has no token service",
-        )
-        .at("token_name")),
-        (None, Some(_)) => Err(Refusal::request(code::TOKEN_NOT_FOUND, "token_name", "no token of this name exists")),
-        (None, None) => {
-            Err(Refusal::request(code::MISSING_PARAMETER, "card_number", "neither card_number nor token_name was sent"))
-        }
+fn offered_tokens(terms: &Terms, command: &PayCommand) -> Result<(), Refusal> {
+    if terms.tokens == TokenService::On || command.token_name.is_none() {
+        return Ok(());
     }
+    Err(no_token_service())
+}
+
+fn no_token_service() -> Refusal {
+    let detail = "the merchant has no token service: `tollgate merchant set NAME --tokens on` switches it on";
+    Refusal::of(code::NO_TOKEN_SERVICE, Guilty::MerchantConfiguration, detail).at("token_name")
+}
+
+/// The token that a payment names, if it may be used. A name without a card beside it has to be one; with card
+/// data it may be new, but what is switched off is not replaced behind the merchant's back.
+fn usable_token<'a>(
+    command: &PayCommand,
+    token: Option<&'a Token>,
+    now: Timestamp,
+) -> Result<Option<&'a Token>, Refusal> {
+    let refuse = |detail: &'static str| Err(Refusal::request(code::TOKEN_NOT_FOUND, "token_name", detail));
+    if command.token_name.is_none() {
+        return Ok(None);
+    }
+    match token {
+        Some(token) if token.has_lapsed(now) && command.card.is_none() => {
+            refuse("the token has lapsed: no payment made it permanent in time")
+        }
+        Some(token) if token.has_lapsed(now) => Ok(None),
+        Some(token) if token.status == TokenStatus::Inactive => {
+            refuse("the token is inactive: UPDATE_TOKEN with token_status=ACTIVE switches it on again")
+        }
+        None if command.card.is_none() => refuse("no token of this name exists"),
+        token => Ok(token),
+    }
+}
+
+fn nothing_to_pay_with() -> Refusal {
+    Refusal::request(code::MISSING_PARAMETER, "card_number", "neither card_number nor token_name was sent")
+}
+
+fn with_given_card(
+    terms: &Terms,
+    command: &PayCommand,
+    input: &CardInput,
+    now: Timestamp,
+) -> Result<PayIntent, Refusal> {
+    let card = readable_card(input, now)?;
+    let facts = card.facts(known_brand(&card)?);
+    let token = match (&command.token_name, command.remember_me) {
+        _ if terms.tokens == TokenService::Off => TokenPlan::None,
+        (_, Some(RememberMe::No)) | (None, None) => TokenPlan::None,
+        (name, _) => TokenPlan::Save(name.clone()),
+    };
+    Ok(PayIntent { card: PayCard::Sent(card), facts, token })
+}
+
+fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<PayIntent, Refusal> {
+    let expired = |detail| Err(Refusal::of(code::CARD_EXPIRED, Guilty::Cardholder, detail).at("token_name"));
+    let expiry = match Expiry::parse(&token.card.expiry) {
+        Some(expiry) if !expiry.is_past(now) => expiry,
+        Some(_) => return expired("the token's card has expired: UPDATE_TOKEN takes a new expiry_date"),
+        None => return expired("the token's card has no expiry date that can be read: UPDATE_TOKEN takes a new one"),
+    };
+    let role = if token.lapses_at.is_some() { TokenRole::Keeps } else { TokenRole::Uses };
+    Ok(PayIntent {
+        card: PayCard::Kept { expiry, security_code: command.token_security_code.clone() },
+        facts: token.card.clone(),
+        token: TokenPlan::Use(OrderToken { name: token.name.clone(), role }),
+    })
 }
 
 fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal> {
@@ -155,12 +286,7 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
     let Some(expiry) = &input.expiry else {
         return Err(Refusal::request(code::MISSING_PARAMETER, "expiry_date", "card_number came without expiry_date"));
     };
-    let expiry = Expiry::parse(expiry).ok_or_else(|| {
-        Refusal::request(code::INVALID_EXPIRY, "expiry_date", "expiry_date is YYMM with a month from 01 to 12")
-    })?;
-    if expiry.is_past(now) {
-        return Err(Refusal::of(code::CARD_EXPIRED, Guilty::Cardholder, "the card has expired").at("expiry_date"));
-    }
+    let expiry = unexpired(expiry, now)?;
     if input.security_code.is_none() {
         return Err(Refusal::request(
             code::MISSING_PARAMETER,
@@ -169,6 +295,16 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
         ));
     }
     Ok(CardData { pan, expiry, security_code: input.security_code.clone(), holder: input.holder.clone() })
+}
+
+fn unexpired(expiry: &str, now: Timestamp) -> Result<Expiry, Refusal> {
+    let expiry = Expiry::parse(expiry).ok_or_else(|| {
+        Refusal::request(code::INVALID_EXPIRY, "expiry_date", "expiry_date is YYMM with a month from 01 to 12")
+    })?;
+    if expiry.is_past(now) {
+        return Err(Refusal::of(code::CARD_EXPIRED, Guilty::Cardholder, "the card has expired").at("expiry_date"));
+    }
+    Ok(expiry)
 }
 
 fn known_brand(card: &CardData) -> Result<Brand, Refusal> {

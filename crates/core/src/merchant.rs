@@ -111,6 +111,20 @@ pub struct Terms {
     /// How its requests may come.
     #[serde(default)]
     pub channel: ChannelTerms,
+    /// Whether its cards may be kept under tokens.
+    #[serde(default)]
+    pub tokens: TokenService,
+}
+
+/// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenService {
+    /// They may.
+    #[default]
+    On,
+    /// They may not; a `token_name` is refused with 00038.
+    Off,
 }
 
 impl Terms {
@@ -241,6 +255,7 @@ mod tests {
             },
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
+            tokens: TokenService::On,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::command::{Eci, MaintainKind};
 use crate::ident::{FortId, MerchantId, OperationId, Rrn, Stan};
 use crate::money::{Amount, Money};
 use crate::time::Timestamp;
+use crate::token::{OrderToken, TokenRole};
 use std::fmt;
 
 /// How an order began.
@@ -327,6 +328,8 @@ pub struct Order {
     pub eci: Eci,
     /// The harmless part of the card.
     pub card: CardFacts,
+    /// The token that it uses or makes, if any.
+    pub token: Option<OrderToken>,
     /// Where it stands.
     pub phase: Phase,
     /// Its sums.
@@ -343,6 +346,16 @@ pub struct Order {
     pub last: LastOperation,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Order {
+    /// The name of the order's token as the merchant may know it when its first operation is in `state`: a token
+    /// that is still to be made has none before the payment succeeded.
+    #[must_use]
+    pub fn token_name_in(&self, state: OperationState) -> Option<&str> {
+        let token = self.token.as_ref()?;
+        (token.role != TokenRole::Saves || state == OperationState::Approved).then_some(&token.name)
+    }
 }
 
 /// How a message is named on the wire: what a reversal, a completion or a refund refers to

@@ -1,11 +1,11 @@
 //! The guard ladders: one row per guard, each with its exact code, and the order in which they count.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use tollgate_core::bin::Brand;
 use tollgate_core::card::{CardFacts, SecurityCode};
 use tollgate_core::code::{UNCERTAIN, refused};
 use tollgate_core::command::*;
-use tollgate_core::decide;
+use tollgate_core::decide::{self, PayCard, TokenPlan};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
 use tollgate_core::merchant::*;
 use tollgate_core::money::{Amount, Currency, Money};
@@ -13,6 +13,7 @@ use tollgate_core::order::*;
 use tollgate_core::refusal::Guilty;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 
 fn now() -> Timestamp {
     Timestamp::parse_date("2026-11-20").unwrap()
@@ -54,6 +55,7 @@ fn merchant() -> Merchant {
             },
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
+            tokens: TokenService::On,
         },
     }
 }
@@ -72,6 +74,8 @@ fn purchase() -> PayCommand {
         }),
         encrypted_card: None,
         token_name: None,
+        token_security_code: None,
+        remember_me: None,
         payment_option: None,
         three_ds: ThreeDsWish::Default,
         settlement_reference: None,
@@ -87,9 +91,165 @@ fn with_card(change: impl FnOnce(&mut CardInput)) -> PayCommand {
 
 #[test]
 fn a_right_purchase_may_be_sent() {
-    let intent = decide::pay(&merchant(), &purchase(), now()).unwrap();
+    let intent = decide::pay(&merchant(), &purchase(), None, now()).unwrap();
     assert_eq!(intent.facts.mask, "400555******0001");
     assert_eq!(intent.facts.brand, Brand::Visa);
+}
+
+fn kept(name: &str) -> Token {
+    Token {
+        id: TokenId(7),
+        merchant: MerchantId(1),
+        name: name.into(),
+        status: TokenStatus::Active,
+        lapses_at: None,
+        card: CardFacts {
+            mask: "411111******1111".into(),
+            expiry: "3005".into(),
+            holder: Some("Jo Doe".into()),
+            brand: Brand::Visa,
+        },
+        bin: "411111".into(),
+        currency: None,
+        created_at: now(),
+        updated_at: now(),
+        version: 1,
+    }
+}
+
+fn by_token() -> PayCommand {
+    PayCommand { card: None, token_name: Some("t".into()), ..purchase() }
+}
+
+#[test]
+fn a_payment_by_token_takes_the_tokens_card_and_the_code_beside_it() {
+    let command = PayCommand { token_security_code: SecurityCode::parse("737"), ..by_token() };
+    let intent = decide::pay(&merchant(), &command, Some(&kept("t")), now()).unwrap();
+    let PayCard::Kept { expiry, security_code } = intent.card else { panic!("the card is the token's") };
+    assert_eq!((expiry.to_string().as_str(), security_code), ("3005", SecurityCode::parse("737")));
+    assert_eq!(intent.facts, kept("t").card);
+    assert_eq!(intent.token, TokenPlan::Use(OrderToken { name: "t".into(), role: TokenRole::Uses }));
+    let provisional = Token { lapses_at: Some(Timestamp(now().0 + 1)), ..kept("t") };
+    let intent = decide::pay(&merchant(), &by_token(), Some(&provisional), now()).unwrap();
+    assert_eq!(intent.token, TokenPlan::Use(OrderToken { name: "t".into(), role: TokenRole::Keeps }));
+}
+
+#[test]
+fn each_guard_of_a_payment_by_token_has_its_code() {
+    let no_tokens = {
+        let mut merchant = merchant();
+        merchant.terms.tokens = TokenService::Off;
+        merchant
+    };
+    let no_visa = {
+        let mut merchant = merchant();
+        merchant.terms.payment_options = vec![Brand::Mada];
+        merchant
+    };
+    let with_card = PayCommand { token_name: Some("t".into()), ..purchase() };
+    let as_mastercard = PayCommand { payment_option: Some("MASTERCARD".into()), ..by_token() };
+    let card_as_name = PayCommand { token_name: Some("4005550000000001".into()), ..by_token() };
+    let inactive = Token { status: TokenStatus::Inactive, ..kept("t") };
+    let lapsed = Token { lapses_at: Some(now()), ..kept("t") };
+    let expired = Token { card: CardFacts { expiry: "2001".into(), ..kept("t").card }, ..kept("t") };
+    let unreadable = Token { card: CardFacts { expiry: String::new(), ..kept("t").card }, ..kept("t") };
+    let table = [
+        ("unknown", merchant(), by_token(), None, refused::TOKEN_NOT_FOUND),
+        ("inactive", merchant(), by_token(), Some(inactive.clone()), refused::TOKEN_NOT_FOUND),
+        ("inactive, with a new card", merchant(), with_card.clone(), Some(inactive), refused::TOKEN_NOT_FOUND),
+        ("lapsed", merchant(), by_token(), Some(lapsed), refused::TOKEN_NOT_FOUND),
+        ("expired", merchant(), by_token(), Some(expired), refused::CARD_EXPIRED),
+        ("no expiry", merchant(), by_token(), Some(unreadable), refused::CARD_EXPIRED),
+        ("service off", no_tokens.clone(), by_token(), Some(kept("t")), refused::NO_TOKEN_SERVICE),
+        ("service off, with a card", no_tokens, with_card, None, refused::NO_TOKEN_SERVICE),
+        ("another brand", merchant(), as_mastercard, Some(kept("t")), refused::INVALID_PAYMENT_OPTION),
+        ("brand off", no_visa, by_token(), Some(kept("t")), refused::OPTION_NOT_AVAILABLE),
+        ("a card number as name", merchant(), card_as_name, None, refused::INVALID_FORMAT),
+    ];
+    for (what, merchant, command, token, code) in table {
+        assert_eq!(decide::pay(&merchant, &command, token.as_ref(), now()).unwrap_err().code, code, "{what}");
+    }
+}
+
+#[test]
+fn a_card_is_kept_only_when_the_merchant_asks_for_it() {
+    let mine = || Some("mine".to_owned());
+    for (token_name, remember_me, plan) in [
+        (None, None, TokenPlan::None),
+        (None, Some(RememberMe::No), TokenPlan::None),
+        (None, Some(RememberMe::Yes), TokenPlan::Save(None)),
+        (mine(), None, TokenPlan::Save(mine())),
+        (mine(), Some(RememberMe::Yes), TokenPlan::Save(mine())),
+        (mine(), Some(RememberMe::No), TokenPlan::None),
+    ] {
+        let command = PayCommand { token_name: token_name.clone(), remember_me, ..purchase() };
+        // A name that is known already means the same: its card is replaced.
+        let lapsed = Token { lapses_at: Some(now()), ..kept("mine") };
+        for known in [None, Some(kept("mine")), Some(lapsed)] {
+            let intent = decide::pay(&merchant(), &command, known.as_ref(), now()).unwrap();
+            assert_eq!(intent.token, plan, "{token_name:?} {remember_me:?}");
+            assert_eq!(intent.facts.mask, "400555******0001", "the card that was sent pays");
+        }
+    }
+    let mut off = merchant();
+    off.terms.tokens = TokenService::Off;
+    let command = PayCommand { remember_me: Some(RememberMe::Yes), ..purchase() };
+    assert_eq!(decide::pay(&off, &command, None, now()).unwrap().token, TokenPlan::None, "the wish is no order");
+}
+
+fn update() -> UpdateTokenCommand {
+    UpdateTokenCommand {
+        token_name: "t".into(),
+        new_token_name: None,
+        expiry: None,
+        holder: None,
+        currency: None,
+        status: None,
+    }
+}
+
+#[test]
+fn an_update_changes_what_was_sent_and_nothing_else() {
+    let terms = merchant().terms;
+    let later = Timestamp(now().0 + 1);
+    let token = Token { currency: Some(money(1, "SAR").currency), ..kept("t") };
+    let bare = decide::update_token(&terms, &update(), Some(&token), later).unwrap();
+    assert_eq!(bare, Token { updated_at: later, version: 2, ..token.clone() });
+    let all = UpdateTokenCommand {
+        new_token_name: Some("n".into()),
+        expiry: Some("3112".into()),
+        holder: Some("Jo Roe".into()),
+        currency: Some(money(1, "KWD").currency),
+        status: Some(TokenStatus::Inactive),
+        ..update()
+    };
+    let updated = decide::update_token(&terms, &all, Some(&token), later).unwrap();
+    let card = CardFacts { expiry: "3112".into(), holder: Some("Jo Roe".into()), ..token.card.clone() };
+    let (name, status, currency) = ("n".into(), TokenStatus::Inactive, Some(money(1, "KWD").currency));
+    assert_eq!(updated, Token { name, status, currency, card, ..bare });
+    let on = UpdateTokenCommand { status: Some(TokenStatus::Active), ..update() };
+    assert_eq!(decide::update_token(&terms, &on, Some(&updated), later).unwrap().status, TokenStatus::Active);
+}
+
+#[test]
+fn each_guard_of_an_update_has_its_code() {
+    let on = merchant().terms;
+    let off = Terms { tokens: TokenService::Off, ..on.clone() };
+    let lapsed = Token { lapses_at: Some(now()), ..kept("t") };
+    let expiry = |expiry: &str| UpdateTokenCommand { expiry: Some(expiry.into()), ..update() };
+    let named_by_a_card = UpdateTokenCommand { new_token_name: Some("4005550000000001".into()), ..update() };
+    let held_by_a_card = UpdateTokenCommand { holder: Some("4005 5500 0000 0001".into()), ..update() };
+    for (what, terms, command, token, code) in [
+        ("unknown", &on, update(), None, refused::TOKEN_NOT_FOUND),
+        ("lapsed", &on, update(), Some(lapsed), refused::TOKEN_NOT_FOUND),
+        ("service off", &off, update(), Some(kept("t")), refused::NO_TOKEN_SERVICE),
+        ("month 13", &on, expiry("3013"), Some(kept("t")), refused::INVALID_EXPIRY),
+        ("expired", &on, expiry("2001"), Some(kept("t")), refused::CARD_EXPIRED),
+        ("a card number as name", &on, named_by_a_card, Some(kept("t")), refused::INVALID_FORMAT),
+        ("a card number as holder", &on, held_by_a_card, Some(kept("t")), refused::INVALID_FORMAT),
+    ] {
+        assert_eq!(decide::update_token(terms, &command, token.as_ref(), now()).unwrap_err().code, code, "{what}");
+    }
 }
 
 #[test]
@@ -114,7 +274,6 @@ fn each_guard_of_a_payment_has_its_code() {
         ("recurring", PayCommand { eci: Eci::Recurring, ..purchase() }, refused::NOT_FOR_ECI),
         ("nothing to pay with", PayCommand { card: None, ..purchase() }, refused::MISSING_PARAMETER),
         ("token", PayCommand { card: None, token_name: Some("t".into()), ..purchase() }, refused::TOKEN_NOT_FOUND),
-        ("token beside a card", PayCommand { token_name: Some("t".into()), ..purchase() }, refused::NO_TOKEN_SERVICE),
         ("no number", with_card(|card| card.number = None), refused::MISSING_PARAMETER),
         (
             "check digit",
@@ -152,22 +311,22 @@ fn each_guard_of_a_payment_has_its_code() {
         ("limit", PayCommand { money: money(1_000_001, "AED"), ..purchase() }, refused::LIMIT_EXCEEDED),
     ];
     for (what, command, code) in table {
-        assert_eq!(decide::pay(&merchant(), &command, now()).unwrap_err().code, code, "{what}");
+        assert_eq!(decide::pay(&merchant(), &command, None, now()).unwrap_err().code, code, "{what}");
     }
     let mut nothing_enabled = merchant();
     nothing_enabled.terms.payment_options.clear();
-    assert_eq!(decide::pay(&nothing_enabled, &purchase(), now()).unwrap_err().code, refused::NO_ACTIVE_OPTION);
+    assert_eq!(decide::pay(&nothing_enabled, &purchase(), None, now()).unwrap_err().code, refused::NO_ACTIVE_OPTION);
 }
 
 #[test]
 fn card_data_on_a_channel_that_is_off_is_00027_whatever_the_card() {
     let mut off = merchant();
     off.terms.trusted_channel = None;
-    let refusal = decide::pay(&off, &with_card(|card| card.number = Some(Secret::new("1"))), now()).unwrap_err();
+    let refusal = decide::pay(&off, &with_card(|card| card.number = Some(Secret::new("1"))), None, now()).unwrap_err();
     assert_eq!(refusal.code, refused::INVALID_EXTRA_PARAMETERS);
     assert_eq!(refusal.guilty, Guilty::MerchantConfiguration);
     let later = Timestamp::parse_date("2027-11-20").unwrap();
-    let refusal = decide::pay(&merchant(), &purchase(), later).unwrap_err();
+    let refusal = decide::pay(&merchant(), &purchase(), None, later).unwrap_err();
     assert_eq!(refusal.code, refused::INVALID_EXTRA_PARAMETERS);
     assert!(refusal.detail.contains("expired"), "{refusal}");
 }
@@ -176,7 +335,7 @@ fn card_data_on_a_channel_that_is_off_is_00027_whatever_the_card() {
 fn a_refusal_never_holds_the_card_number() {
     let number = "4005550000000002";
     let refusal =
-        decide::pay(&merchant(), &with_card(|card| card.number = Some(Secret::new(number))), now()).unwrap_err();
+        decide::pay(&merchant(), &with_card(|card| card.number = Some(Secret::new(number))), None, now()).unwrap_err();
     assert!(!format!("{refusal} {refusal:?}").contains(number));
 }
 
@@ -191,6 +350,7 @@ fn order(kind: PayKind, phase: Phase, authorized: u64, captured: u64, refunded: 
         money: money(15000, "AED"),
         eci: Eci::Ecommerce,
         card: CardFacts { mask: "400555******0001".into(), expiry: "3005".into(), holder: None, brand: Brand::Visa },
+        token: None,
         phase,
         totals: Totals { authorized: amount(authorized), captured: amount(captured), refunded: amount(refunded) },
         open_operation: None,

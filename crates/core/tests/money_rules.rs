@@ -49,6 +49,7 @@ fn fresh(kind: PayKind) -> (Order, Operation) {
         money,
         eci: Eci::Ecommerce,
         card: CardFacts { mask: "*".into(), expiry: "3005".into(), holder: None, brand: Brand::Visa },
+        token: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(OperationId(1)),

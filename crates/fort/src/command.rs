@@ -7,13 +7,15 @@ use crate::service::{Service, validate};
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
-    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, StatusCommand, ThirdPartyCodes, ThreeDsWish,
+    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, StatusCommand, ThirdPartyCodes,
+    ThreeDsWish, UpdateTokenCommand,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
+use tollgate_core::token::TokenStatus;
 
 pub use safe::{Strays, mask_card_numbers, safe_params, stray_card_numbers};
 pub(crate) use safe::{is_security_code, safe_text};
@@ -27,6 +29,8 @@ pub enum Request {
     Maintain(Box<MaintainCommand>),
     /// CHECK_STATUS.
     Status(Box<StatusCommand>),
+    /// UPDATE_TOKEN.
+    UpdateToken(Box<UpdateTokenCommand>),
 }
 
 impl Request {
@@ -44,6 +48,7 @@ impl Request {
             Service::VoidAuthorization => maintain(MaintainKind::Void, message),
             Service::Refund => maintain(MaintainKind::Refund, message),
             Service::CheckStatus => status(message),
+            Service::UpdateToken => update_token(message),
         }
     }
 }
@@ -57,6 +62,12 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
         card: card(message)?,
         encrypted_card: optional(message, "encrypted_card_data"),
         token_name: optional(message, "token_name"),
+        token_security_code: token_security_code(message)?,
+        remember_me: match message.text("remember_me").as_deref() {
+            Some("YES") => Some(RememberMe::Yes),
+            Some("NO") => Some(RememberMe::No),
+            _ => None,
+        },
         payment_option: optional(message, "payment_option"),
         three_ds: match message.text("check_3ds").as_deref() {
             Some("NO") => ThreeDsWish::Off,
@@ -93,6 +104,23 @@ fn status(message: &Message) -> Result<Request, Refusal> {
     })))
 }
 
+fn update_token(message: &Message) -> Result<Request, Refusal> {
+    let status = match message.text("token_status") {
+        None => None,
+        Some(name) => Some(TokenStatus::parse(&name).ok_or_else(|| {
+            Refusal::request(refused::VALUE_NOT_ALLOWED, "token_status", "token_status is ACTIVE or INACTIVE")
+        })?),
+    };
+    Ok(Request::UpdateToken(Box::new(UpdateTokenCommand {
+        token_name: mandatory(message, "token_name")?,
+        new_token_name: optional(message, "new_token_name"),
+        expiry: optional(message, "expiry_date"),
+        holder: optional(message, "card_holder_name"),
+        currency: message.text("currency").map(|alpha| currency(&alpha)).transpose()?,
+        status,
+    })))
+}
+
 fn optional(message: &Message, name: &str) -> Option<String> {
     message.text(name).map(String::from)
 }
@@ -105,10 +133,13 @@ fn money(message: &Message) -> Result<Money, Refusal> {
     let amount = Amount::parse_positive(&mandatory(message, "amount")?).ok_or_else(|| {
         Refusal::request(refused::INVALID_AMOUNT, "amount", "an amount is 1 to 10 digits and above zero")
     })?;
-    let currency = Currency::from_alpha(&mandatory(message, "currency")?).ok_or_else(|| {
+    Ok(Money { amount, currency: currency(&mandatory(message, "currency")?)? })
+}
+
+fn currency(alpha: &str) -> Result<Currency, Refusal> {
+    Currency::from_alpha(alpha).ok_or_else(|| {
         Refusal::request(refused::INVALID_CURRENCY, "currency", "a currency is three capitals of ISO 4217")
-    })?;
-    Ok(Money { amount, currency })
+    })
 }
 
 fn eci(message: &Message) -> Result<Eci, Refusal> {
@@ -122,20 +153,31 @@ fn eci(message: &Message) -> Result<Eci, Refusal> {
 /// Card data, when a card was given: its number, or parts of it without a token in its place.
 fn card(message: &Message) -> Result<Option<CardInput>, Refusal> {
     let number = message.text("card_number").map(|number| Secret::new(number.into_owned()));
-    let code = message.text("card_security_code");
+    let security_code = security_code(message)?;
     let expiry = optional(message, "expiry_date");
     let holder = optional(message, "card_holder_name");
-    let any = number.is_some() || expiry.is_some() || code.is_some() || holder.is_some();
-    if !any || (number.is_none() && message.text("token_name").is_some()) {
+    let any = number.is_some() || expiry.is_some() || security_code.is_some() || holder.is_some();
+    if !any || stands_for_card(message) {
         return Ok(None);
     }
-    let security_code = match code.as_deref() {
-        None => None,
-        Some(digits) => Some(SecurityCode::parse(digits).ok_or_else(|| {
-            Refusal::request(refused::INVALID_FORMAT, "card_security_code", "a security code is 3 or 4 digits")
-        })?),
-    };
     Ok(Some(CardInput { number, expiry, security_code, holder }))
+}
+
+/// The security code beside a token that stands in the place of card data.
+fn token_security_code(message: &Message) -> Result<Option<SecurityCode>, Refusal> {
+    if stands_for_card(message) { security_code(message) } else { Ok(None) }
+}
+
+/// Whether a token was sent in the place of card data.
+fn stands_for_card(message: &Message) -> bool {
+    message.text("card_number").is_none() && message.text("token_name").is_some()
+}
+
+fn security_code(message: &Message) -> Result<Option<SecurityCode>, Refusal> {
+    let Some(digits) = message.text("card_security_code") else { return Ok(None) };
+    let refusal =
+        || Refusal::request(refused::INVALID_FORMAT, "card_security_code", "a security code is 3 or 4 digits");
+    SecurityCode::parse(&digits).map(Some).ok_or_else(refusal)
 }
 
 fn target(message: &Message, not_found: ResponseCode) -> Result<OrderTarget, Refusal> {
@@ -214,10 +256,21 @@ mod tests {
 
     #[test]
     fn card_parts_beside_a_token_are_no_card() {
-        assert!(pay(&[("token_name", "t"), ("card_security_code", "123")]).card.is_none());
-        assert!(pay(&[("token_name", "t"), ("card_number", "4005550000000001")]).card.is_some());
+        let with_token = pay(&[("token_name", "t"), ("card_security_code", "123")]);
+        assert!(with_token.card.is_none());
+        assert_eq!(with_token.token_security_code, SecurityCode::parse("123"));
+        let both = pay(&[("token_name", "t"), ("card_number", "4005550000000001"), ("card_security_code", "123")]);
+        assert_eq!(both.card.unwrap().security_code, SecurityCode::parse("123"));
+        assert_eq!(both.token_security_code, None);
         assert!(pay(&[("expiry_date", "3005")]).card.is_some());
         assert!(pay(&[]).card.is_none());
+    }
+
+    #[test]
+    fn the_wish_to_remember_a_card_is_yes_no_or_unsaid() {
+        assert_eq!(pay(&[("remember_me", "YES")]).remember_me, Some(RememberMe::Yes));
+        assert_eq!(pay(&[("remember_me", "NO")]).remember_me, Some(RememberMe::No));
+        assert_eq!(pay(&[]).remember_me, None);
     }
 
     #[test]
@@ -231,7 +284,7 @@ mod tests {
         let target = |fields: &[(&str, &str)]| match parse(fields).unwrap() {
             Request::Maintain(command) => command.target,
             Request::Status(command) => command.target,
-            Request::Pay(_) => panic!(),
+            Request::Pay(_) | Request::UpdateToken(_) => panic!(),
         };
         let void = ("command", "VOID_AUTHORIZATION");
         assert_eq!(target(&[void, ("merchant_reference", "R")]), OrderTarget::Reference("R".into()));

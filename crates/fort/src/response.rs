@@ -15,6 +15,7 @@ use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
 use tollgate_core::merchant::ShaType;
 use tollgate_core::secret::Secret;
+use tollgate_core::time::Timestamp;
 
 /// Where echoed values come from.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,7 @@ fn value_of<'a>(
 ) -> Option<Cow<'a, str>> {
     let order = answer.order.as_ref();
     let status = answer.status.as_ref();
+    let token = answer.token.as_ref();
     let network = || status.and_then(|status| status.network.as_ref());
     match source {
         Source::Echo => echoed,
@@ -94,6 +96,7 @@ fn value_of<'a>(
             Some(card) => card.holder.as_deref().map(Cow::Borrowed),
             None => echoed,
         },
+        Source::Token => answer.token_name.as_deref().map(Cow::Borrowed).or(echoed),
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
         Source::DeclineCode => answer.acquirer_code.as_deref().map(Cow::Borrowed),
         Source::DeclineText => answer.acquirer_code.as_deref().and_then(acquirer_response_message).map(Cow::Borrowed),
@@ -104,9 +107,22 @@ fn value_of<'a>(
         Source::Captured => status.map(|status| Cow::Owned(status.totals.captured.to_string())),
         Source::Refunded => status.map(|status| Cow::Owned(status.totals.refunded.to_string())),
         Source::StatusAuthorization => status.and_then(|s| s.authorization_code.as_deref()).map(Cow::Borrowed),
+        Source::TokenStatus => token.map(|token| Cow::Borrowed(token.status.name())).or(echoed),
+        Source::TokenCurrency => match token {
+            Some(token) => token.currency.map(|currency| Cow::Owned(currency.to_string())),
+            None => echoed,
+        },
+        Source::TokenBin => token.map(|token| Cow::Borrowed(&*token.bin)),
+        Source::TokenCreated => token.map(|token| Cow::Owned(date_time(token.created_at))),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
     }
+}
+
+/// A moment as FORT writes it: ISO 8601 to the second, with the offset of UTC in digits.
+fn date_time(at: Timestamp) -> String {
+    let t = at.utc();
+    format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00", t.year, t.month, t.day, t.hour, t.minute, t.second)
 }
 
 impl<'a> Echo<'a> {

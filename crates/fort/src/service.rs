@@ -27,6 +27,8 @@ pub enum Service {
     Refund,
     /// Ask how an order stands.
     CheckStatus,
+    /// Change a token.
+    UpdateToken,
 }
 
 /// The parameters that name a service; a message has exactly one of them.
@@ -34,13 +36,14 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 6] = [
+    pub const ALL: [Service; 7] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
         Service::VoidAuthorization,
         Service::Refund,
         Service::CheckStatus,
+        Service::UpdateToken,
     ];
 
     /// The service that `message` asks for.
@@ -75,14 +78,16 @@ impl Service {
             Service::VoidAuthorization => "VOID_AUTHORIZATION",
             Service::Refund => "REFUND",
             Service::CheckStatus => "CHECK_STATUS",
+            Service::UpdateToken => "UPDATE_TOKEN",
         }
     }
 
-    /// The parameter that names it: `command` or `query_command`.
+    /// The parameter that names it: `command`, `query_command` or `service_command`.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
             Service::CheckStatus => "query_command",
+            Service::UpdateToken => "service_command",
             _ => "command",
         }
     }

@@ -4,16 +4,18 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tollgate_core::answer::{Answer, NetworkFacts, OrderFacts, StatusFacts};
+use tollgate_core::answer::{Answer, NetworkFacts, OrderFacts, StatusFacts, TokenFacts};
 use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
 use tollgate_core::code::{ResponseCode, refused};
 use tollgate_core::command::{Eci, SafeParams};
 use tollgate_core::ident::FortId;
 use tollgate_core::merchant::ShaType;
-use tollgate_core::money::Amount;
+use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::Totals;
 use tollgate_core::secret::Secret;
+use tollgate_core::time::Timestamp;
+use tollgate_core::token::TokenStatus;
 use tollgate_fort::command::{Request, safe_params};
 use tollgate_fort::message::Message;
 use tollgate_fort::response::{Echo, Fields, render, unreadable};
@@ -90,17 +92,32 @@ impl Example {
                 fort_id: FortId::parse(self.expected("fort_id").unwrap()).unwrap(),
                 merchant_reference: self.expected("merchant_reference").unwrap().to_owned(),
             }),
-            card: self.expected("card_number").filter(|_| found).map(|mask| CardFacts {
+            card: self.expected("card_number").filter(|_| found || self.token().is_some()).map(|mask| CardFacts {
                 mask: mask.to_owned(),
                 expiry: self.expected("expiry_date").unwrap().to_owned(),
                 holder: self.expected("card_holder_name").map(str::to_owned),
-                brand: Brand::parse(self.expected("payment_option").unwrap()).unwrap(),
+                brand: Brand::parse(self.expected("payment_option").or(self.expected("card_brand")).unwrap()).unwrap(),
             }),
             eci: self.expected("eci").filter(|_| found).map(|eci| Eci::parse(eci).unwrap()),
             authorization_code: self.expected("authorization_code").filter(|_| !is_status).map(str::to_owned),
             acquirer_code: self.expected("acquirer_response_code").filter(|_| !is_status).map(str::to_owned),
+            token_name: self.expected("token_name").map(str::to_owned),
             status,
+            token: self.token(),
         }
+    }
+
+    /// What an UPDATE_TOKEN that was done tells.
+    fn token(&self) -> Option<TokenFacts> {
+        let [year, month, day, hour, minute, second] =
+            self.expected("creation_date")?.split(['-', 'T', ':', '+']).take(6).collect::<Vec<_>>().try_into().unwrap();
+        let utc = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+        Some(TokenFacts {
+            status: TokenStatus::parse(self.expected("token_status").unwrap()).unwrap(),
+            bin: self.expected("card_bin").unwrap().to_owned(),
+            currency: self.expected("currency").map(|alpha| Currency::from_alpha(alpha).unwrap()),
+            created_at: Timestamp::parse_utc(&utc).unwrap(),
+        })
     }
 
     fn amount(&self, name: &str) -> Amount {
@@ -135,7 +152,7 @@ fn answers_have_exactly_the_fields_and_the_signature_of_the_examples() {
         example.assert_fields(&fields);
         compared += 1;
     }
-    assert_eq!(compared, 33);
+    assert_eq!(compared, 47);
 }
 
 #[test]

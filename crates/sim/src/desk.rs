@@ -143,6 +143,8 @@ impl Desk {
             }),
             encrypted_card: None,
             token_name: None,
+            token_security_code: None,
+            remember_me: None,
             payment_option: None,
             three_ds: ThreeDsWish::Default,
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),

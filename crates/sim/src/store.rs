@@ -18,6 +18,7 @@ use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, WireReference};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::Token;
 use tollgate_store::{
     Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId,
     DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished,
@@ -25,8 +26,8 @@ use tollgate_store::{
     LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation,
     NewOrder, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries,
     RecoveryChange, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow,
-    SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose,
-    WrappedDataKey,
+    SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenSave,
+    Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -676,6 +677,33 @@ impl Feedbacks for WorldStore {
             self.life.go_on().await;
             self.inner.feedback_backlog().await
         })
+    }
+}
+
+/// The simulated shops keep no cards, so nothing here fails or is slow.
+impl Tokens for WorldStore {
+    fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>> {
+        self.inner.token(merchant, name)
+    }
+
+    fn tokens<'a>(&'a self, filter: &'a TokenFilter) -> StoreFuture<'a, Vec<Token>> {
+        self.inner.tokens(filter)
+    }
+
+    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave> {
+        self.inner.add_token(new)
+    }
+
+    fn change_token(&self, token: Token) -> StoreFuture<'_, TokenSave> {
+        self.inner.change_token(token)
+    }
+
+    fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
+        self.inner.delete_token(merchant, name)
+    }
+
+    fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
+        self.inner.delete_lapsed_tokens(now, limit)
     }
 }
 

@@ -202,6 +202,7 @@ fn new_order(number: u64) -> NewOrder {
             holder: Some("Layla Haddad".to_owned()),
             brand: Brand::Visa,
         },
+        token: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -225,6 +226,7 @@ fn new_order(number: u64) -> NewOrder {
         operation,
         card: SealedCard::from_bytes(vec![7; 57]),
         owner: LifeId(1),
+        token: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::codes;
 use crate::failure::Failure;
 use crate::rows::first;
+use crate::token;
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, Order};
@@ -18,6 +19,7 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
         return Ok(taken.map_or(OrderClaim::NumberTaken, OrderClaim::ReferenceTaken));
     }
     if insert_operation(connection, &new.operation, None, request, new.owner)? {
+        token::insert_intent(connection, new)?;
         return Ok(OrderClaim::Claimed);
     }
     // The number is that of a later operation of another order: take the order back.
@@ -68,8 +70,8 @@ fn insert_order(connection: &Connection, new: &NewOrder) -> Result<bool, Failure
             "INSERT INTO orders (fort_id, merchant_id, merchant_reference, kind, currency, amount, eci, brand, \
              card_mask, card_expiry, card_holder, card_sealed, phase, authorized, captured, refunded, open_operation, \
              open_state, version, authorization_code, stan, rrn, sent_at, last_kind, last_code, last_network_code, \
-             created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT DO NOTHING",
+             created_at, token_name, token_role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             order.fort_id.0,
@@ -99,6 +101,8 @@ fn insert_order(connection: &Connection, new: &NewOrder) -> Result<bool, Failure
             last.code.number(),
             last.network_code,
             order.created_at.0,
+            order.token.as_ref().map(|token| &token.name),
+            order.token.as_ref().map(|token| token.role.number()),
         ])?;
     Ok(inserted == 1)
 }

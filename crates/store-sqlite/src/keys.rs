@@ -5,6 +5,7 @@ use crate::rows::{all, first, limit};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::TokenId;
 use tollgate_store::{ReplacedSealed, RotationState, SealedColumn, SealedOwner, SealedRow, WrappedDataKey};
 use tollgate_vault::{DataKeyId, NewDataKey, RewrappedDataKey};
 
@@ -103,6 +104,14 @@ pub(crate) fn sealed_rows(
             "SELECT channel_key_id, sealed, kid FROM channel_keys \
              WHERE channel_key_id > ifnull(?1, -9223372036854775808) ORDER BY channel_key_id LIMIT ?2"
         }
+        SealedColumn::TokenCard => {
+            "SELECT token_id, card_sealed, merchant_id, token_id FROM tokens \
+             WHERE token_id > ifnull(?1, -9223372036854775808) ORDER BY token_id LIMIT ?2"
+        }
+        SealedColumn::TokenIntentCard => {
+            "SELECT fort_id, card_sealed, merchant_id, token_id FROM token_intents \
+             WHERE card_sealed IS NOT NULL AND fort_id > ifnull(?1, -9223372036854775808) ORDER BY fort_id LIMIT ?2"
+        }
     })?;
     all(statement.query(params![after, limit(rows_max)])?, |row| {
         let number: i64 = row.get(0)?;
@@ -112,6 +121,9 @@ pub(crate) fn sealed_rows(
             }
             SealedColumn::MerchantCredentials => SealedOwner::Merchant { identifier: row.get(2)? },
             SealedColumn::ChannelKey => SealedOwner::ChannelKey { kid: row.get(2)? },
+            SealedColumn::TokenCard | SealedColumn::TokenIntentCard => {
+                SealedOwner::Token { merchant: MerchantId(row.get(2)?), token: TokenId(row.get(3)?) }
+            }
         };
         Ok(SealedRow { number, owner, sealed: row.get(1)? })
     })
@@ -129,6 +141,10 @@ pub(crate) fn replace_sealed(
             "UPDATE merchants SET sealed_credentials = ?3 WHERE merchant_id = ?1 AND sealed_credentials = ?2"
         }
         SealedColumn::ChannelKey => "UPDATE channel_keys SET sealed = ?3 WHERE channel_key_id = ?1 AND sealed = ?2",
+        SealedColumn::TokenCard => "UPDATE tokens SET card_sealed = ?3 WHERE token_id = ?1 AND card_sealed = ?2",
+        SealedColumn::TokenIntentCard => {
+            "UPDATE token_intents SET card_sealed = ?3 WHERE fort_id = ?1 AND card_sealed = ?2"
+        }
     })?;
     let mut replaced = 0;
     for row in rows {

@@ -28,6 +28,7 @@ mod recovery;
 mod refusal;
 mod rows;
 mod store;
+mod token;
 mod writer;
 
 pub use migrate::{SCHEMA_VERSION, SchemaVersion};

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first};
-use crate::{codes, feedback};
+use crate::{codes, feedback, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationEvent, OperationState, WayOut};
@@ -33,6 +33,7 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     }
     change_recovery(connection, record)?;
     free_maintenance_reference(connection, record)?;
+    token::settle_intent(connection, record)?;
     Ok(Recorded::Written)
 }
 

@@ -9,6 +9,7 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::Money;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Totals, WireReference};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::{OrderToken, TokenRole};
 use tollgate_store::{Correction, RecoveryRow, StoreError, StoredOrder, StoryOutcome};
 use tollgate_vault::SealedCard;
 
@@ -19,7 +20,8 @@ macro_rules! order_columns {
          orders.eci, orders.brand, orders.card_mask, orders.card_expiry, orders.card_holder, orders.card_sealed, \
          orders.phase, orders.authorized, orders.captured, orders.refunded, orders.open_operation, orders.open_state, \
          orders.version, orders.authorization_code, orders.stan, orders.rrn, orders.sent_at, orders.last_kind, \
-         orders.last_code, orders.last_network_code, orders.created_at"
+         orders.last_code, orders.last_network_code, orders.created_at, \
+         orders.token_name, orders.token_role"
     };
 }
 pub(crate) use order_columns;
@@ -81,6 +83,7 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
             expiry: row.get(9)?,
             holder: row.get(10)?,
         },
+        token: order_token(row)?,
         phase: codes::phase(row.get(12)?)?,
         totals: Totals {
             authorized: codes::amount(row.get(13)?)?,
@@ -100,6 +103,12 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
     };
     let open_state = row.get::<_, Option<i64>>(17)?.map(codes::operation_state).transpose()?;
     Ok(OrderRow { stored: StoredOrder { order, card: SealedCard::from_bytes(row.get(11)?) }, open_state })
+}
+
+fn order_token(row: &Row<'_>) -> Result<Option<OrderToken>, Failure> {
+    let Some(name) = row.get::<_, Option<String>>(27)? else { return Ok(None) };
+    let role = row.get::<_, Option<u8>>(28)?.and_then(TokenRole::from_number);
+    Ok(Some(OrderToken { name, role: role.ok_or_else(|| unreadable("orders.token_role"))? }))
 }
 
 /// Reads a row of [`operation_columns`]; the state is not among them.

@@ -6,7 +6,7 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal};
+use crate::{accounts, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, token};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,14 +15,15 @@ use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::Token;
 use tollgate_store::{
     Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys,
     FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease,
     FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives,
     MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
     OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
-    ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, Story,
-    Unfinished, WaitingCount, Whose, WrappedDataKey,
+    ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder,
+    StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -410,6 +411,33 @@ impl SealedRows for SqliteStore {
 
     fn replace_sealed(&self, column: SealedColumn, rows: Vec<ReplacedSealed>) -> StoreFuture<'_, u64> {
         Box::pin(self.writer.call(move |connection| keys::replace_sealed(connection, column, &rows)))
+    }
+}
+
+impl Tokens for SqliteStore {
+    fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>> {
+        Box::pin(async move { self.readers.point(|connection| token::by_name(connection, merchant, name)) })
+    }
+
+    fn tokens<'a>(&'a self, filter: &'a TokenFilter) -> StoreFuture<'a, Vec<Token>> {
+        Box::pin(async move { self.readers.point(|connection| token::list(connection, filter)) })
+    }
+
+    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave> {
+        Box::pin(self.writer.call(move |connection| token::add(connection, &new)))
+    }
+
+    fn change_token(&self, changed: Token) -> StoreFuture<'_, TokenSave> {
+        Box::pin(self.writer.call(move |connection| token::change(connection, &changed)))
+    }
+
+    fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
+        let name = name.to_owned();
+        Box::pin(self.writer.call(move |connection| token::delete(connection, merchant, &name)))
+    }
+
+    fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
+        Box::pin(self.writer.call(move |connection| token::delete_lapsed(connection, now, limit)))
     }
 }
 

@@ -14,6 +14,7 @@ mod orders;
 mod recoveries;
 mod refusals;
 mod sealed;
+mod tokens;
 
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
@@ -35,6 +36,7 @@ pub use orders::{
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
 pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};
+pub use tokens::{StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenSave, Tokens};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -54,6 +56,7 @@ pub trait Store:
     + Refusals
     + DataKeys
     + SealedRows
+    + Tokens
     + Send
     + Sync
     + 'static
@@ -71,6 +74,7 @@ impl<T> Store for T where
         + Refusals
         + DataKeys
         + SealedRows
+        + Tokens
         + Send
         + Sync
         + 'static

@@ -1,6 +1,6 @@
 //! The port for orders, their operations and what became of them.
 
-use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, StoreFuture};
+use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, StoreFuture, TokenIntent};
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -20,7 +20,7 @@ pub trait Orders {
     fn claim_operation(&self, new: NewOperation) -> StoreFuture<'_, OperationClaim>;
 
     /// Writes what became of an operation: the order's new state, the outcome, its place in the
-    /// recovery queue, the feedback that tells of it, all in one commit.
+    /// recovery queue, the feedback that tells of it, the token that it makes permanent, all in one commit.
     fn record_outcome(&self, record: OutcomeRecord) -> StoreFuture<'_, Recorded>;
 
     /// The order of a merchant that `target` names. When both names are given, the order of the
@@ -56,6 +56,8 @@ pub struct NewOrder {
     pub request: SafeParams,
     /// The life that sends the operation.
     pub owner: LifeId,
+    /// What becomes of a token when the payment succeeds: given if, and only if, the order's token waits for that.
+    pub token: Option<TokenIntent>,
 }
 
 /// Whether an order could be made.

@@ -3,6 +3,7 @@
 
 use crate::StoreFuture;
 use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::token::TokenId;
 
 /// Everything that the vault has sealed.
 pub trait SealedRows {
@@ -24,12 +25,22 @@ pub enum SealedColumn {
     MerchantCredentials,
     /// The private keys of the encrypted trusted channel.
     ChannelKey,
+    /// The card numbers of tokens.
+    TokenCard,
+    /// The card numbers of tokens that a payment under way may make.
+    TokenIntentCard,
 }
 
 impl SealedColumn {
     /// All of them: what is not in this list is not rotated.
-    pub const ALL: [SealedColumn; 3] =
-        [SealedColumn::MerchantCredentials, SealedColumn::ChannelKey, SealedColumn::OrderCard];
+    pub const ALL: [SealedColumn; 5] = [
+        SealedColumn::MerchantCredentials,
+        SealedColumn::ChannelKey,
+        // Before the tokens that come of them, so that none slips through between the two.
+        SealedColumn::TokenIntentCard,
+        SealedColumn::TokenCard,
+        SealedColumn::OrderCard,
+    ];
 
     /// What it holds, in a word or two.
     #[must_use]
@@ -38,6 +49,8 @@ impl SealedColumn {
             SealedColumn::OrderCard => "cards of orders",
             SealedColumn::MerchantCredentials => "credentials",
             SealedColumn::ChannelKey => "channel keys",
+            SealedColumn::TokenCard => "cards of tokens",
+            SealedColumn::TokenIntentCard => "cards of tokens to be",
         }
     }
 }
@@ -82,6 +95,13 @@ pub enum SealedOwner {
     ChannelKey {
         /// Its name.
         kid: String,
+    },
+    /// A token.
+    Token {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which.
+        token: TokenId,
     },
 }
 

@@ -2,7 +2,9 @@
 
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
-use tollgate_core::merchant::{AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms};
+use tollgate_core::merchant::{
+    AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+};
 use tollgate_core::money::Currency;
 use tollgate_core::time::{DAY_US, Timestamp};
 
@@ -56,6 +58,7 @@ pub fn default_terms() -> Terms {
         },
         feedback: FeedbackTerms::default(),
         channel: ChannelTerms::default(),
+        tokens: TokenService::On,
     }
 }
 

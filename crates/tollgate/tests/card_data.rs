@@ -230,6 +230,14 @@ fn pay_with(gateway: &Gateway, demo: &Merchant, card: &str, place: usize) -> Vec
             json,
         );
     }
+    let (kept, again, token) = (reference("k"), reference("g"), reference("token"));
+    let mut keeping = card_payment("PURCHASE", &kept, "1000", card);
+    keeping.extend([("remember_me", "YES"), ("token_name", &token), ("card_holder_name", "Jo Doe")]);
+    say("a card to be kept", &demo.sign(&keeping), json);
+    let mut by_token = card_payment("PURCHASE", &again, "1000", card);
+    by_token.retain(|(name, _)| !matches!(*name, "card_number" | "expiry_date"));
+    by_token.push(("token_name", &token));
+    say("a kept card", &demo.sign(&by_token), json);
     let other = Merchant { request_phrase: "another phrase".to_owned(), ..demo.clone() };
     say("a bad signature", &other.sign(&card_payment("PURCHASE", &reference("s"), "1000", card)), json);
     say("a used reference", &demo.sign(&card_payment("PURCHASE", &reference("p"), "1000", card)), json);
@@ -255,7 +263,7 @@ fn pay_with(gateway: &Gateway, demo: &Merchant, card: &str, place: usize) -> Vec
 fn told(gateway: &Gateway, network: &CardNetwork, cards: &[String]) -> Vec<Sink> {
     let mut sinks = Vec::new();
     for place in 0..cards.len() {
-        for kind in ["p", "a", "s", "m"] {
+        for kind in ["p", "a", "s", "m", "k", "g"] {
             let reference = format!("{kind}-{place}");
             let output = gateway.run(&["explain", &reference]);
             sinks.push(Sink { name: format!("explain {reference}"), bytes: [output.stdout, output.stderr].concat() });

@@ -71,7 +71,7 @@ fn moto_and_recurring_are_not_offered() {
 }
 
 #[test]
-fn tokens_are_not_there() {
+fn a_token_is_known_and_the_service_is_on_or_the_payment_is_refused() {
     let shop = Shop::open();
     let reference = shop.reference();
     let without_card = [
@@ -85,8 +85,9 @@ fn tokens_are_not_there() {
     let token = shop.call(&with(without_card.to_vec(), &[("token_name", "b9d2"), ("card_security_code", "123")]));
     assert_code(&token, "00044", "a token that does not exist");
     assert_eq!(field(&token, "token_name"), "b9d2");
+    accounts::set(&shop.gateway, "demo", &["--tokens", "off"]);
     let both = shop.pay("PURCHASE", VISA, &[("token_name", "b9d2")]);
-    assert_code(&both, "00045", "a token name beside a card");
+    assert_code(&both, "00038", "a token name without the token service");
 }
 
 #[test]
@@ -551,7 +552,8 @@ fn the_first_fault_in_the_documented_order_counts() {
     wrong.extend([("language", "en"), ("eci", "MOTO"), ("token_name", "t"), ("payment_option", "AMEX")]);
     assert_eq!(post(&wrong, None), "00113");
     wrong.insert("eci", "ECOMMERCE");
-    assert_eq!(post(&wrong, None), "00045");
+    accounts::set(&shop.gateway, "demo", &["--tokens", "off"]);
+    assert_eq!(post(&wrong, None), "00038");
     wrong.remove("token_name");
     assert_eq!(post(&wrong, None), "00080");
     wrong.remove("payment_option");

@@ -5,6 +5,7 @@ use crate::error::VaultError;
 use crate::keyring::PreparedKey;
 use crate::port::DataKeyId;
 use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::token::TokenId;
 use zeroize::Zeroizing;
 
 /// The first byte of all that is sealed now.
@@ -17,6 +18,8 @@ const HEAD_BYTES: usize = 9;
 pub(crate) enum Place<'a> {
     /// The card number of an order.
     Card(MerchantId, FortId),
+    /// The card number kept under a token.
+    Token(MerchantId, TokenId),
     /// A secret of the gateway.
     Secret(&'a str),
 }
@@ -62,6 +65,11 @@ fn bound(head: &[u8; HEAD_BYTES], place: Place<'_>) -> Vec<u8> {
             bytes.push(b'C');
             bytes.extend_from_slice(&merchant.0.to_be_bytes());
             bytes.extend_from_slice(&order.0.to_be_bytes());
+        }
+        Place::Token(merchant, token) => {
+            bytes.push(b'T');
+            bytes.extend_from_slice(&merchant.0.to_be_bytes());
+            bytes.extend_from_slice(&token.0.to_be_bytes());
         }
         Place::Secret(label) => {
             bytes.push(b'S');

@@ -56,6 +56,12 @@ impl Keyring {
         keys.sealing.get(&(merchant, period)).map_or(Known::Nothing, |sealing| keys.known(sealing.id))
     }
 
+    /// The key of `merchant` and `period` as it is kept.
+    pub(crate) fn wrapped(&self, merchant: MerchantId, period: u32) -> Option<Arc<WrappedDataKey>> {
+        let keys = self.read();
+        keys.sealing.get(&(merchant, period)).and_then(|sealing| keys.wrapped.get(&sealing.id)).map(Arc::clone)
+    }
+
     /// The key with that id.
     pub(crate) fn opening(&self, id: DataKeyId) -> Known {
         self.read().known(id)

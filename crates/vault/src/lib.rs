@@ -43,6 +43,7 @@ mod port;
 mod provider;
 mod rotation;
 mod sealed;
+mod token;
 mod vault;
 
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
@@ -60,4 +61,5 @@ pub use port::{
 pub use provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
 pub use rotation::{Reseal, SealedPlace, data_key_of};
 pub use sealed::SealedCard;
+pub use token::{FINGERPRINT_BYTES, FINGERPRINT_PERIOD, Fingerprint};
 pub use vault::{GATEWAY, LABEL_BYTES_MAX, PREPARED_KEYS_MAX, SECRET_BYTES_MAX, Vault};

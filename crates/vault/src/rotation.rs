@@ -8,6 +8,7 @@ use crate::vault::{GATEWAY, KeyName, Vault, period_of, secret_place, wrapping_co
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::TokenId;
 
 /// The most data keys that are wrapped anew in one transaction of the store.
 const REWRAPPED_KEYS_MAX: usize = 64;
@@ -22,6 +23,13 @@ pub enum SealedPlace {
         /// Which order.
         fort_id: FortId,
     },
+    /// The card number kept under a token, as [`Vault::seal_token_card`] made it.
+    TokenCard {
+        /// Whose token.
+        merchant: MerchantId,
+        /// Which token.
+        token: TokenId,
+    },
     /// A secret, as [`Vault::seal_secret`] made it.
     Secret {
         /// Its label.
@@ -34,7 +42,7 @@ impl SealedPlace {
     #[must_use]
     pub fn owner(&self) -> MerchantId {
         match self {
-            SealedPlace::Card { merchant, .. } => *merchant,
+            SealedPlace::Card { merchant, .. } | SealedPlace::TokenCard { merchant, .. } => *merchant,
             SealedPlace::Secret { .. } => GATEWAY,
         }
     }
@@ -42,6 +50,7 @@ impl SealedPlace {
     fn place(&self) -> Result<Place<'_>, VaultError> {
         match self {
             SealedPlace::Card { merchant, fort_id } => Ok(Place::Card(*merchant, *fort_id)),
+            SealedPlace::TokenCard { merchant, token } => Ok(Place::Token(*merchant, *token)),
             SealedPlace::Secret { label } => secret_place(label),
         }
     }

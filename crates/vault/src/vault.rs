@@ -8,6 +8,7 @@ use crate::keyring::{Keyring, Known, PreparedKey};
 use crate::port::{DataKeyId, DataKeys, NewDataKey, RotationState, WrappedDataKey};
 use crate::provider::{KeyProvider, WrappedKey};
 use crate::sealed::SealedCard;
+use crate::token::{FINGERPRINT_PERIOD, FingerprintKeys};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub struct Vault {
     pub(crate) provider: Box<dyn KeyProvider>,
     pub(crate) port: Arc<dyn DataKeys>,
     pub(crate) ring: Keyring,
+    fingerprints: FingerprintKeys,
     /// When the store was last asked whether there are new keys, by the caller's clock,
     looked_at_us: AtomicI64,
     /// and the generation that it answered.
@@ -59,8 +61,14 @@ impl Vault {
     pub async fn open(provider: Box<dyn KeyProvider>, keys: Arc<dyn DataKeys>) -> Result<Vault, VaultError> {
         // Before the keys: one that is added in between is seen at the first look.
         let generation = AtomicU64::new(keys.data_keys_generation().await?);
-        let ring = Keyring::new(PREPARED_KEYS_MAX);
-        let vault = Vault { provider, port: keys, ring, looked_at_us: AtomicI64::new(i64::MIN), generation };
+        let vault = Vault {
+            provider,
+            port: keys,
+            ring: Keyring::new(PREPARED_KEYS_MAX),
+            fingerprints: FingerprintKeys::default(),
+            looked_at_us: AtomicI64::new(i64::MIN),
+            generation,
+        };
         let rows = vault.port.data_keys().await?;
         let proofs = newest_of_each_version(&rows);
         vault.ring.learn(rows);
@@ -82,13 +90,7 @@ impl Vault {
         pan: &Pan,
         now: Timestamp,
     ) -> Result<SealedCard, VaultError> {
-        const PERMIT: RevealPermit = RevealPermit::granted("seal the card number of an order");
-        let key = self.sealing_key(merchant, now).await?;
-        let mut plain = Zeroizing::new([PADDING; PAN_DIGITS_MAX]);
-        for (slot, digit) in plain.iter_mut().zip(pan.reveal(&PERMIT).bytes()) {
-            *slot = digit;
-        }
-        envelope::seal(&key, Place::Card(merchant, fort_id), plain.as_slice()).map(SealedCard::from_bytes)
+        self.seal_pan(merchant, Place::Card(merchant, fort_id), pan, now).await
     }
 
     /// Opens a card number sealed for that order of that merchant.
@@ -103,8 +105,35 @@ impl Vault {
         fort_id: FortId,
         sealed: &SealedCard,
     ) -> Result<Pan, VaultError> {
+        self.open_pan(merchant, Place::Card(merchant, fort_id), sealed).await
+    }
+
+    /// Seals a card number of `merchant` for `place`.
+    pub(crate) async fn seal_pan(
+        &self,
+        merchant: MerchantId,
+        place: Place<'_>,
+        pan: &Pan,
+        now: Timestamp,
+    ) -> Result<SealedCard, VaultError> {
+        const PERMIT: RevealPermit = RevealPermit::granted("seal a card number");
+        let key = self.sealing_key(merchant, now).await?;
+        let mut plain = Zeroizing::new([PADDING; PAN_DIGITS_MAX]);
+        for (slot, digit) in plain.iter_mut().zip(pan.reveal(&PERMIT).bytes()) {
+            *slot = digit;
+        }
+        envelope::seal(&key, place, plain.as_slice()).map(SealedCard::from_bytes)
+    }
+
+    /// Opens a card number of `merchant` that was sealed for `place`.
+    pub(crate) async fn open_pan(
+        &self,
+        merchant: MerchantId,
+        place: Place<'_>,
+        sealed: &SealedCard,
+    ) -> Result<Pan, VaultError> {
         let key = self.opening_key(sealed.as_bytes(), merchant).await?;
-        let plain = envelope::open(&key, Place::Card(merchant, fort_id), sealed.as_bytes())?;
+        let plain = envelope::open(&key, place, sealed.as_bytes())?;
         let length = plain.iter().position(|byte| *byte == PADDING).unwrap_or(plain.len());
         plain
             .get(..length)
@@ -136,6 +165,34 @@ impl Vault {
         let place = secret_place(label)?;
         let key = self.opening_key(sealed, GATEWAY).await?;
         envelope::open(&key, place, sealed)
+    }
+
+    /// The bytes of the key behind a merchant's fingerprints, made when it is first needed.
+    pub(crate) async fn fingerprint_secret(
+        &self,
+        merchant: MerchantId,
+        now: Timestamp,
+    ) -> Result<DataKeyBytes, VaultError> {
+        let Some(row) = self.ring.wrapped(merchant, FINGERPRINT_PERIOD) else {
+            let name = KeyName { merchant, period: FINGERPRINT_PERIOD, generation: 1 };
+            let row = self.make_wrapped(name, RotationState::None, now).await?;
+            let secret = self.unwrap(&row)?;
+            self.ring.learn([row]);
+            return Ok(secret);
+        };
+        match self.unwrap(&row) {
+            // It was wrapped anew since, and its old key-encryption key retired.
+            Err(VaultError::KekMissing { .. }) => {
+                self.ring.learn(self.port.data_keys().await?);
+                let row = self.ring.wrapped(merchant, FINGERPRINT_PERIOD).ok_or(VaultError::UnknownDataKey(row.id))?;
+                self.unwrap(&row)
+            }
+            done => done,
+        }
+    }
+
+    pub(crate) fn fingerprint_keys(&self) -> &FingerprintKeys {
+        &self.fingerprints
     }
 
     async fn sealing_key(&self, merchant: MerchantId, now: Timestamp) -> Result<Arc<PreparedKey>, VaultError> {
@@ -194,6 +251,18 @@ impl Vault {
         rotation: RotationState,
         now: Timestamp,
     ) -> Result<Arc<PreparedKey>, VaultError> {
+        let row = self.make_wrapped(name, rotation, now).await?;
+        let key = self.prepare(&row)?;
+        self.ring.learn([row]);
+        Ok(key)
+    }
+
+    async fn make_wrapped(
+        &self,
+        name: KeyName,
+        rotation: RotationState,
+        now: Timestamp,
+    ) -> Result<WrappedDataKey, VaultError> {
         let KeyName { merchant, period, generation } = name;
         let wrapped = self.provider.wrap(&DataKeyBytes::random()?, &wrapping_context(name))?;
         let new = NewDataKey {
@@ -209,9 +278,7 @@ impl Vault {
         if row.merchant != merchant || row.period != period || row.generation != generation {
             return Err(VaultError::WrongRow { id: row.id });
         }
-        let key = self.prepare(&row)?;
-        self.ring.learn([row]);
-        Ok(key)
+        Ok(row)
     }
 
     /// Asks the store once more: another node may have made the key since.
@@ -233,9 +300,13 @@ impl Vault {
         }
     }
 
-    fn prepare(&self, row: &WrappedDataKey) -> Result<Arc<PreparedKey>, VaultError> {
+    fn unwrap(&self, row: &WrappedDataKey) -> Result<DataKeyBytes, VaultError> {
         let wrapped = WrappedKey { kek_version: row.kek_version, bytes: row.wrapped.clone() };
-        let plain = self.provider.unwrap(&wrapped, &wrapping_context(KeyName::of(row)))?;
+        self.provider.unwrap(&wrapped, &wrapping_context(KeyName::of(row)))
+    }
+
+    fn prepare(&self, row: &WrappedDataKey) -> Result<Arc<PreparedKey>, VaultError> {
+        let plain = self.unwrap(row)?;
         let cipher = aead::prepare(plain.reveal())?;
         let key = Arc::new(PreparedKey { id: row.id, merchant: row.merchant, period: row.period, cipher });
         self.ring.keep(&key);

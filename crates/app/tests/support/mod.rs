@@ -17,7 +17,9 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
 use tollgate_core::ident::OperationId;
-use tollgate_core::merchant::{AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms};
+use tollgate_core::merchant::{
+    AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::secret::Secret;
@@ -134,6 +136,8 @@ impl Node {
             }),
             encrypted_card: None,
             token_name: None,
+            token_security_code: None,
+            remember_me: None,
             payment_option: None,
             three_ds: ThreeDsWish::Default,
             settlement_reference: None,
@@ -247,5 +251,6 @@ fn terms() -> Terms {
             country: "AE".into(),
         },
         feedback: FeedbackTerms::default(),
+        tokens: TokenService::On,
     }
 }

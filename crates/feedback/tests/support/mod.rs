@@ -472,6 +472,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
             holder: None,
             brand: Brand::Visa,
         },
+        token: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -495,6 +496,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         card: SealedCard::from_bytes(vec![7; 57]),
         request: SafeParams::default(),
         owner: LifeId::NONE,
+        token: None,
     }
 }
 

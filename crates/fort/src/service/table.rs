@@ -96,6 +96,8 @@ pub(crate) enum Source {
     CardExpiry,
     /// The name on the card.
     CardHolder,
+    /// The token that counted, else what the client sent.
+    Token,
     /// The authorization code.
     Authorization,
     /// The network's code of a decline.
@@ -112,6 +114,11 @@ pub(crate) enum Source {
     Refunded,
     /// The authorization code of an order that is asked for.
     StatusAuthorization,
+    /// A token's status, currency, leading digits and age; else what the client sent.
+    TokenStatus,
+    TokenCurrency,
+    TokenBin,
+    TokenCreated,
     /// The network's codes, when they were asked for.
     NetworkWord,
     NetworkCode,
@@ -126,6 +133,7 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::VoidAuthorization => &tables.void,
         Service::Refund => &tables.refund,
         Service::CheckStatus => &tables.status,
+        Service::UpdateToken => &tables.update_token,
     }
 }
 
@@ -135,6 +143,7 @@ struct Tables {
     void: Table,
     refund: Table,
     status: Table,
+    update_token: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -210,6 +219,7 @@ fn read(file: &str) -> Result<Tables, TableError> {
         void: of(Service::VoidAuthorization)?,
         refund: of(Service::Refund)?,
         status: of(Service::CheckStatus)?,
+        update_token: of(Service::UpdateToken)?,
     })
 }
 

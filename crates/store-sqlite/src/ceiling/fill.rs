@@ -104,6 +104,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
             holder: Some("Layla Haddad".to_owned()),
             brand: Brand::Visa,
         },
+        token: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -116,7 +117,14 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
     let operation =
         Operation { id, fort_id: order.fort_id, kind: kind.operation(), money, state: OperationState::Sent, wire };
     let request = request(&order);
-    Ok(NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; SEALED_BYTES]), request, owner: LifeId(1) })
+    Ok(NewOrder {
+        order,
+        operation,
+        card: SealedCard::from_bytes(vec![7; SEALED_BYTES]),
+        request,
+        owner: LifeId(1),
+        token: None,
+    })
 }
 
 fn request(order: &Order) -> SafeParams {

@@ -42,6 +42,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
             holder: None,
             brand: Brand::Visa,
         },
+        token: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -59,6 +60,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         card: SealedCard::from_bytes(vec![7; 57]),
         request: SafeParams::default(),
         owner: LifeId::NONE,
+        token: None,
     }
 }
 

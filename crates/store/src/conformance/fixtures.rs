@@ -10,7 +10,7 @@ use tollgate_core::card::CardFacts;
 use tollgate_core::code::UNCERTAIN;
 use tollgate_core::command::{Eci, OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
-use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms};
+use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, TokenService};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{
     LastOperation, Operation, OperationEvent, OperationKind, OperationState, Order, PayKind, Phase, Totals,
@@ -65,6 +65,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
             holder: Some("Layla Haddad".to_owned()),
             brand: Brand::Visa,
         },
+        token: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -76,7 +77,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
     };
     let operation =
         Operation { id, fort_id, kind: kind.operation(), money, state: OperationState::Sent, wire: order.original };
-    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request, owner: LifeId::NONE }
+    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request, owner: LifeId::NONE, token: None }
 }
 
 /// An operation of `kind` on `order` as it is now, number [`FIRST`] + `number`.
@@ -227,5 +228,6 @@ fn terms() -> Terms {
         },
         feedback: FeedbackTerms::default(),
         channel: ChannelTerms::default(),
+        tokens: TokenService::On,
     }
 }

@@ -19,6 +19,7 @@ mod model;
 mod outcomes;
 mod reading;
 mod recovery;
+mod tokens;
 
 pub use accounts::*;
 pub use channel::*;
@@ -31,6 +32,7 @@ pub use model::*;
 pub use outcomes::*;
 pub use reading::*;
 pub use recovery::*;
+pub use tokens::*;
 
 use crate::Store;
 use std::future::Future;
@@ -133,6 +135,17 @@ macro_rules! conformance_tests {
             sealed_bytes_are_replaced_on_what_was_read
             refusals_are_found_by_reference_and_by_order
             refusals_are_bounded_and_the_oldest_go
+            a_token_reads_back_and_its_name_is_unique_per_merchant
+            one_of_many_takes_a_token_name
+            a_token_is_changed_by_version
+            tokens_are_listed_by_age_and_by_card
+            a_token_comes_into_use_with_the_success_of_its_payment
+            a_late_success_makes_the_token_and_a_reversal_does_not
+            a_new_card_takes_a_tokens_place_only_by_success
+            a_provisional_token_is_kept_by_a_success
+            lapsed_tokens_are_deleted_unless_a_payment_may_keep_them
+            a_deleted_token_stays_gone
+            an_order_and_its_token_belong_together
             random_calls_answer_as_the_model_does
         }
     };

@@ -12,6 +12,7 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId, Rrn, Stan};
 use tollgate_core::money::{AMOUNT_MINOR_MAX, Amount, Currency, Money};
 use tollgate_core::order::{Operation, OperationEvent, OperationKind, Order, PayKind, WireReference};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::{OrderToken, TokenRole};
 use tollgate_vault::SealedCard;
 
 /// Sent operations without an outcome, made before the moment, oldest first, up to the limit.
@@ -289,6 +290,7 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         money,
         eci: *chance.pick(&[Eci::Ecommerce, Eci::Moto, Eci::Recurring]),
         card,
+        token: chance.maybe_text(100).map(|name| OrderToken { name, role: TokenRole::Uses }),
         original: wire,
         created_at: Timestamp(chance.number().cast_signed() / 2),
         ..new.order
@@ -300,5 +302,6 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         card: SealedCard::from_bytes(sealed),
         request: chance.params(),
         owner: LifeId(chance.number().cast_signed()),
+        token: None,
     }
 }

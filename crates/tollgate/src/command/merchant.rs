@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tollgate_app::{Account, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
 use tollgate_core::bin::Brand;
 use tollgate_core::feedback::{Channel, FeedbackFormat, FeedbackKind, FeedbackTerms};
-use tollgate_core::merchant::{Attestation, CurrencyTerms, ShaType, Terms, TrustedChannel};
+use tollgate_core::merchant::{Attestation, CurrencyTerms, ShaType, Terms, TokenService, TrustedChannel};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::secret::Secret;
 use tollgate_core::shown::harmless;
@@ -119,6 +119,9 @@ struct Set {
     /// The most one transaction may be, for example AED=1000.00; AED=none lifts it
     #[arg(long, value_name = "CURRENCY=AMOUNT")]
     limit: Vec<String>,
+    /// Let it keep cards under tokens (on), or refuse every token_name (off)
+    #[arg(long, value_name = "on|off")]
+    tokens: Option<String>,
     /// Brands it takes, of VISA,MASTERCARD,AMEX,MADA,MEEZA
     #[arg(long, value_delimiter = ',')]
     payment_options: Option<Vec<String>>,
@@ -326,6 +329,13 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
         };
         terms.currencies = currencies.iter().map(keep).collect::<anyhow::Result<_>>()?;
     }
+    if let Some(tokens) = &command.tokens {
+        terms.tokens = match tokens.as_str() {
+            "on" => TokenService::On,
+            "off" => TokenService::Off,
+            other => bail!("--tokens is on or off, not {other:?}"),
+        };
+    }
     for limit in &command.limit {
         let (alpha, amount) =
             limit.split_once('=').with_context(|| format!("--limit is CURRENCY=AMOUNT, not {limit:?}"))?;
@@ -500,6 +510,11 @@ fn print_text(account: &Account, now: Timestamp) {
     }
     let options: Vec<_> = merchant.terms.payment_options.iter().map(|brand| brand.name()).collect();
     println!("{:<22}{}", "payment_options", options.join(" "));
+    let tokens = match merchant.terms.tokens {
+        TokenService::On => "on",
+        TokenService::Off => "off",
+    };
+    println!("{:<22}{tokens}", "tokens");
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

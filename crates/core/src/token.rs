@@ -1,0 +1,180 @@
+//! Tokens: names under which a merchant's cards are kept.
+
+use crate::card::CardFacts;
+use crate::card_scan::holds_card_number;
+use crate::ident::MerchantId;
+use crate::money::Currency;
+use crate::time::Timestamp;
+use std::fmt;
+
+/// How long a token lives that no payment has made permanent, in milliseconds.
+pub const PROVISIONAL_MS_MAX: u64 = 60 * 60_000;
+/// The most characters in a token's name.
+pub const TOKEN_NAME_CHARS_MAX: usize = 100;
+/// How many random bytes a name of our own is made of.
+pub const MADE_NAME_BYTES: usize = 16;
+
+/// The number of a card kept under a name. Another card under the same name has another number, so that what
+/// was sealed for one number never opens for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId(pub i64);
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:018}", self.0)
+    }
+}
+
+/// Whether a token may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenStatus {
+    /// It may.
+    Active,
+    /// Switched off, until somebody switches it on again.
+    Inactive,
+}
+
+impl TokenStatus {
+    /// Both of them.
+    pub const ALL: [TokenStatus; 2] = [TokenStatus::Active, TokenStatus::Inactive];
+
+    /// The value of `token_status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            TokenStatus::Active => "ACTIVE",
+            TokenStatus::Inactive => "INACTIVE",
+        }
+    }
+
+    /// Reads a value of `token_status`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<TokenStatus> {
+        TokenStatus::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+impl fmt::Display for TokenStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A card kept under a name: all of it but the card number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The number of the card under this name.
+    pub id: TokenId,
+    /// Whose.
+    pub merchant: MerchantId,
+    /// The name, unique per merchant: 1 to [`TOKEN_NAME_CHARS_MAX`] of `A-Z a-z 0-9 . @ - _`.
+    pub name: String,
+    /// Whether it may be used.
+    pub status: TokenStatus,
+    /// When it is forgotten, unless a payment succeeds before. `None`: it is permanent.
+    pub lapses_at: Option<Timestamp>,
+    /// The harmless part of the card.
+    pub card: CardFacts,
+    /// The leading digits that name the issuer: 6, or 8 for a Meeza card of 19 digits.
+    pub bin: String,
+    /// The currency that the merchant notes with it.
+    pub currency: Option<Currency>,
+    /// When the name came into use.
+    pub created_at: Timestamp,
+    /// When anything of it changed last.
+    pub updated_at: Timestamp,
+    /// Grows with each change, from 1.
+    pub version: u32,
+}
+
+impl Token {
+    /// Whether it counts as forgotten at `now`, even though a sweep may not have come by yet.
+    #[must_use]
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.lapses_at.is_some_and(|lapses_at| lapses_at <= now)
+    }
+}
+
+/// What an order has to do with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderToken {
+    /// The token's name at that time.
+    pub name: String,
+    /// What the order does with it.
+    pub role: TokenRole,
+}
+
+/// What an order does with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenRole {
+    /// Its card comes from a token that is permanent.
+    Uses,
+    /// Its card comes from a token that becomes permanent when the payment succeeds.
+    Keeps,
+    /// When the payment succeeds, its card is kept under the name.
+    Saves,
+}
+
+impl TokenRole {
+    /// All of them.
+    pub const ALL: [TokenRole; 3] = [TokenRole::Uses, TokenRole::Keeps, TokenRole::Saves];
+
+    /// The number that stores keep; it never changes its meaning.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            TokenRole::Uses => 0,
+            TokenRole::Keeps => 1,
+            TokenRole::Saves => 2,
+        }
+    }
+
+    /// The one with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<TokenRole> {
+        TokenRole::ALL.into_iter().find(|role| role.number() == number)
+    }
+
+    /// Whether a success of the order's first operation changes the token.
+    #[must_use]
+    pub const fn waits_for_success(self) -> bool {
+        matches!(self, TokenRole::Keeps | TokenRole::Saves)
+    }
+}
+
+/// A name of our own, made of random bytes: 32 lower-case hex digits. `None` when it could be taken for holding a
+/// card number, as one in thousands can: draw again.
+#[must_use]
+pub fn made_name(random: [u8; MADE_NAME_BYTES]) -> Option<String> {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |value: u8| HEX.get(usize::from(value)).copied();
+    let name: String = random.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect();
+    let longest_run = name.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
+    (longest_run < crate::card::PAN_DIGITS_MIN && !holds_card_number(&name)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_made_name_is_32_hex_digits_and_never_looks_like_a_card() {
+        assert_eq!(made_name([0xab; 16]).unwrap(), "ab".repeat(16));
+        assert_eq!(made_name([0x40; 16]), None);
+        let visa = [0x40, 0x05, 0x55, 0x00, 0x00, 0x00, 0x00, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(made_name(visa), None);
+    }
+
+    #[test]
+    fn states_and_roles_read_back() {
+        for status in TokenStatus::ALL {
+            assert_eq!(TokenStatus::parse(status.name()), Some(status));
+        }
+        assert_eq!(TokenStatus::parse("active"), None);
+        for role in TokenRole::ALL {
+            assert_eq!(TokenRole::from_number(role.number()), Some(role));
+        }
+        assert_eq!(TokenRole::from_number(3), None);
+    }
+}

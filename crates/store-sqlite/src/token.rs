@@ -1,0 +1,298 @@
+//! Tokens, and what the outcome of a payment does to them.
+
+use crate::codes;
+use crate::failure::{Failure, unreadable};
+use crate::rows::{all, first, limit};
+use rusqlite::{Connection, Row, params};
+use tollgate_core::card::CardFacts;
+use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::order::{OperationState, Order};
+use tollgate_core::time::Timestamp;
+use tollgate_core::token::{Token, TokenId, TokenStatus};
+use tollgate_store::{
+    NewOrder, OutcomeRecord, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenSave,
+};
+use tollgate_vault::{Fingerprint, SealedCard};
+
+/// The columns that [`stored_token`] reads, from place 0; [`token`] reads all but the last two.
+macro_rules! token_columns {
+    () => {
+        "token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, card_holder, card_bin, \
+         currency, created_at, updated_at, version"
+    };
+}
+
+/// The token of a merchant with this name.
+pub(crate) fn by_name(
+    connection: &Connection,
+    merchant: MerchantId,
+    name: &str,
+) -> Result<Option<StoredToken>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        token_columns!(),
+        ", card_sealed, fingerprint FROM tokens WHERE merchant_id = ?1 AND name = ?2"
+    ))?;
+    first(statement.query(params![merchant.0, name])?, stored_token)
+}
+
+/// Tokens that fit a filter, oldest first.
+pub(crate) fn list(connection: &Connection, filter: &TokenFilter) -> Result<Vec<Token>, Failure> {
+    let sql = match filter.fingerprint {
+        None => concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens WHERE merchant_id = ?1 AND created_at >= ?2 AND created_at < ?3 \
+             AND (created_at, token_id) > (?4, ?5) AND ?6 IS NULL ORDER BY created_at, token_id LIMIT ?7"
+        ),
+        Some(_) => concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens WHERE merchant_id = ?1 AND created_at >= ?2 AND created_at < ?3 \
+             AND (created_at, token_id) > (?4, ?5) AND fingerprint = ?6 ORDER BY created_at, token_id LIMIT ?7"
+        ),
+    };
+    let after = filter.after.unwrap_or(TokenPlace { created_at: Timestamp(i64::MIN), id: TokenId(i64::MIN) });
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query(params![
+        filter.merchant.0,
+        filter.from.0,
+        filter.before.0,
+        after.created_at.0,
+        after.id.0,
+        filter.fingerprint.as_ref().map(|fingerprint| fingerprint.as_bytes().as_slice()),
+        limit(filter.limit),
+    ])?;
+    all(rows, token)
+}
+
+/// Keeps a new token. Nothing is changed unless the answer is `Saved`.
+pub(crate) fn add(connection: &Connection, new: &StoredToken) -> Result<TokenSave, Failure> {
+    let Token { merchant, name, created_at, .. } = &new.token;
+    connection
+        .prepare_cached("DELETE FROM tokens WHERE merchant_id = ?1 AND name = ?2 AND lapses_at <= ?3")?
+        .execute(params![merchant.0, name, created_at.0])?;
+    let mut statement = connection.prepare_cached("SELECT 1 FROM tokens WHERE merchant_id = ?1 AND name = ?2")?;
+    if statement.exists(params![merchant.0, name])? {
+        return Ok(TokenSave::NameTaken);
+    }
+    insert(connection, new)?;
+    Ok(TokenSave::Saved)
+}
+
+/// Changes a token. Nothing is changed unless the answer is `Saved`.
+pub(crate) fn change(connection: &Connection, token: &Token) -> Result<TokenSave, Failure> {
+    let mut statement = connection
+        .prepare_cached("SELECT 1 FROM tokens WHERE token_id = ?1 AND merchant_id = ?2 AND version = ?3 - 1")?;
+    if !statement.exists(params![token.id.0, token.merchant.0, token.version])? {
+        return Ok(TokenSave::Changed);
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM tokens WHERE merchant_id = ?1 AND name = ?2 AND token_id <> ?3")?;
+    if statement.exists(params![token.merchant.0, token.name, token.id.0])? {
+        return Ok(TokenSave::NameTaken);
+    }
+    connection
+        .prepare_cached(
+            "UPDATE tokens SET name = ?2, status = ?3, lapses_at = ?4, card_expiry = ?5, card_holder = ?6, \
+             currency = ?7, updated_at = ?8, version = ?9 WHERE token_id = ?1",
+        )?
+        .execute(params![
+            token.id.0,
+            token.name,
+            status_number(token.status),
+            token.lapses_at.map(|at| at.0),
+            token.card.expiry,
+            token.card.holder,
+            token.currency.map(|currency| currency.numeric()),
+            token.updated_at.0,
+            token.version,
+        ])?;
+    Ok(TokenSave::Saved)
+}
+
+/// Deletes a token, and what a payment under way would keep under its name.
+pub(crate) fn delete(connection: &Connection, merchant: MerchantId, name: &str) -> Result<Option<Token>, Failure> {
+    let found = by_name(connection, merchant, name)?;
+    for sql in [
+        "DELETE FROM tokens WHERE merchant_id = ?1 AND name = ?2",
+        "DELETE FROM token_intents WHERE merchant_id = ?1 AND name = ?2",
+    ] {
+        connection.prepare_cached(sql)?.execute(params![merchant.0, name])?;
+    }
+    Ok(found.map(|stored| stored.token))
+}
+
+/// Deletes tokens that have lapsed, but for those that a payment under way may still keep.
+pub(crate) fn delete_lapsed(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<u64, Failure> {
+    let deleted = connection
+        .prepare_cached(
+            "DELETE FROM tokens WHERE token_id IN (SELECT token_id FROM tokens WHERE lapses_at <= ?1 \
+             AND NOT EXISTS (SELECT 1 FROM token_intents WHERE token_intents.token_id = tokens.token_id) \
+             ORDER BY lapses_at LIMIT ?2)",
+        )?
+        .execute(params![now.0, limit(rows_max)])?;
+    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
+/// Writes what becomes of a token when a new order's payment succeeds.
+pub(crate) fn insert_intent(connection: &Connection, new: &NewOrder) -> Result<(), Failure> {
+    let waits = new.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
+    match &new.token {
+        None if waits => Err(refused("an order that makes or keeps a token says which")),
+        Some(_) if !waits => Err(refused("an order that makes or keeps no token has none to write")),
+        None => Ok(()),
+        Some(TokenIntent::Keep(id)) => {
+            connection
+                .prepare_cached("INSERT INTO token_intents (fort_id, merchant_id, token_id) VALUES (?1, ?2, ?3)")?
+                .execute(params![new.order.fort_id.0, new.order.merchant.0, id.0])?;
+            Ok(())
+        }
+        Some(TokenIntent::Put(stored)) => insert_put(connection, &new.order, stored),
+    }
+}
+
+fn insert_put(connection: &Connection, order: &Order, stored: &StoredToken) -> Result<(), Failure> {
+    let token = &stored.token;
+    if token.merchant != order.merchant {
+        return Err(refused("an order makes a token of its own merchant"));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO token_intents (fort_id, merchant_id, token_id, name, brand, card_mask, card_expiry, \
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            order.fort_id.0,
+            order.merchant.0,
+            token.id.0,
+            token.name,
+            codes::brand_number(token.card.brand),
+            token.card.mask,
+            token.card.expiry,
+            token.card.holder,
+            token.bin,
+            stored.card.as_bytes(),
+            stored.fingerprint.as_bytes().as_slice(),
+            token.currency.map(|currency| currency.numeric()),
+            token.created_at.0,
+        ])?;
+    Ok(())
+}
+
+/// Does what the outcome of an order's first operation means for a token: of other operations, and of orders
+/// without a token, nothing.
+pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+    let waits = record.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
+    if !waits || record.operation.0 != record.order.fort_id.0 {
+        return Ok(());
+    }
+    match record.state {
+        OperationState::Sent | OperationState::Unknown => return Ok(()),
+        OperationState::Approved => fulfil(connection, record.order.fort_id, record.at)?,
+        OperationState::Declined | OperationState::Reversed | OperationState::NotSent => {}
+    }
+    connection.prepare_cached("DELETE FROM token_intents WHERE fort_id = ?1")?.execute([record.order.fort_id.0])?;
+    Ok(())
+}
+
+fn fulfil(connection: &Connection, fort_id: FortId, at: Timestamp) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "UPDATE tokens SET lapses_at = NULL, updated_at = ?2, version = version + 1 WHERE lapses_at IS NOT NULL \
+             AND token_id = (SELECT token_id FROM token_intents WHERE fort_id = ?1 AND name IS NULL)",
+        )?
+        .execute(params![fort_id.0, at.0])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version) \
+             SELECT token_id, merchant_id, name, 0, NULL, brand, card_mask, card_expiry, card_holder, card_bin, \
+             card_sealed, fingerprint, currency, created_at, ?2, 1 \
+             FROM token_intents WHERE fort_id = ?1 AND name IS NOT NULL \
+             ON CONFLICT (merchant_id, name) DO UPDATE SET token_id = excluded.token_id, status = 0, lapses_at = NULL, \
+             brand = excluded.brand, card_mask = excluded.card_mask, card_expiry = excluded.card_expiry, \
+             card_holder = excluded.card_holder, card_bin = excluded.card_bin, card_sealed = excluded.card_sealed, \
+             fingerprint = excluded.fingerprint, currency = coalesce(excluded.currency, currency), \
+             created_at = CASE WHEN lapses_at <= ?2 THEN excluded.created_at ELSE created_at END, \
+             updated_at = ?2, version = version + 1",
+        )?
+        .execute(params![fort_id.0, at.0])?;
+    Ok(())
+}
+
+fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> {
+    let token = &stored.token;
+    connection
+        .prepare_cached(
+            "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        )?
+        .execute(params![
+            token.id.0,
+            token.merchant.0,
+            token.name,
+            status_number(token.status),
+            token.lapses_at.map(|at| at.0),
+            codes::brand_number(token.card.brand),
+            token.card.mask,
+            token.card.expiry,
+            token.card.holder,
+            token.bin,
+            stored.card.as_bytes(),
+            stored.fingerprint.as_bytes().as_slice(),
+            token.currency.map(|currency| currency.numeric()),
+            token.created_at.0,
+            token.updated_at.0,
+            token.version,
+        ])?;
+    Ok(())
+}
+
+fn stored_token(row: &Row<'_>) -> Result<StoredToken, Failure> {
+    let fingerprint: Vec<u8> = row.get(15)?;
+    Ok(StoredToken {
+        token: token(row)?,
+        card: SealedCard::from_bytes(row.get(14)?),
+        fingerprint: Fingerprint::from_bytes(&fingerprint).ok_or_else(|| unreadable("tokens.fingerprint"))?,
+    })
+}
+
+fn token(row: &Row<'_>) -> Result<Token, Failure> {
+    Ok(Token {
+        id: TokenId(row.get(0)?),
+        merchant: MerchantId(row.get(1)?),
+        name: row.get(2)?,
+        status: status(row.get(3)?)?,
+        lapses_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+        card: CardFacts {
+            brand: codes::brand(row.get(5)?)?,
+            mask: row.get(6)?,
+            expiry: row.get(7)?,
+            holder: row.get(8)?,
+        },
+        bin: row.get(9)?,
+        currency: row.get::<_, Option<i64>>(10)?.map(codes::currency).transpose()?,
+        created_at: Timestamp(row.get(11)?),
+        updated_at: Timestamp(row.get(12)?),
+        version: row.get(13)?,
+    })
+}
+
+fn status_number(status: TokenStatus) -> i64 {
+    match status {
+        TokenStatus::Active => 0,
+        TokenStatus::Inactive => 1,
+    }
+}
+
+fn status(number: i64) -> Result<TokenStatus, StoreError> {
+    let found = TokenStatus::ALL.into_iter().find(|status| status_number(*status) == number);
+    found.ok_or_else(|| unreadable("tokens.status"))
+}
+
+fn refused(rule: &str) -> Failure {
+    Failure::Store(StoreError::Refused(rule.to_owned()))
+}

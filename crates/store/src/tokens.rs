@@ -1,0 +1,115 @@
+//! The port for tokens: names under which a merchant's cards are kept.
+
+use crate::StoreFuture;
+use tollgate_core::ident::MerchantId;
+use tollgate_core::time::Timestamp;
+use tollgate_core::token::{Token, TokenId};
+use tollgate_vault::{Fingerprint, SealedCard};
+
+/// Tokens.
+///
+/// A payment that makes a token carries it in [`crate::NewOrder::token`]: it waits beside the order and comes
+/// into use in the very commit that writes the payment's success. A payment that comes to nothing takes it away
+/// in the commit that says so.
+pub trait Tokens {
+    /// The token of a merchant with this name, lapsed ones too, with its card.
+    fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>>;
+
+    /// Tokens that fit `filter`, oldest first.
+    fn tokens<'a>(&'a self, filter: &'a TokenFilter) -> StoreFuture<'a, Vec<Token>>;
+
+    /// Keeps a new token, unless its name is taken. The name of one that has lapsed when the new one was created
+    /// is free.
+    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave>;
+
+    /// Changes a token: its name, status, expiry, holder and currency, and until when it lives. `token` is as it
+    /// shall be, with a version one more than the stored one.
+    fn change_token(&self, token: Token) -> StoreFuture<'_, TokenSave>;
+
+    /// Deletes a token with its card, and what a payment under way would keep under its name. Orders that used it
+    /// keep their mask. `None` when there is none.
+    fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>>;
+
+    /// Deletes tokens that have lapsed at `now`, the longest lapsed first, at most `limit`; not those whose payment
+    /// may still make them permanent. Answers how many.
+    fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64>;
+}
+
+/// A token with its card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredToken {
+    /// The token.
+    pub token: Token,
+    /// Its card number, sealed for the token's number.
+    pub card: SealedCard,
+    /// By which the merchant's card is known again.
+    pub fingerprint: Fingerprint,
+}
+
+/// What becomes of a token when the payment beside it succeeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenIntent {
+    /// This provisional one becomes permanent.
+    Keep(TokenId),
+    /// This one is kept, permanently and active; a card that was there under the same name gives way, and the
+    /// name keeps its age.
+    Put(Box<StoredToken>),
+}
+
+/// Whether a token was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenSave {
+    /// It was.
+    Saved,
+    /// Another token of the merchant has that name. Nothing was written.
+    NameTaken,
+    /// It has changed since it was read, or is gone. Nothing was written.
+    Changed,
+}
+
+/// Which tokens are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFilter {
+    /// Of this merchant.
+    pub merchant: MerchantId,
+    /// Created at this moment or later.
+    pub from: Timestamp,
+    /// Created before this moment.
+    pub before: Timestamp,
+    /// Of this card only.
+    pub fingerprint: Option<Fingerprint>,
+    /// After this token in the order of the answer, to read on.
+    pub after: Option<TokenPlace>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl TokenFilter {
+    /// All tokens of a merchant, at most `limit`.
+    #[must_use]
+    pub const fn all_of(merchant: MerchantId, limit: usize) -> TokenFilter {
+        TokenFilter {
+            merchant,
+            from: Timestamp(i64::MIN),
+            before: Timestamp(i64::MAX),
+            fingerprint: None,
+            after: None,
+            limit,
+        }
+    }
+}
+
+/// The place of a token among those of its merchant: by age, then by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenPlace {
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Its number.
+    pub id: TokenId,
+}
+
+impl From<&Token> for TokenPlace {
+    fn from(token: &Token) -> TokenPlace {
+        TokenPlace { created_at: token.created_at, id: token.id }
+    }
+}
