@@ -518,7 +518,7 @@ fn stray_in_refused_requests(shop: &Shop) {
         ("card_security_code", "00032"),
         ("payment_option", "00033"),
         ("eci", "00033"),
-        ("token_name", "00045"),
+        ("token_name", "00002"),
         ("return_url", "00002"),
     ] {
         let mut params = payment("PURCHASE", "STRAY-REFUSED", "15000", VISA);
