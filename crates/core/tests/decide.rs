@@ -164,7 +164,7 @@ fn each_guard_of_a_payment_by_token_has_its_code() {
         ("service off, with a card", no_tokens, with_card, None, refused::NO_TOKEN_SERVICE),
         ("another brand", merchant(), as_mastercard, Some(kept("t")), refused::INVALID_PAYMENT_OPTION),
         ("brand off", no_visa, by_token(), Some(kept("t")), refused::OPTION_NOT_AVAILABLE),
-        ("a card number as name", merchant(), card_as_name, None, refused::INVALID_FORMAT),
+        ("a card number as name", merchant(), card_as_name, None, refused::VALUE_NOT_ALLOWED),
     ];
     for (what, merchant, command, token, code) in table {
         assert_eq!(decide::pay(&merchant, &command, token.as_ref(), now()).unwrap_err().code, code, "{what}");
@@ -245,8 +245,8 @@ fn each_guard_of_an_update_has_its_code() {
         ("service off", &off, update(), Some(kept("t")), refused::NO_TOKEN_SERVICE),
         ("month 13", &on, expiry("3013"), Some(kept("t")), refused::INVALID_EXPIRY),
         ("expired", &on, expiry("2001"), Some(kept("t")), refused::CARD_EXPIRED),
-        ("a card number as name", &on, named_by_a_card, Some(kept("t")), refused::INVALID_FORMAT),
-        ("a card number as holder", &on, held_by_a_card, Some(kept("t")), refused::INVALID_FORMAT),
+        ("a card number as name", &on, named_by_a_card, Some(kept("t")), refused::VALUE_NOT_ALLOWED),
+        ("a card number as holder", &on, held_by_a_card, Some(kept("t")), refused::VALUE_NOT_ALLOWED),
     ] {
         assert_eq!(decide::update_token(terms, &command, token.as_ref(), now()).unwrap_err().code, code, "{what}");
     }
