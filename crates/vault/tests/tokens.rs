@@ -73,7 +73,8 @@ async fn a_card_has_one_fingerprint_per_merchant_for_good() {
     let years_later = Timestamp::parse_date("2031-01-01").unwrap();
     assert_eq!(restarted.fingerprint(SHOP, &pan(), years_later).await.unwrap(), first);
     let another_card = Pan::parse("4005550000000001").unwrap();
-    let elsewhere = World::new().vault().await;
+    let other_world = World::new();
+    let elsewhere = other_world.vault().await;
     let all = [
         first,
         vault.fingerprint(SHOP, &another_card, november()).await.unwrap(),
