@@ -161,6 +161,35 @@ fn without_a_gateway_the_command_rotates_by_itself_and_says_how_fast() {
 }
 
 #[test]
+fn cards_of_tokens_rotate_and_the_key_of_fingerprints_stays() {
+    let gateway = Gateway::start();
+    let demo = gateway.demo();
+    let mut keeping = payment("PURCHASE", "keeping", "1000", CARD);
+    keeping.push(("token_name", "kept".into()));
+    assert_eq!(field(&gateway.call(&demo, &keeping), "response_code"), "14000");
+    let folder = gateway.data.to_str().unwrap();
+    let list = || -> Vec<Value> {
+        let listed = tollgate(&["keys", "list", "--data", folder, "--format", "json"]);
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        listed["data_keys"].as_array().unwrap().clone()
+    };
+    let fingerprints = |keys: &[Value]| keys.iter().filter(|key| key["use"] == "fingerprints").count();
+    let sealing = |keys: &[Value]| keys.iter().find(|key| key["seals"]["cards of tokens"] == 1).unwrap()["id"].clone();
+    let before = list();
+    rotated(&gateway, &["--kek"]);
+    rotated(&gateway, &["--data-keys"]);
+    let after = list();
+    assert_eq!((fingerprints(&before), fingerprints(&after)), (1, 1), "{after:?}");
+    assert!(after.iter().any(|key| key["use"] == "fingerprints" && key["state"] == "in use"), "{after:?}");
+    assert_ne!(sealing(&before), sealing(&after), "{after:?}");
+    let mut by_token = payment("PURCHASE", "by-token", "1000", CARD);
+    by_token.retain(|(name, _)| !matches!(*name, "card_number" | "expiry_date"));
+    by_token.push(("token_name", "kept".into()));
+    let answer = gateway.call(&demo, &by_token);
+    assert_eq!(field(&answer, "response_code"), "14000", "{answer:?}");
+}
+
+#[test]
 fn a_sealed_row_that_does_not_open_is_named_and_holds_no_other_back() {
     let mut gateway = Gateway::start();
     let demo = gateway.demo();

@@ -17,7 +17,7 @@ use tollgate_app::{Accounts, RotationProgress, Rotations};
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{DataKeyId, SealedColumn};
-use tollgate_vault::{GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of};
+use tollgate_vault::{FINGERPRINT_PERIOD, GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of};
 
 /// List, rotate and retire keys.
 #[derive(Debug, Args)]
@@ -322,7 +322,8 @@ impl Inventory {
         json!({
             "id": row.id,
             "merchant": self.names.get(&row.merchant).map_or_else(|| row.merchant.0.to_string(), Clone::clone),
-            "month": row.period,
+            "use": if makes_fingerprints(row) { "fingerprints" } else { "sealing" },
+            "month": (!makes_fingerprints(row)).then_some(row.period),
             "generation": row.generation,
             "kek_version": row.kek_version,
             "made_at": row.created_at.to_string(),
@@ -338,10 +339,17 @@ impl Inventory {
         };
         match row.rotation {
             RotationState::UnderWay => "taking over",
+            // Never old: what it made cannot be made again without opening every card.
+            _ if makes_fingerprints(row) => "in use",
             _ if self.rows.iter().any(newest) => "old",
             _ => "in use",
         }
     }
+}
+
+/// Whether it is the key behind a merchant's fingerprints of cards, which seals nothing.
+fn makes_fingerprints(row: &WrappedDataKey) -> bool {
+    row.period == FINGERPRINT_PERIOD
 }
 
 fn age_days(made_at: Timestamp, now: Timestamp) -> i64 {
@@ -365,16 +373,20 @@ fn print_list(shown: &Value) {
         let seals: Vec<String> =
             key["seals"].as_object().into_iter().flatten().map(|(what, count)| format!("{count} {what}")).collect();
         println!(
-            "  key {:<5} {:<16} {} #{:<3} KEK {:<3} made {}  age {:<8} {:<12} {}",
+            "  key {:<5} {:<16} {:<6} #{:<3} KEK {:<3} made {}  age {:<8} {:<12} {}",
             key["id"],
             text(key, "merchant"),
-            key["month"],
+            key["month"].as_u64().map_or_else(|| "always".to_owned(), |month| month.to_string()),
             key["generation"],
             key["kek_version"],
             text(key, "made_at"),
             age(key),
             text(key, "state"),
-            if seals.is_empty() { "seals nothing".to_owned() } else { seals.join(", ") }
+            match text(key, "use") {
+                "fingerprints" => "makes the fingerprints of cards".to_owned(),
+                _ if seals.is_empty() => "seals nothing".to_owned(),
+                _ => seals.join(", "),
+            }
         );
     }
 }
