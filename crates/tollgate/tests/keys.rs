@@ -165,7 +165,7 @@ fn cards_of_tokens_rotate_and_the_key_of_fingerprints_stays() {
     let gateway = Gateway::start();
     let demo = gateway.demo();
     let mut keeping = payment("PURCHASE", "keeping", "1000", CARD);
-    keeping.push(("token_name", "kept".into()));
+    keeping.push(("token_name", "kept"));
     assert_eq!(field(&gateway.call(&demo, &keeping), "response_code"), "14000");
     let folder = gateway.data.to_str().unwrap();
     let list = || -> Vec<Value> {
@@ -184,7 +184,7 @@ fn cards_of_tokens_rotate_and_the_key_of_fingerprints_stays() {
     assert_ne!(sealing(&before), sealing(&after), "{after:?}");
     let mut by_token = payment("PURCHASE", "by-token", "1000", CARD);
     by_token.retain(|(name, _)| !matches!(*name, "card_number" | "expiry_date"));
-    by_token.push(("token_name", "kept".into()));
+    by_token.push(("token_name", "kept"));
     let answer = gateway.call(&demo, &by_token);
     assert_eq!(field(&answer, "response_code"), "14000", "{answer:?}");
 }
