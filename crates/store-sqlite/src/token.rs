@@ -8,7 +8,7 @@ use tollgate_core::card::CardFacts;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::{OperationState, Order};
 use tollgate_core::time::Timestamp;
-use tollgate_core::token::{Token, TokenId, TokenStatus};
+use tollgate_core::token::{Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{
     NewOrder, OutcomeRecord, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenSave,
 };
@@ -188,12 +188,23 @@ pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> 
     if !waits || record.operation.0 != record.order.fort_id.0 {
         return Ok(());
     }
+    let fort_id = record.order.fort_id;
     match record.state {
         OperationState::Sent | OperationState::Unknown => return Ok(()),
-        OperationState::Approved => fulfil(connection, record.order.fort_id, record.at)?,
+        OperationState::Approved => fulfil(connection, fort_id, record.at)?,
         OperationState::Declined | OperationState::Reversed | OperationState::NotSent => {}
     }
-    connection.prepare_cached("DELETE FROM token_intents WHERE fort_id = ?1")?.execute([record.order.fort_id.0])?;
+    let ended = connection.prepare_cached("DELETE FROM token_intents WHERE fort_id = ?1")?.execute([fort_id.0])?;
+    // A token was deleted meanwhile, or never came to be: what follows must not tell of it.
+    // (An outcome that corrects a settled one finds what the settled one has left.)
+    let was_open = matches!(record.state_before, OperationState::Sent | OperationState::Unknown);
+    let is_made = record.state == OperationState::Approved && ended > 0;
+    let makes = record.order.token.as_ref().is_some_and(|token| token.role == TokenRole::Saves);
+    if makes && was_open && !is_made {
+        connection
+            .prepare_cached("UPDATE orders SET token_name = NULL, token_role = NULL WHERE fort_id = ?1")?
+            .execute([fort_id.0])?;
+    }
     Ok(())
 }
 

@@ -229,6 +229,19 @@ pub async fn a_deleted_token_stays_gone(subject: &dyn Subject) {
     assert!(found(&store, MerchantId(2), "gone").await.is_some());
 }
 
+/// Rule: an order whose payment made no token names none, so that a correction years later tells of none either.
+pub async fn an_order_names_no_token_that_it_did_not_make(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let declined = settled(&*store, saving(1, token(1, "declined")), OperationEvent::Declined).await;
+    assert_eq!(stored(&*store, declined.order.fort_id, MERCHANT).await.token, None);
+    let under_way = claimed(&*store, saving(2, token(2, "deleted"))).await;
+    assert_eq!(stored(&*store, under_way.order.fort_id, MERCHANT).await.token, under_way.order.token);
+    store.delete_token(MERCHANT, "deleted").await.unwrap();
+    let record = outcome(&under_way.order, &under_way.operation, OperationEvent::Approved, at(60));
+    assert_eq!(store.record_outcome(record).await.unwrap(), Recorded::Written);
+    assert_eq!(stored(&*store, under_way.order.fort_id, MERCHANT).await.token, None);
+}
+
 /// Rule: an order says what it does with a token exactly when it does something with one, and for its own merchant.
 pub async fn an_order_and_its_token_belong_together(subject: &dyn Subject) {
     let store = subject.open().await;
