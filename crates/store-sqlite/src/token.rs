@@ -222,7 +222,8 @@ fn fulfil(connection: &Connection, fort_id: FortId, at: Timestamp) -> Result<(),
              SELECT token_id, merchant_id, name, 0, NULL, brand, card_mask, card_expiry, card_holder, card_bin, \
              card_sealed, fingerprint, currency, created_at, ?2, 1 \
              FROM token_intents WHERE fort_id = ?1 AND name IS NOT NULL \
-             ON CONFLICT (merchant_id, name) DO UPDATE SET token_id = excluded.token_id, status = 0, lapses_at = NULL, \
+             ON CONFLICT (merchant_id, name) DO UPDATE SET token_id = excluded.token_id, \
+             status = CASE WHEN lapses_at <= ?2 THEN 0 ELSE status END, lapses_at = NULL, \
              brand = excluded.brand, card_mask = excluded.card_mask, card_expiry = excluded.card_expiry, \
              card_holder = excluded.card_holder, card_bin = excluded.card_bin, card_sealed = excluded.card_sealed, \
              fingerprint = excluded.fingerprint, currency = coalesce(excluded.currency, currency), \

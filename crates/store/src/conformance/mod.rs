@@ -142,6 +142,7 @@ macro_rules! conformance_tests {
             a_token_comes_into_use_with_the_success_of_its_payment
             a_late_success_makes_the_token_and_a_reversal_does_not
             a_new_card_takes_a_tokens_place_only_by_success
+            a_new_card_does_not_switch_a_token_on
             a_provisional_token_is_kept_by_a_success
             lapsed_tokens_are_deleted_unless_a_payment_may_keep_them
             a_deleted_token_stays_gone

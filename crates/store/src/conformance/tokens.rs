@@ -175,6 +175,19 @@ pub async fn a_new_card_takes_a_tokens_place_only_by_success(subject: &dyn Subje
     assert_eq!(store.tokens(&TokenFilter::all_of(MERCHANT, 10)).await.unwrap(), [now.token]);
 }
 
+/// Rule: a token that was switched off while a payment with a new card was under way stays off.
+pub async fn a_new_card_does_not_switch_a_token_on(subject: &dyn Subject) {
+    let store = subject.open().await;
+    store.add_token(token(1, "card")).await.unwrap();
+    let under_way = claimed(&*store, saving(2, token(2, "card"))).await;
+    let off = Token { status: TokenStatus::Inactive, version: 2, ..token(1, "card").token };
+    assert_eq!(store.change_token(off).await.unwrap(), TokenSave::Saved);
+    let record = outcome(&under_way.order, &under_way.operation, OperationEvent::Approved, at(60));
+    assert_eq!(store.record_outcome(record).await.unwrap(), Recorded::Written);
+    let now = found(&store, MERCHANT, "card").await.unwrap().token;
+    assert_eq!((now.id, now.status), (TokenId(FIRST + 2), TokenStatus::Inactive));
+}
+
 /// Rule: a provisional token is made permanent by a payment that succeeds, and by no other.
 pub async fn a_provisional_token_is_kept_by_a_success(subject: &dyn Subject) {
     let store = subject.open().await;
