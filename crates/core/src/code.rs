@@ -194,6 +194,10 @@ pub const STATUS_FAILED: ResponseCode = ResponseCode::new(11, message::TECHNICAL
 pub const TOKEN_UPDATED: ResponseCode = ResponseCode::new(58, message::SUCCESS);
 /// UPDATE_TOKEN: our own fault; whether it was done is not known.
 pub const TOKEN_UPDATE_FAILED: ResponseCode = ResponseCode::new(59, message::TECHNICAL_PROBLEM);
+/// GET_TOKENS: done.
+pub const TOKENS_LISTED: ResponseCode = ResponseCode::new(54, message::SUCCESS);
+/// CREATE_TOKEN: done.
+pub const TOKEN_CREATED: ResponseCode = ResponseCode::new(52, 62);
 /// Sent to the network, outcome not known.
 pub const UNCERTAIN: ResponseCode = ResponseCode::new(15, message::UNCONFIRMED);
 

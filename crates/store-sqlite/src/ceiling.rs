@@ -6,6 +6,7 @@
 //! the store. So the difference to a payment in the store is the store's own work, not the disk.
 
 mod fill;
+mod fill_cards;
 
 use crate::checkpoint::Checkpoints;
 use crate::connection::{self, Role};
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use tollgate_store::StoreError;
 
 pub use fill::fill;
+pub use fill_cards::CardFill;
 
 /// The size of a bare payment's body.
 pub const BODY_BYTES: usize = 300;

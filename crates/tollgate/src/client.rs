@@ -15,6 +15,8 @@ use tokio::net::TcpStream;
 
 /// The path of the FORT payment API.
 pub const PATH: &str = "/FortAPI/paymentApi";
+/// Where FORT takes forms from browsers.
+pub const PAGE_PATH: &str = "/FortAPI/paymentPage";
 /// The largest answer that is read.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 

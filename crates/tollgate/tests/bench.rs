@@ -77,6 +77,19 @@ fn stored_orders_and_questions_about_orders_are_measured_too() {
 }
 
 #[test]
+fn the_keys_of_stored_cards_are_rotated_while_payments_run() {
+    let report = bench(&["--cards", "500", "--rotate", "--rate", "20"]);
+    assert_eq!(report["right"], true, "{report:#}");
+    assert_eq!((number(&report["stored_cards"]["few"]), number(&report["stored_cards"]["cards"])), (500, 500));
+    let rotation = &report["rotation"];
+    assert!(number(&rotation["rows"]) >= 500, "every stored card is sealed anew: {rotation:#}");
+    assert!(rotation["rows_per_second"].as_f64().unwrap() > 0.0);
+    let names: Vec<_> = report["loads"].as_array().unwrap().iter().map(|load| load["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"purchase before the rotation") && names.contains(&"purchase during the rotation"));
+    assert_eq!(report["sums"].as_array().unwrap().len(), 3, "the books of each gateway are compared");
+}
+
+#[test]
 fn a_gateway_without_a_sandbox_behind_it_is_left_alone() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("credentials.json");

@@ -29,6 +29,18 @@ pub struct Figures {
     pub resident_idle_mib: Option<f64>,
     /// The binary, MiB.
     pub binary_mib: Option<f64>,
+    /// CREATE_TOKEN answers a second at 64 in flight: the least of all loads.
+    pub tokenizations_per_second: Option<f64>,
+    /// GET_TOKENS answers for one name a second at 64 in flight: the least of all loads.
+    pub token_look_ups_per_second: Option<f64>,
+    /// The highest p99 of these, milliseconds.
+    pub tokens_p99_ms: Option<f64>,
+    /// Their rate with many stored cards by the rate with few.
+    pub stored_cards_ratio: Option<f64>,
+    /// Rows that a rotation of keys seals anew in a second under payments.
+    pub rotated_per_second: Option<f64>,
+    /// p99 of payments during a rotation by p99 before it.
+    pub rotation_p99_ratio: Option<f64>,
 }
 
 /// One goal and what was measured.
@@ -88,6 +100,59 @@ impl Verdict {
 
 /// The table of goals.
 pub fn table(figures: &Figures) -> Vec<Goal> {
+    let mut goals = payment_goals(figures);
+    goals.extend(card_goals(figures));
+    goals
+}
+
+fn card_goals(figures: &Figures) -> Vec<Goal> {
+    let (higher, lower) = (Better::Higher, Better::Lower);
+    vec![
+        goal(
+            "tokenizations_per_second",
+            "tokenizations/s at 64 in flight",
+            higher,
+            figures.tokenizations_per_second,
+            5_000.0,
+            10_000.0,
+        ),
+        goal(
+            "token_look_ups_per_second",
+            "token look-ups/s at 64 in flight",
+            higher,
+            figures.token_look_ups_per_second,
+            15_000.0,
+            25_000.0,
+        ),
+        goal("tokens_p99_ms", "the highest p99 of these, ms", lower, figures.tokens_p99_ms, 40.0, 20.0),
+        goal(
+            "stored_cards_ratio",
+            "their rate with many stored cards / with few",
+            higher,
+            figures.stored_cards_ratio,
+            0.80,
+            0.95,
+        ),
+        goal(
+            "rotated_per_second",
+            "rows sealed anew a second under payments",
+            higher,
+            figures.rotated_per_second,
+            10_000.0,
+            19_000.0,
+        ),
+        goal(
+            "rotation_p99_ratio",
+            "p99 of payments during a rotation of keys / before it",
+            lower,
+            figures.rotation_p99_ratio,
+            2.0,
+            1.2,
+        ),
+    ]
+}
+
+fn payment_goals(figures: &Figures) -> Vec<Goal> {
     let ratio = |of: Option<f64>, to: Option<f64>| Some(of? / to?).filter(|ratio| ratio.is_finite());
     let purchases_32 = ratio(figures.purchases_32_per_second, figures.bare_32_per_second);
     let purchases_256 = ratio(figures.purchases_256_per_second, figures.bare_256_per_second);

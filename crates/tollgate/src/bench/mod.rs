@@ -5,13 +5,14 @@
 //! gateway, of the card network's ledger and of the generator itself have to be equal.
 //!
 //! The walk: `run` starts the processes (`bed`) and goes from phase to phase; `load` drives the connections, with the
-//! requests of `script`; `sums` compares money; `added` finds out how much of a latency is the gateway's own; `echo`
+//! requests of `script`; `filled` repeats a load over many stored rows and `rotation` while keys are rotated; `sums` compares money; `added` finds out how much of a latency is the gateway's own; `echo`
 //! is the ceiling of the HTTP side; `goals` holds the figures against what was set out; `report` and `print` say it.
 
 mod added;
 mod bed;
 mod echo;
 mod fetch;
+mod filled;
 mod folder;
 mod goals;
 mod histogram;
@@ -19,6 +20,7 @@ mod load;
 mod print;
 mod process;
 mod report;
+mod rotation;
 mod run;
 mod script;
 mod signer;
@@ -30,6 +32,6 @@ mod worker;
 pub use load::Pace;
 pub use print::print;
 pub use report::Report;
-pub use run::{OwnPlan, PlanCommon, RunningPlan, WithCeilings, measure_own, measure_running};
+pub use run::{OwnPlan, PlanCommon, RunningPlan, WithCeilings, WithRotation, measure_own, measure_running};
 pub use script::Mix;
 pub use signer::Signer;

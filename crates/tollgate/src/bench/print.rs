@@ -2,7 +2,7 @@
 
 use super::goals::Verdict;
 use super::histogram::Latency;
-use super::report::{Bare, GatewayFigures, Load, Report};
+use super::report::{Bare, GatewayFigures, Load, Report, RotationFigures};
 use super::sums::{Sums, SumsCheck};
 
 /// Prints a report on standard output.
@@ -38,9 +38,17 @@ pub fn print(report: &Report) {
         println!("  {:>10} {:>9.0}/s", "few", stored.empty_per_second);
         println!("  {:>10} {:>9.0}/s   ratio {:.3}", stored.orders, stored.filled_per_second, stored.ratio);
     }
+    if let Some(stored) = &report.stored_cards {
+        println!("\nstored cards (sealed and stored in {:.0} s)", stored.fill_seconds);
+        let ms = |us: f64| us / 1e3;
+        println!("  {:>10} {:>9.0}/s  p99 {:.2} ms", stored.few, stored.few_per_second, ms(stored.few_p99_us));
+        let (rate, p99) = (stored.many_per_second, ms(stored.many_p99_us));
+        println!("  {:>10} {rate:>9.0}/s  p99 {p99:.2} ms   ratio {:.3}", stored.cards, stored.ratio);
+    }
+    report.rotation.iter().for_each(print_rotation);
     report.gateway.iter().for_each(|gateway| print_gateway(gateway, machine.binary_bytes));
     report.sums.iter().for_each(print_sums);
-    if report.ceilings.is_some() {
+    if report.ceilings.is_some() || report.stored_cards.is_some() {
         print_goals(report);
     }
     if !report.right {
@@ -102,6 +110,19 @@ fn print_gateway(gateway: &GatewayFigures, binary: Option<u64>) {
     );
 }
 
+fn print_rotation(rotation: &RotationFigures) {
+    let ms = |us: f64| us / 1e3;
+    println!("\nrotation of data keys under payments");
+    println!(
+        "  {} rows sealed anew, {:.0} a second; {:.1} s in all",
+        rotation.rows, rotation.rows_per_second, rotation.seconds
+    );
+    let cores = rotation.gateway_cores.map_or("?".to_owned(), |cores| format!("{cores:.2}"));
+    println!("  processors of the gateway meanwhile, payments included: {cores}");
+    let (before, during) = (ms(rotation.before_p99_us), ms(rotation.during_p99_us));
+    println!("  p99 of payments: before {before:.2} ms, meanwhile {during:.2} ms, ratio {:.2}", rotation.p99_ratio);
+}
+
 fn print_sums(check: &SumsCheck) {
     println!("\nsums of the run, minor units ({} orders, {} unsettled)", check.orders, check.unsettled);
     print_book("gateway", &check.gateway);
@@ -124,9 +145,9 @@ fn print_book(name: &str, sums: &Sums) {
 
 fn print_goals(report: &Report) {
     println!("\n{:<62}{:>10}{:>8}{:>8}", "goals", "measured", "goal", "aim");
-    for goal in &report.goals {
+    for goal in report.goals.iter().filter(|goal| goal.verdict != Verdict::NotMeasured) {
         let measured = goal.measured.map_or("-".to_owned(), |figure| format!("{figure:.2}"));
-        let verdict = if goal.verdict == Verdict::NotMeasured { "" } else { goal.verdict.words() };
+        let verdict = goal.verdict.words();
         println!("{:<62}{measured:>10}{:>8}{:>8}  {verdict}", goal.what, goal.goal, goal.aim);
     }
 }

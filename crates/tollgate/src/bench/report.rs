@@ -38,6 +38,10 @@ pub struct Report {
     pub latency_parts: Option<Parts>,
     /// Many stored orders against few, if they were asked for.
     pub stored_orders: Option<StoredOrders>,
+    /// Many stored cards against few, if they were asked for.
+    pub stored_cards: Option<StoredCards>,
+    /// A rotation of keys under payments, if it was asked for.
+    pub rotation: Option<RotationFigures>,
     /// The goals.
     pub goals: Vec<Goal>,
     /// Whether all books are equal and every answer was the expected one.
@@ -73,12 +77,15 @@ impl Machine {
     }
 }
 
+/// The name of loads that make what is asked for afterwards.
+pub const PREPARATION: &str = "preparation";
+
 /// One load.
 #[derive(Clone, Debug, Serialize)]
 pub struct Load {
     /// What it was.
     pub name: String,
-    /// `purchase`, `cycle` or `status`.
+    /// The name of a [`super::script::Mix`].
     pub mix: &'static str,
     /// Connections.
     pub in_flight: u32,
@@ -222,6 +229,48 @@ pub struct StoredOrders {
     pub ratio: f64,
 }
 
+/// Many stored cards against few.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct StoredCards {
+    /// How many the one gateway had.
+    pub few: u64,
+    /// How many the other had.
+    pub cards: u64,
+    /// How long sealing and storing them took.
+    pub fill_seconds: f64,
+    /// Requests a second with few.
+    pub few_per_second: f64,
+    /// Their p99.
+    pub few_p99_us: f64,
+    /// Requests a second with many.
+    pub many_per_second: f64,
+    /// Their p99.
+    pub many_p99_us: f64,
+    /// The rate with many by the rate with few.
+    pub ratio: f64,
+}
+
+/// A rotation of data keys while payments ran.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RotationFigures {
+    /// Cards that were stored before.
+    pub cards: u64,
+    /// From the command's start to its end, in which it also makes sure that nobody uses the old key any more.
+    pub seconds: f64,
+    /// Rows sealed anew: the cards, those of the payments, and secrets.
+    pub rows: u64,
+    /// How many of them in a second while there were some.
+    pub rows_per_second: f64,
+    /// The gateway's processors in that time, its payments included: 1.0 is one core.
+    pub gateway_cores: Option<f64>,
+    /// p99 of the payments before.
+    pub before_p99_us: f64,
+    /// The highest p99 of the payments meanwhile.
+    pub during_p99_us: f64,
+    /// The second by the first.
+    pub p99_ratio: f64,
+}
+
 impl Report {
     /// A report without figures.
     pub fn begin(machine: Machine) -> Report {
@@ -235,6 +284,8 @@ impl Report {
             ceilings: None,
             latency_parts: None,
             stored_orders: None,
+            stored_cards: None,
+            rotation: None,
             goals: Vec::new(),
             right: false,
         }
@@ -249,6 +300,13 @@ impl Report {
         self.right = self.loads.iter().chain(echo).all(expected) && self.sums.iter().all(|sums| sums.equal);
     }
 
+    /// The loads by which tokens are judged, with stored cards and without.
+    fn token_loads<'a>(&'a self, mix: &'a str) -> impl Iterator<Item = &'a Load> {
+        self.loads.iter().filter(move |load| {
+            load.mix == mix && load.in_flight == 64 && load.rate.is_none() && load.name != PREPARATION
+        })
+    }
+
     fn figures(&self) -> Figures {
         let load = |mix: &str, in_flight: u32| {
             self.loads.iter().find(|load| load.mix == mix && load.in_flight == in_flight && load.rate.is_none())
@@ -257,6 +315,12 @@ impl Report {
         let gateway = self.gateway.clone().unwrap_or_default();
         let mib = |bytes: Option<u64>| bytes.map(|bytes| rounded(bytes as f64 / 1_048_576.0));
         let ms = |us: f64| us / 1e3;
+        let least = |mix: &str| self.token_loads(mix).map(|load| load.per_second).reduce(f64::min);
+        let p99 = ["tokenize", "token"]
+            .into_iter()
+            .flat_map(|mix| self.token_loads(mix))
+            .map(|load| ms(load.latency.p99_us))
+            .reduce(f64::max);
         Figures {
             purchases_32_per_second: load("purchase", 32).map(|load| load.per_second),
             bare_32_per_second: ceilings.bare_32.map(|bare| bare.per_second),
@@ -270,6 +334,12 @@ impl Report {
             start_ms: gateway.start_ms,
             resident_idle_mib: mib(gateway.resident_restarted_bytes.or(gateway.resident_fresh_bytes)),
             binary_mib: mib(self.machine.binary_bytes),
+            tokenizations_per_second: least("tokenize"),
+            token_look_ups_per_second: least("token"),
+            tokens_p99_ms: p99,
+            stored_cards_ratio: self.stored_cards.map(|stored| stored.ratio),
+            rotated_per_second: self.rotation.map(|rotation| rotation.rows_per_second),
+            rotation_p99_ratio: self.rotation.map(|rotation| rotation.p99_ratio),
         }
     }
 }

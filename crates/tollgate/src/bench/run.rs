@@ -3,9 +3,10 @@
 use super::added;
 use super::bed::{GatewayBed, IssuerBed};
 use super::echo::Echo;
+use super::filled;
 use super::folder::ScratchFolder;
 use super::load::{self, KeepPayments, LoadPlan, LoadResult, Pace, Until, Watched};
-use super::report::{Ceilings, GatewayFigures, Load, Machine, Report, StoredOrders, rounded};
+use super::report::{Ceilings, GatewayFigures, Load, Machine, PREPARATION, Report, rounded};
 use super::script::{Cart, Carts, Mix, Script, Step};
 use super::signer::Signer;
 use super::sums::{Answers, Books, compare};
@@ -16,11 +17,11 @@ use anyhow::{Context, bail};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tollgate_app::Accounts;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::Clock;
-use tollgate_store_sqlite::ceiling::{bare_batches, bare_two_commit_loop, fill};
+use tollgate_store_sqlite::ceiling::{bare_batches, bare_two_commit_loop};
 
 /// What both kinds of measurement have in common.
 #[derive(Clone, Debug)]
@@ -52,6 +53,19 @@ pub struct OwnPlan {
     pub ceilings: WithCeilings,
     /// Orders stored beforehand, for a second load.
     pub orders: u64,
+    /// Cards stored beforehand, for more loads.
+    pub cards: u64,
+    /// Whether the keys of the stored cards are rotated under payments.
+    pub rotation: WithRotation,
+}
+
+/// Whether the keys of stored cards are rotated under payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithRotation {
+    /// Yes, with payments before it and during it.
+    Measured,
+    /// No.
+    LeftOut,
 }
 
 /// Whether the ceilings are measured too.
@@ -81,6 +95,8 @@ pub struct RunningPlan {
 
 /// Orders that are made before CHECK_STATUS is asked of them.
 const STATUS_ORDERS: u64 = 2_000;
+/// Tokens that are made before they are looked up.
+const LOOKED_UP_TOKENS: u64 = 10_000;
 /// How often the start on existing data is measured.
 const STARTS: usize = 3;
 /// How long an idle gateway is left alone before its memory is read, in milliseconds.
@@ -121,7 +137,10 @@ pub async fn measure_own(plan: &OwnPlan) -> anyhow::Result<Report> {
     figures.database_bytes = std::fs::metadata(database).ok().map(|about| about.len());
     report.gateway = Some(figures);
     if plan.orders > 0 {
-        measure_filled(plan, scratch.path(), &issuer, &mut report).await?;
+        filled::measure_orders(plan, scratch.path(), &issuer, &mut report).await?;
+    }
+    if plan.cards > 0 {
+        filled::measure_cards(plan, scratch.path(), &issuer, &mut report).await?;
     }
     issuer.stop().await?;
     report.end();
@@ -155,27 +174,29 @@ pub async fn measure_running(plan: RunningPlan) -> anyhow::Result<Report> {
 }
 
 /// One gateway under load.
-struct Bench {
-    common: PlanCommon,
+pub(super) struct Bench {
+    pub(super) common: PlanCommon,
     target: Target,
     script: Arc<Script>,
-    carts: Arc<Carts>,
-    watched: Watched,
+    pub(super) carts: Arc<Carts>,
+    pub(super) watched: Watched,
     answers: Answers,
     lost: Lost,
     /// Orders that exist, by their numbers; empty before some were made.
-    known: Range<u64>,
+    known_orders: Range<u64>,
+    /// Tokens that exist, likewise.
+    pub(super) known_tokens: Range<u64>,
 }
 
 /// Whether an answer was lost, so that the answers cannot tell everything.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lost {
+pub(super) enum Lost {
     None,
     Some,
 }
 
 impl Bench {
-    fn new(common: PlanCommon, signer: Signer, target: Target) -> anyhow::Result<Bench> {
+    pub(super) fn new(common: PlanCommon, signer: Signer, target: Target) -> anyhow::Result<Bench> {
         let mut first = [0_u8; 8];
         if aws_lc_rs::rand::fill(&mut first).is_err() {
             bail!("the system gives no random numbers");
@@ -184,24 +205,25 @@ impl Bench {
         let script = Arc::new(Script::new(signer, common.currencies.clone(), year));
         let carts = Arc::new(Carts::new(u64::from_le_bytes(first), common.currencies.len()));
         let (watched, answers) = (Watched::default(), Answers::default());
-        Ok(Bench { common, target, script, carts, watched, answers, lost: Lost::None, known: 0..0 })
+        let lost = Lost::None;
+        Ok(Bench { common, target, script, carts, watched, answers, lost, known_orders: 0..0, known_tokens: 0..0 })
     }
 
     /// The load that was asked for.
-    fn main_plan(&self) -> LoadPlan {
+    pub(super) fn main_plan(&self) -> LoadPlan {
         let plan = self.plan(self.common.mix, self.common.in_flight);
         LoadPlan { pace: self.common.pace, ..plan }
     }
 
     /// A closed loop.
-    fn plan(&self, mix: Mix, in_flight: u32) -> LoadPlan {
+    pub(super) fn plan(&self, mix: Mix, in_flight: u32) -> LoadPlan {
         LoadPlan {
             name: mix.name().to_owned(),
             target: self.target.clone(),
             script: Arc::clone(&self.script),
             carts: Arc::clone(&self.carts),
             mix,
-            known: self.known.clone(),
+            known: 0..0,
             in_flight,
             pace: Pace::Closed,
             until: Until::Time { warm_up: self.common.warm_up, counted: self.common.counted },
@@ -211,35 +233,47 @@ impl Bench {
     }
 
     /// Runs a load, with orders to ask for where it needs them, and reports it.
-    async fn load(&mut self, mut plan: LoadPlan, report: &mut Report) -> anyhow::Result<LoadResult> {
-        if plan.mix == Mix::Status && self.known.is_empty() {
-            self.make(STATUS_ORDERS, report).await?;
+    pub(super) async fn load(&mut self, mut plan: LoadPlan, report: &mut Report) -> anyhow::Result<LoadResult> {
+        match plan.mix {
+            Mix::Status => {
+                if self.known_orders.is_empty() {
+                    self.known_orders = self.make(Mix::Purchase, STATUS_ORDERS, report).await?;
+                }
+                plan.known = self.known_orders.clone();
+            }
+            Mix::Token => {
+                if self.known_tokens.is_empty() {
+                    self.known_tokens = self.make(Mix::Tokenize, LOOKED_UP_TOKENS, report).await?;
+                }
+                plan.known = self.known_tokens.clone();
+            }
+            Mix::Purchase | Mix::Cycle | Mix::Tokenize => {}
         }
-        plan.known = self.known.clone();
         let result = load::run(plan.clone()).await?;
         self.book(&result);
         report.loads.push(Load::new(&plan, &result));
         Ok(result)
     }
 
-    /// Makes orders that all succeed.
-    async fn make(&mut self, orders: u64, report: &mut Report) -> anyhow::Result<()> {
+    /// Makes orders, or tokens, that all succeed, and gives their numbers.
+    async fn make(&mut self, mix: Mix, count: u64, report: &mut Report) -> anyhow::Result<Range<u64>> {
         let begin = self.carts.next() + 1;
-        let plan =
-            LoadPlan { name: "preparation".to_owned(), until: Until::Orders(orders), ..self.plan(Mix::Purchase, 32) };
+        let plan = LoadPlan { name: PREPARATION.to_owned(), until: Until::Orders(count), ..self.plan(mix, 32) };
         let result = load::run(plan.clone()).await?;
         self.book(&result);
         if result.tally.errors_total() > 0 {
             report.loads.push(Load::new(&plan, &result));
-            bail!("the orders to ask for could not be made: {:?}", result.tally.errors);
+            bail!("what is to be asked for could not be made: {:?}", result.tally.errors);
         }
-        self.known = begin..begin + orders;
-        Ok(())
+        Ok(begin..begin + count)
     }
 
     /// Makes one order if there is none to ask for yet.
     async fn make_one(&mut self, report: &mut Report) -> anyhow::Result<()> {
-        if self.known.is_empty() { self.make(1, report).await } else { Ok(()) }
+        if self.known_orders.is_empty() {
+            self.known_orders = self.make(Mix::Purchase, 1, report).await?;
+        }
+        Ok(())
     }
 
     fn book(&mut self, result: &LoadResult) {
@@ -250,7 +284,7 @@ impl Bench {
         self.answers.add(&result.tally.money, &self.script.currencies);
     }
 
-    async fn check_sums(
+    pub(super) async fn check_sums(
         &self,
         data: &DataFolder,
         ledger: &str,
@@ -265,7 +299,7 @@ impl Bench {
 
     /// CHECK_STATUS of an order that exists.
     fn status_request(&self) -> Vec<u8> {
-        let cart: Cart = self.carts.cart(self.known.start);
+        let cart: Cart = self.carts.cart(self.known_orders.start);
         self.script.request(Step::CheckStatus, &cart)
     }
 }
@@ -326,56 +360,13 @@ async fn restart(mut gateway: GatewayBed, bench: &Bench, figures: &mut GatewayFi
     Ok(gateway)
 }
 
-/// The same load on a gateway of its own that has many orders stored.
-async fn measure_filled(plan: &OwnPlan, scratch: &Path, issuer: &IssuerBed, report: &mut Report) -> anyhow::Result<()> {
-    let folder = scratch.join("filled");
-    std::fs::create_dir(&folder)?;
-    let gateway = GatewayBed::start(&folder, issuer.iso).await?;
-    let data = gateway.data()?;
-    let account = account_of(&data, &plan.common.merchant).await?;
-    let stopped = gateway.stop().await?;
-    tell(&format!("storing {} orders", plan.orders));
-    let begun = Instant::now();
-    fill_apart(&data, account.id, plan.orders).await?;
-    let fill_seconds = rounded(begun.elapsed().as_secs_f64());
-    let gateway = stopped.start().await?;
-    let ledger = issuer.admin.to_string();
-    let before = Books::read(&data, &ledger).await?;
-    let mut bench = Bench::new(plan.common.clone(), account.signer, Target::parse(&gateway.url, None)?)?;
-    bench.watched = Watched { gateway: Some(gateway.pid()), issuer: Some(issuer.pid()) };
-    let named = LoadPlan {
-        name: format!("{} with {} stored orders", plan.common.mix.name(), plan.orders),
-        ..bench.main_plan()
-    };
-    bench.load(named, report).await?;
-    bench.check_sums(&data, &ledger, &before, report).await?;
-    gateway.stop().await?;
-    if let (Some(empty), Some(filled)) = (report.loads.first(), report.loads.last()) {
-        report.stored_orders = Some(StoredOrders {
-            orders: plan.orders,
-            fill_seconds,
-            empty_per_second: empty.per_second,
-            filled_per_second: filled.per_second,
-            ratio: (filled.per_second / empty.per_second.max(1e-9) * 1e3).round() / 1e3,
-        });
-    }
-    Ok(())
-}
-
-async fn fill_apart(data: &DataFolder, merchant: MerchantId, orders: u64) -> anyhow::Result<()> {
-    let database = data.database();
-    // Numbers far from those of any run's references, which are drawn at random.
-    let filled = tokio::task::spawn_blocking(move || fill(&database, merchant, 0, orders)).await;
-    Ok(filled.context("the filling broke off")??)
-}
-
 /// Who signs, and under which number the store knows him.
-struct AccountOf {
-    id: MerchantId,
-    signer: Signer,
+pub(super) struct AccountOf {
+    pub(super) id: MerchantId,
+    pub(super) signer: Signer,
 }
 
-async fn account_of(data: &DataFolder, merchant: &str) -> anyhow::Result<AccountOf> {
+pub(super) async fn account_of(data: &DataFolder, merchant: &str) -> anyhow::Result<AccountOf> {
     let opened = wiring::open(data, Keep::Existing).await?;
     let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
     let account = accounts.by_name(merchant).await;
@@ -389,7 +380,8 @@ async fn signer_of(data: &DataFolder, merchant: &str) -> anyhow::Result<Signer> 
     Ok(account_of(data, merchant).await?.signer)
 }
 
-fn tell(what: &str) {
+/// Tells a person at a terminal what goes on.
+pub(super) fn tell(what: &str) {
     use std::io::IsTerminal;
     if std::io::stderr().is_terminal() {
         eprintln!("{what}");

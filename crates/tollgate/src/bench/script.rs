@@ -1,8 +1,9 @@
 //! What is asked of the gateway: the steps of each mix, their requests, and what they ought to come to.
 
 use super::signer::Signer;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tollgate_core::code::{STATUS_FOUND, message};
+use tollgate_core::code::{STATUS_FOUND, TOKEN_CREATED, TOKENS_LISTED, message};
 use tollgate_core::order::OperationKind;
 use tollgate_store_sqlite::ceiling::reference;
 
@@ -16,6 +17,10 @@ pub enum Mix {
     Cycle,
     /// CHECK_STATUS of orders that were made before
     Status,
+    /// CREATE_TOKEN: a form with a new card, answered by a token
+    Tokenize,
+    /// GET_TOKENS of a token that was made before, by its name
+    Token,
 }
 
 impl Mix {
@@ -25,6 +30,8 @@ impl Mix {
             Mix::Purchase => &[Step::Purchase],
             Mix::Cycle => &[Step::Authorization, Step::CapturePart, Step::CaptureRest, Step::Refund, Step::CheckStatus],
             Mix::Status => &[Step::CheckStatus],
+            Mix::Tokenize => &[Step::CreateToken],
+            Mix::Token => &[Step::LookUpToken],
         }
     }
 
@@ -34,6 +41,8 @@ impl Mix {
             Mix::Purchase => "purchase",
             Mix::Cycle => "cycle",
             Mix::Status => "status",
+            Mix::Tokenize => "tokenize",
+            Mix::Token => "token",
         }
     }
 }
@@ -53,12 +62,33 @@ pub enum Step {
     Refund,
     /// CHECK_STATUS.
     CheckStatus,
+    /// CREATE_TOKEN, by a form.
+    CreateToken,
+    /// GET_TOKENS of one name.
+    LookUpToken,
+}
+
+/// How a request comes and its answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// JSON to paymentApi, and JSON back.
+    Api,
+    /// A form to paymentPage, and a page with a form for the browser to post back.
+    Page,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 6] =
-        [Step::Purchase, Step::Authorization, Step::CapturePart, Step::CaptureRest, Step::Refund, Step::CheckStatus];
+    pub const ALL: [Step; 8] = [
+        Step::Purchase,
+        Step::Authorization,
+        Step::CapturePart,
+        Step::CaptureRest,
+        Step::Refund,
+        Step::CheckStatus,
+        Step::CreateToken,
+        Step::LookUpToken,
+    ];
 
     /// The name in a report.
     pub fn name(self) -> &'static str {
@@ -69,7 +99,14 @@ impl Step {
             Step::CaptureRest => "capture_rest",
             Step::Refund => "refund",
             Step::CheckStatus => "check_status",
+            Step::CreateToken => "create_token",
+            Step::LookUpToken => "look_up_token",
         }
+    }
+
+    /// By which way it goes.
+    pub fn door(self) -> Door {
+        if self == Step::CreateToken { Door::Page } else { Door::Api }
     }
 
     /// Its place in [`Step::ALL`].
@@ -85,6 +122,8 @@ impl Step {
             Step::CapturePart | Step::CaptureRest => OperationKind::Capture,
             Step::Refund => OperationKind::Refund,
             Step::CheckStatus => return STATUS_FOUND.to_string(),
+            Step::CreateToken => return TOKEN_CREATED.to_string(),
+            Step::LookUpToken => return TOKENS_LISTED.to_string(),
         };
         kind.code(message::SUCCESS).to_string()
     }
@@ -96,12 +135,26 @@ impl Step {
             Step::CapturePart | Step::CaptureRest => "CAPTURE",
             Step::Refund => "REFUND",
             Step::CheckStatus => "CHECK_STATUS",
+            Step::CreateToken => "CREATE_TOKEN",
+            Step::LookUpToken => "GET_TOKENS",
+        }
+    }
+
+    /// The parameter that names the command.
+    fn key(self) -> &'static str {
+        match self {
+            Step::CheckStatus | Step::LookUpToken => "query_command",
+            Step::CreateToken => "service_command",
+            _ => "command",
         }
     }
 }
 
 /// The published test card that the sandbox approves.
 pub const CARD: &str = "4005550000000001";
+
+/// Where the browser would go with a token; nobody goes there.
+const RETURN_URL: &str = "https://shop.example/return?order=1";
 
 /// What money is asked for one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +165,8 @@ pub struct Cart {
     pub currency: usize,
     /// The whole amount, minor units.
     pub amount: u64,
+    /// The card that a token is made of.
+    pub card: String,
 }
 
 impl Cart {
@@ -123,9 +178,31 @@ impl Cart {
             Step::CapturePart => Some(part),
             Step::CaptureRest => Some(self.amount - part),
             Step::Refund => Some(self.amount / 4),
-            Step::CheckStatus => None,
+            Step::CheckStatus | Step::CreateToken | Step::LookUpToken => None,
         }
     }
+
+    /// The name of the token of this number.
+    pub fn token_name(&self) -> String {
+        format!("{}-T", self.reference)
+    }
+}
+
+/// A card number of its own for each number below a thousand million: a Visa range that no bank issues from here, and
+/// the right check digit.
+pub fn card_number(number: u64) -> String {
+    let digits = format!("400555{:09}", number % 1_000_000_000);
+    // From the right, every second digit counts double (ISO/IEC 7812-1).
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .zip([true, false].into_iter().cycle())
+        .map(|(digit, doubled)| {
+            let digit = u32::from(digit - b'0') * if doubled { 2 } else { 1 };
+            digit / 10 + digit % 10
+        })
+        .sum();
+    format!("{digits}{}", (10 - sum % 10) % 10)
 }
 
 /// Makes carts with references that occur once.
@@ -150,7 +227,13 @@ impl Carts {
 
     /// The number of a cart that nobody had.
     pub fn next(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+        self.take(1).start
+    }
+
+    /// The numbers of so many carts that nobody had.
+    pub fn take(&self, count: u64) -> Range<u64> {
+        let begin = self.next.fetch_add(count, Ordering::Relaxed);
+        begin..begin + count
     }
 
     /// The cart of a number: always the same. Its reference is in no order, as those of merchants are.
@@ -160,6 +243,7 @@ impl Carts {
             reference: with_letter(&reference(self.first.wrapping_add(number))),
             currency: usize::try_from(number % currencies).unwrap_or(0),
             amount: AMOUNT_MIN + number % AMOUNTS,
+            card: card_number(number),
         }
     }
 }
@@ -192,14 +276,16 @@ impl Script {
     pub fn request(&self, step: Step, cart: &Cart) -> Vec<u8> {
         let amount = cart.amount_of(step).map(|amount| amount.to_string()).unwrap_or_default();
         let maintenance = format!("{}-R", cart.reference);
-        let key = if step == Step::CheckStatus { "query_command" } else { "command" };
+        let token_name = cart.token_name();
         let mut params = vec![
-            (key, step.command()),
+            (step.key(), step.command()),
             ("access_code", self.signer.access_code.as_str()),
             ("merchant_identifier", self.signer.merchant_identifier.as_str()),
-            ("merchant_reference", cart.reference.as_str()),
             ("language", "en"),
         ];
+        if step != Step::LookUpToken {
+            params.push(("merchant_reference", cart.reference.as_str()));
+        }
         if !amount.is_empty() {
             let currency = self.currencies.get(cart.currency).map_or("", String::as_str);
             params.extend([("amount", amount.as_str()), ("currency", currency)]);
@@ -216,9 +302,20 @@ impl Script {
                 ("check_3ds", "NO"),
             ]),
             Step::Refund => params.push(("maintenance_reference", maintenance.as_str())),
+            Step::CreateToken => params.extend([
+                ("return_url", RETURN_URL),
+                ("token_name", token_name.as_str()),
+                ("card_number", cart.card.as_str()),
+                ("expiry_date", self.expiry.as_str()),
+                ("card_holder_name", "Layla Haddad"),
+            ]),
+            Step::LookUpToken => params.push(("token_name", token_name.as_str())),
             Step::CapturePart | Step::CaptureRest | Step::CheckStatus => {}
         }
-        self.signer.sign_request(&params)
+        match step.door() {
+            Door::Api => self.signer.sign_request(&params),
+            Door::Page => self.signer.sign_form(&params),
+        }
     }
 }
 
@@ -235,9 +332,22 @@ mod tests {
         let script = Script::new(Signer::sample(), vec!["AED".into(), "KWD".into()], 2026);
         let carts = Carts::new(7, 2);
         for step in Step::ALL {
-            let message = Message::from_json(&script.request(step, &carts.cart(11))).unwrap();
-            assert!(script.signer.request_is_right(&message), "{step:?}");
+            let body = script.request(step, &carts.cart(11));
+            let message = match step.door() {
+                Door::Api => Message::from_json(&body).unwrap(),
+                Door::Page => Message::from_form(&body).unwrap(),
+            };
+            assert!(step.door() == Door::Page || script.signer.request_is_right(&message), "{step:?}");
             assert!(Request::parse(Service::of(&message).unwrap(), &message).is_ok(), "{step:?}");
+        }
+    }
+
+    #[test]
+    fn every_number_has_a_card_of_its_own_that_passes_the_check_digit() {
+        let cards: std::collections::HashSet<_> = (0..1_000).map(card_number).collect();
+        assert_eq!(cards.len(), 1_000);
+        for card in cards {
+            assert!(tollgate_core::card::luhn(&card), "{card}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use tollgate_app::Account;
 use tollgate_core::merchant::ShaType;
 use tollgate_core::secret::Secret;
-use tollgate_fort::client::signed_json;
+use tollgate_fort::client::{signed_form, signed_json};
 use tollgate_fort::message::Message;
 use tollgate_fort::signature;
 
@@ -73,6 +73,12 @@ impl Signer {
     /// The signed body of a request.
     pub fn sign_request(&self, params: &[(&str, &str)]) -> Vec<u8> {
         signed_json(params, &self.request_phrase, self.sha)
+    }
+
+    /// The signed body of a form that holds card data, which no signature covers.
+    pub fn sign_form(&self, params: &[(&str, &str)]) -> Vec<u8> {
+        const UNSIGNED: [&str; 3] = ["card_number", "expiry_date", "card_holder_name"];
+        signed_form(params, &UNSIGNED, &self.request_phrase, self.sha).into_bytes()
     }
 
     /// The signed body of an answer, as a gateway makes it.

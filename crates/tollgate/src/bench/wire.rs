@@ -1,7 +1,8 @@
 //! The generator's own HTTP/1.1: one request and one answer over a kept connection, and nothing beyond what that takes. The
 //! generator shares the processors with the gateway, and a client for every purpose costs a fifth of a payment.
 
-use crate::client::{ANSWER_BYTES_MAX, PATH, Stream, Target};
+use super::script::Door;
+use crate::client::{ANSWER_BYTES_MAX, PAGE_PATH, PATH, Stream, Target};
 use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -13,8 +14,9 @@ const ANSWER_BYTES: usize = 4 * 1024;
 /// An open connection.
 pub struct Wire {
     stream: Stream,
-    /// The head of a request up to the number behind `Content-Length: `.
-    head: Vec<u8>,
+    /// The heads of requests up to the number behind `Content-Length: `.
+    api_head: Vec<u8>,
+    page_head: Vec<u8>,
     request: Vec<u8>,
     answer: Vec<u8>,
 }
@@ -34,20 +36,29 @@ impl Wire {
     /// As [`Target::connect`].
     pub async fn open(target: &Target) -> anyhow::Result<Wire> {
         let stream = target.stream().await?;
-        let head = format!(
-            "POST {PATH} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: ",
-            target.authority()
-        );
-        Ok(Wire { stream, head: head.into_bytes(), request: Vec::new(), answer: Vec::with_capacity(ANSWER_BYTES) })
+        let head = |path: &str, kind: &str| {
+            let host = target.authority();
+            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: ").into_bytes()
+        };
+        Ok(Wire {
+            stream,
+            api_head: head(PATH, "application/json"),
+            page_head: head(PAGE_PATH, "application/x-www-form-urlencoded"),
+            request: Vec::new(),
+            answer: Vec::with_capacity(ANSWER_BYTES),
+        })
     }
 
-    /// Posts a JSON body and gives the body of the answer.
+    /// Posts a body and gives the body of the answer.
     ///
     /// # Errors
     /// When the connection breaks, or the answer is not HTTP 200 with a length.
-    pub async fn post(&mut self, body: &[u8]) -> anyhow::Result<&[u8]> {
+    pub async fn post(&mut self, door: Door, body: &[u8]) -> anyhow::Result<&[u8]> {
         self.request.clear();
-        self.request.extend_from_slice(&self.head);
+        self.request.extend_from_slice(match door {
+            Door::Api => &self.api_head,
+            Door::Page => &self.page_head,
+        });
         self.request.extend_from_slice(body.len().to_string().as_bytes());
         self.request.extend_from_slice(b"\r\n\r\n");
         self.request.extend_from_slice(body);

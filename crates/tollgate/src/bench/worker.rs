@@ -1,7 +1,7 @@
 //! One connection: request, answer, judgement, and again.
 
 use super::load::Shared;
-use super::script::{Cart, Mix, Step};
+use super::script::{Cart, Door, Mix, Step};
 use super::tally::{Payment, Tally};
 use super::wire::Wire;
 use std::time::{Duration, Instant};
@@ -54,8 +54,8 @@ impl Worker<'_> {
     async fn take(&mut self, turn: Turn) {
         let shared = self.shared;
         let number = match shared.mix {
-            Mix::Status => shared.known.start + self.random.below(shared.known.end - shared.known.start),
-            Mix::Purchase | Mix::Cycle => shared.carts.next(),
+            Mix::Status | Mix::Token => shared.known.start + self.random.below(shared.known.end - shared.known.start),
+            Mix::Purchase | Mix::Cycle | Mix::Tokenize => shared.carts.next(),
         };
         let cart = shared.carts.cart(number);
         let mut intended = turn.intended;
@@ -71,7 +71,7 @@ impl Worker<'_> {
         let shared = self.shared;
         let body = shared.script.request(step, cart);
         let begun = intended.unwrap_or_else(Instant::now);
-        let answered = self.exchange(&body).await;
+        let answered = self.exchange(step.door(), &body).await;
         let ended = Instant::now();
         let latency = ended.saturating_duration_since(begun);
         let answer = match answered {
@@ -101,32 +101,38 @@ impl Worker<'_> {
     }
 
     /// Posts over the open connection, or over a new one.
-    async fn exchange(&mut self, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+    async fn exchange(&mut self, door: Door, body: &[u8]) -> anyhow::Result<Vec<u8>> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Wire::open(&self.shared.target).await?,
         };
         self.tally.sent += 1;
-        let answer = tokio::time::timeout(Duration::from_millis(ANSWER_MS_MAX), connection.post(body)).await;
+        let answer = tokio::time::timeout(Duration::from_millis(ANSWER_MS_MAX), connection.post(door, body)).await;
         let answer = answer.map_err(|_| anyhow::anyhow!("no answer in {ANSWER_MS_MAX} ms"))??.to_vec();
         self.connection = Some(connection);
         Ok(answer)
     }
 
     fn judge(&mut self, step: Step, answer: &[u8]) -> Went {
-        let code = text_field(answer, "response_code").unwrap_or("none");
+        let field = |name| match step.door() {
+            Door::Api => text_field(answer, name),
+            Door::Page => form_field(answer, name),
+        };
+        let code = field("response_code").unwrap_or("none");
         self.tally.code(code);
         let mut went = Went::Well;
         if self.shared.codes_expected.get(step.place()).is_none_or(|expected| expected != code) {
-            let words = text_field(answer, "response_message").unwrap_or_default();
+            let words = field("response_message").unwrap_or_default();
             self.tally.error(format!("{}: {code} {words}", step.name()));
             went = Went::Wrong;
         }
         if self.tally.sent % SIGNATURE_EVERY == 1 {
             self.tally.signatures_checked += 1;
-            let right =
-                Message::from_json(answer).is_ok_and(|answer| self.shared.script.signer.answer_is_right(&answer));
-            if !right {
+            let message = match step.door() {
+                Door::Api => Message::from_json(answer).ok(),
+                Door::Page => Message::from_form(&posted_form(answer)).ok(),
+            };
+            if !message.is_some_and(|message| self.shared.script.signer.answer_is_right(&message)) {
                 self.tally.error(format!("{}: the answer's signature is wrong", step.name()));
             }
         }
@@ -158,6 +164,31 @@ fn text_field<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
     }
 }
 
+/// The value of a hidden field in a page's form, which names it and then gives it. Good enough for values without
+/// entities.
+fn form_field<'a>(page: &'a [u8], name: &str) -> Option<&'a str> {
+    hidden_fields(page).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// What the browser would post: the hidden fields of the page's form, URL-encoded.
+fn posted_form(page: &[u8]) -> Vec<u8> {
+    let plain = |value: &str| {
+        let named = value.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">");
+        named.replace("&amp;", "&")
+    };
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(hidden_fields(page).map(|(name, value)| (name, plain(value))));
+    form.finish().into_bytes()
+}
+
+fn hidden_fields(page: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    let page = std::str::from_utf8(page).unwrap_or_default();
+    page.split("<input type=\"hidden\" name=\"").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("\" value=\"")?;
+        Some((name, rest.split('"').next()?))
+    })
+}
+
 /// A small generator of numbers (xorshift64*): which order is asked for next is no secret.
 struct Random(u64);
 
@@ -186,6 +217,13 @@ mod tests {
         assert_eq!(text_field(body, "fort_id"), Some("1"));
         assert_eq!(text_field(body, "status"), None);
         assert_eq!(text_field(b"\xff", "status"), None);
+    }
+
+    #[test]
+    fn a_page_gives_the_fields_that_its_browser_would_post() {
+        let page = br#"<form><input type="hidden" name="a" value="1 &amp; &lt;2&gt;"><input type="hidden" name="b" value=""></form>"#;
+        assert_eq!((form_field(page, "b"), form_field(page, "c")), (Some(""), None));
+        assert_eq!(posted_form(page), b"a=1+%26+%3C2%3E&b=");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::Format;
 use crate::bench::{
-    Mix, OwnPlan, Pace, PlanCommon, Report, RunningPlan, Signer, WithCeilings, measure_own, measure_running, print,
+    Mix, OwnPlan, Pace, PlanCommon, Report, RunningPlan, Signer, WithCeilings, WithRotation, measure_own,
+    measure_running, print,
 };
 use crate::client::Target;
 use crate::data_folder::DataFolder;
@@ -60,6 +61,12 @@ pub struct Bench {
     /// Repeat the load on a gateway with so many stored orders
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000_000), conflicts_with_all = ["data", "url"])]
     orders: u64,
+    /// Repeat the load on two gateways: with ten thousand stored cards, and with so many
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000_000), conflicts_with_all = ["data", "url"])]
+    cards: u64,
+    /// With --cards: rotate their data keys while 1,000 payments a second run (or as many as --rate says)
+    #[arg(long, requires = "cards")]
+    rotate: bool,
     /// Where the folder of the measurement is made: the disk that is measured [default: the system's temporary folder]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "url"])]
     folder: Option<PathBuf>,
@@ -99,6 +106,8 @@ impl Bench {
             folder: self.folder.unwrap_or_else(std::env::temp_dir),
             ceilings: if self.ceilings { WithCeilings::Measured } else { WithCeilings::LeftOut },
             orders: self.orders,
+            cards: self.cards,
+            rotation: if self.rotate { WithRotation::Measured } else { WithRotation::LeftOut },
         };
         measure_own(&plan).await
     }
