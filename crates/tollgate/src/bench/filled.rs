@@ -14,14 +14,11 @@ use anyhow::Context;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
-use tollgate_core::bin::Brand;
-use tollgate_core::card::{CardFacts, Pan};
+use tollgate_app::KeptCard;
 use tollgate_core::ident::MerchantId;
-use tollgate_core::time::{Clock, Timestamp};
-use tollgate_core::token::{Token, TokenId, TokenStatus};
-use tollgate_store::StoredToken;
+use tollgate_core::time::Clock;
+use tollgate_core::token::TokenId;
 use tollgate_store_sqlite::ceiling::{CardFill, fill};
-use tollgate_vault::Vault;
 
 /// Cards stored in the gateway that the one with many is held against.
 const CARDS_FEW: u64 = 10_000;
@@ -180,7 +177,8 @@ async fn fill_cards(data: &DataFolder, merchant: MerchantId, carts: &Carts, numb
             let cart = carts.cart(number);
             let place = i64::try_from(number - numbers.start).unwrap_or(i64::MAX);
             let id = TokenId(place.saturating_add(1).saturating_mul(TOKEN_ID_GAP));
-            tokens.push(kept(&opened.vault, merchant, id, &cart.token_name(), &cart.card, now).await?);
+            let kept = KeptCard { merchant, id, name: cart.token_name(), number: &cart.card, expiry: "3505", at: now };
+            tokens.push(kept.sealed(&opened.vault).await?);
         }
         filling = tokio::task::spawn_blocking(move || filling.add(&tokens).map(|()| filling))
             .await
@@ -190,40 +188,6 @@ async fn fill_cards(data: &DataFolder, merchant: MerchantId, carts: &Carts, numb
     wiring::close(opened).await;
     let finished = tokio::task::spawn_blocking(move || filling.finish(&database)).await;
     Ok(finished.context("the filling broke off")??)
-}
-
-async fn kept(
-    vault: &Vault,
-    merchant: MerchantId,
-    id: TokenId,
-    name: &str,
-    card: &str,
-    now: Timestamp,
-) -> anyhow::Result<StoredToken> {
-    let pan = Pan::parse(card).ok().context("a made card number is none")?;
-    let token = Token {
-        id,
-        merchant,
-        name: name.to_owned(),
-        status: TokenStatus::Active,
-        lapses_at: None,
-        card: CardFacts {
-            mask: pan.mask(),
-            expiry: "3505".to_owned(),
-            holder: Some("Layla Haddad".to_owned()),
-            brand: Brand::Visa,
-        },
-        bin: pan.bin(),
-        currency: None,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    };
-    Ok(StoredToken {
-        token,
-        card: vault.seal_token_card(merchant, id, &pan, now).await?,
-        fingerprint: vault.fingerprint(merchant, &pan, now).await?,
-    })
 }
 
 fn ratio(filled: f64, empty: f64) -> f64 {
