@@ -61,5 +61,5 @@ pub use port::{
 pub use provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
 pub use rotation::{Reseal, SealedPlace, data_key_of};
 pub use sealed::SealedCard;
-pub use token::{FINGERPRINT_BYTES, FINGERPRINT_PERIOD, Fingerprint};
+pub use token::{FINGERPRINT_BYTES, FINGERPRINT_PERIOD, Fingerprint, SealedToken};
 pub use vault::{GATEWAY, LABEL_BYTES_MAX, PREPARED_KEYS_MAX, SECRET_BYTES_MAX, Vault};

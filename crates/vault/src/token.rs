@@ -59,6 +59,19 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// A card number as it is kept under a token, and what may be told of it.
+#[derive(Clone, Debug)]
+pub struct SealedToken {
+    /// The card number, sealed.
+    pub card: SealedCard,
+    /// By which it is known again.
+    pub fingerprint: Fingerprint,
+    /// The card number, masked.
+    pub mask: String,
+    /// Its first six digits.
+    pub bin: String,
+}
+
 impl Vault {
     /// Seals the card number kept under a token. `now` chooses the month's data key.
     ///
@@ -72,6 +85,23 @@ impl Vault {
         now: Timestamp,
     ) -> Result<SealedCard, VaultError> {
         self.seal_pan(merchant, Place::Token(merchant, token), pan, now).await
+    }
+
+    /// Seals a card number that comes as digits and not with a request. `None` when they are no card number.
+    ///
+    /// # Errors
+    /// As [`Vault::seal_card`].
+    pub async fn seal_token_digits(
+        &self,
+        merchant: MerchantId,
+        token: TokenId,
+        digits: &str,
+        now: Timestamp,
+    ) -> Result<Option<SealedToken>, VaultError> {
+        let Ok(pan) = Pan::parse(digits) else { return Ok(None) };
+        let card = self.seal_token_card(merchant, token, &pan, now).await?;
+        let fingerprint = self.fingerprint(merchant, &pan, now).await?;
+        Ok(Some(SealedToken { card, fingerprint, mask: pan.mask(), bin: pan.bin() }))
     }
 
     /// Opens a card number sealed for that token of that merchant.

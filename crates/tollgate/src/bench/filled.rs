@@ -14,16 +14,21 @@ use anyhow::Context;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
-use tollgate_app::KeptCard;
+use tollgate_core::bin::Brand;
+use tollgate_core::card::CardFacts;
 use tollgate_core::ident::MerchantId;
-use tollgate_core::time::Clock;
-use tollgate_core::token::TokenId;
+use tollgate_core::time::{Clock, Timestamp};
+use tollgate_core::token::{Token, TokenId, TokenStatus};
+use tollgate_store::StoredToken;
 use tollgate_store_sqlite::ceiling::{CardFill, fill};
+use tollgate_vault::SealedToken;
 
 /// Cards stored in the gateway that the one with many is held against.
 const CARDS_FEW: u64 = 10_000;
 /// Cards sealed and stored at a time.
 const CARDS_PER_COMMIT: u64 = 20_000;
+/// YYMM: far off.
+const EXPIRY: &str = "4512";
 /// How far the gateway's numbers of the stored tokens lie apart.
 const TOKEN_ID_GAP: i64 = 1_000;
 
@@ -177,8 +182,9 @@ async fn fill_cards(data: &DataFolder, merchant: MerchantId, carts: &Carts, numb
             let cart = carts.cart(number);
             let place = i64::try_from(number - numbers.start).unwrap_or(i64::MAX);
             let id = TokenId(place.saturating_add(1).saturating_mul(TOKEN_ID_GAP));
-            let kept = KeptCard { merchant, id, name: cart.token_name(), number: &cart.card, expiry: "3505", at: now };
-            tokens.push(kept.sealed(&opened.vault).await?);
+            let sealed = opened.vault.seal_token_digits(merchant, id, &cart.card, now).await?;
+            let sealed = sealed.context("a made card number is none")?;
+            tokens.push(kept(merchant, id, cart.token_name(), sealed, now));
         }
         filling = tokio::task::spawn_blocking(move || filling.add(&tokens).map(|()| filling))
             .await
@@ -188,6 +194,24 @@ async fn fill_cards(data: &DataFolder, merchant: MerchantId, carts: &Carts, numb
     wiring::close(opened).await;
     let finished = tokio::task::spawn_blocking(move || filling.finish(&database)).await;
     Ok(finished.context("the filling broke off")??)
+}
+
+fn kept(merchant: MerchantId, id: TokenId, name: String, sealed: SealedToken, now: Timestamp) -> StoredToken {
+    let holder = Some("Layla Haddad".to_owned());
+    let token = Token {
+        id,
+        merchant,
+        name,
+        status: TokenStatus::Active,
+        lapses_at: None,
+        card: CardFacts { mask: sealed.mask, expiry: EXPIRY.to_owned(), holder, brand: Brand::Visa },
+        bin: sealed.bin,
+        currency: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    StoredToken { token, card: sealed.card, fingerprint: sealed.fingerprint }
 }
 
 fn ratio(filled: f64, empty: f64) -> f64 {
