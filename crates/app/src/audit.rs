@@ -14,6 +14,9 @@ use tollgate_vault::{AuditKey, Vault, VaultError};
 
 /// How many rows are read at a time.
 const ROWS_PER_READ_MAX: usize = 256;
+/// How long after its key the first row is written at the latest, in milliseconds: one follows the other at the
+/// first start.
+const FIRST_ROW_MS_MAX: u64 = 10 * 60_000;
 
 /// Why the log could not be begun or read.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +114,12 @@ pub enum AuditFault {
     CutOff {
         /// The last row that is there; 0 when there is none.
         last: u64,
+    },
+    /// The log's first row is younger than its key.
+    #[error("it is the first, and the log's key was made long before it, at {key_made_at}: all rows were deleted once")]
+    BegunAnew {
+        /// When the key was made.
+        key_made_at: Timestamp,
     },
     /// The log's key exists, and the log has no row.
     #[error("the log is empty, and its key was made: all rows were deleted")]
@@ -218,6 +227,10 @@ impl Checked {
         }
         if before.map_or(tollgate_store::AuditMac::NONE, |head| head.mac) != row.previous {
             return Err(AuditFault::DoesNotFollow);
+        }
+        let first_by = key.made_at().plus_ms(FIRST_ROW_MS_MAX);
+        if before.is_none() && row.at > first_by {
+            return Err(AuditFault::BegunAnew { key_made_at: key.made_at() });
         }
         for head in self.heads.remove(&row.number).unwrap_or_default() {
             if head != row.head() {

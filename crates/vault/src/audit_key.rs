@@ -23,20 +23,27 @@ const PURPOSE: &[u8] = b"tollgate audit log 1\0";
 #[derive(Clone)]
 pub struct AuditKey {
     id: DataKeyId,
+    made_at: Timestamp,
     key: hmac::Key,
 }
 
 impl AuditKey {
     /// A key out of its bytes.
     #[must_use]
-    pub fn new(id: DataKeyId, secret: &DataKeyBytes) -> AuditKey {
-        AuditKey { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret.reveal()) }
+    pub fn new(id: DataKeyId, made_at: Timestamp, secret: &DataKeyBytes) -> AuditKey {
+        AuditKey { id, made_at, key: hmac::Key::new(hmac::HMAC_SHA256, secret.reveal()) }
     }
 
     /// Its number, which each row names.
     #[must_use]
     pub const fn id(&self) -> DataKeyId {
         self.id
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub const fn made_at(&self) -> Timestamp {
+        self.made_at
     }
 
     /// The code of a row. Where one part ends and the next begins has to follow from the parts themselves.
@@ -65,8 +72,8 @@ impl Vault {
     /// # Errors
     /// When the store or the provider fails.
     pub async fn audit_key(&self, now: Timestamp) -> Result<AuditKey, VaultError> {
-        let LastingSecret { id, secret } = self.lasting_secret(GATEWAY, AUDIT_PERIOD, now).await?;
-        Ok(AuditKey::new(id, &secret))
+        let LastingSecret { id, made_at, secret } = self.lasting_secret(GATEWAY, AUDIT_PERIOD, now).await?;
+        Ok(AuditKey::new(id, made_at, &secret))
     }
 
     /// Every key under which rows of the audit log may lie, the oldest first.
@@ -77,6 +84,6 @@ impl Vault {
         let mut rows = self.port.data_keys().await?;
         rows.retain(|row| row.merchant == GATEWAY && row.period == AUDIT_PERIOD);
         rows.sort_by_key(|row| row.id);
-        rows.iter().map(|row| Ok(AuditKey::new(row.id, &self.unwrap(row)?))).collect()
+        rows.iter().map(|row| Ok(AuditKey::new(row.id, row.created_at, &self.unwrap(row)?))).collect()
     }
 }

@@ -189,7 +189,7 @@ impl Vault {
         let Some(row) = self.ring.wrapped(merchant, period) else {
             let name = KeyName { merchant, period, generation: 1 };
             let row = self.make_wrapped(name, RotationState::None, now).await?;
-            let lasting = LastingSecret { id: row.id, secret: self.unwrap(&row)? };
+            let lasting = LastingSecret { id: row.id, made_at: row.created_at, secret: self.unwrap(&row)? };
             self.ring.learn([row]);
             return Ok(lasting);
         };
@@ -202,7 +202,7 @@ impl Vault {
             }
             done => done,
         }?;
-        Ok(LastingSecret { id: row.id, secret })
+        Ok(LastingSecret { id: row.id, made_at: row.created_at, secret })
     }
 
     pub(crate) fn fingerprint_keys(&self) -> &FingerprintKeys {
@@ -354,6 +354,7 @@ fn newest_of_each_version(rows: &[WrappedDataKey]) -> Vec<WrappedDataKey> {
 /// The bytes of a key that belongs to no month.
 pub(crate) struct LastingSecret {
     pub(crate) id: DataKeyId,
+    pub(crate) made_at: Timestamp,
     pub(crate) secret: DataKeyBytes,
 }
 

@@ -23,7 +23,7 @@ impl Clock for Noon {
 }
 
 fn key() -> AuditKey {
-    AuditKey::new(DataKeyId(5), &DataKeyBytes::copied_from(&[7; 32]).unwrap())
+    AuditKey::new(DataKeyId(5), START, &DataKeyBytes::copied_from(&[7; 32]).unwrap())
 }
 
 fn person() -> AuditWho {
