@@ -179,7 +179,7 @@ impl Accounts {
             }
         }
         check_terms(&merchant.terms)?;
-        let saved = self.save(&merchant, account.version).await?;
+        let saved = self.save(&account, &merchant).await?;
         if saved.merchant.terms.feedback != account.merchant.terms.feedback {
             self.send_waiting_feedback(&saved.merchant).await?;
         }
@@ -245,12 +245,12 @@ impl Accounts {
             }
             PhraseRotation::SetShaType(sha_type) => credential.sha_type = sha_type,
         }
-        self.save(&merchant, account.version).await
+        self.save(&account, &merchant).await
     }
 
-    async fn save(&self, merchant: &Merchant, version: u32) -> Result<Arc<Account>, AccountError> {
-        let record = self.record(merchant, version).await?;
-        saved(merchant, self.store.save_merchant(record).await?)?;
+    async fn save(&self, before: &Account, merchant: &Merchant) -> Result<Arc<Account>, AccountError> {
+        let record = self.record(merchant, before.version).await?;
+        saved(merchant, self.store.save_merchant(record, changed_names(&before.merchant, merchant)).await?)?;
         self.directory.look_again();
         self.by_name(&merchant.name).await
     }
@@ -270,6 +270,38 @@ impl Accounts {
             version,
         })
     }
+}
+
+/// The names of what differs, for the audit log: never the values.
+fn changed_names(before: &Merchant, after: &Merchant) -> String {
+    let mut names = Vec::new();
+    if before.active != after.active {
+        names.push(if after.active { "activated" } else { "deactivated" }.to_owned());
+    }
+    for (old, new) in before.credentials.iter().zip(&after.credentials) {
+        let live = |credential: &Credential| credential.request_phrases.len();
+        let is_same = |old: &Secret, new: &Secret| old.reveal() == new.reveal();
+        let same_request = live(old) == live(new)
+            && old.request_phrases.iter().zip(&new.request_phrases).all(|(old, new)| is_same(old, new));
+        for (differs, name) in [
+            (!same_request, "request phrase"),
+            (!is_same(&old.response_phrase, &new.response_phrase), "response phrase"),
+            (old.sha_type != new.sha_type, "sha type"),
+        ] {
+            if differs {
+                names.push(format!("{name} of {}", new.access_code));
+            }
+        }
+    }
+    // Field by field of what is kept, so that a new field is told of without a line here.
+    let fields = |terms: &Terms| serde_json::to_value(terms).unwrap_or_default();
+    let (old, new) = (fields(&before.terms), fields(&after.terms));
+    for (name, value) in new.as_object().into_iter().flatten() {
+        if old.get(name) != Some(value) {
+            names.push(name.clone());
+        }
+    }
+    names.join(", ")
 }
 
 fn saved(merchant: &Merchant, save: MerchantSave) -> Result<(), AccountError> {
@@ -379,6 +411,8 @@ fn random_phrase() -> Result<Secret, AccountError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::{AuditFilter, begin_audit, read_audit};
+    use tollgate_core::audit::{AuditEntry, AuditWho};
     use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, FeedbackTerms, TokenService};
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
@@ -418,7 +452,10 @@ mod tests {
         let store = SqliteStore::open(&folder.path().join("t.db"), SqliteOptions::default()).unwrap();
         let provider = FileKeyProvider::create_or_open(&folder.path().join("keys"), StoredDataKeys::NoneYet).unwrap();
         let vault = Vault::open(Box::new(provider), Arc::new(MemoryDataKeys::new())).await.unwrap();
-        let mut accounts = Accounts::new(Arc::new(store), Arc::new(vault), Arc::new(Noon));
+        let store = Arc::new(store);
+        let who = AuditWho::Person { name: "A. Person".into(), by: "merchant set".into() };
+        begin_audit(&*store, &vault, Arc::new(Noon), who).await.unwrap();
+        let mut accounts = Accounts::new(store.clone(), Arc::new(vault), Arc::new(Noon));
         accounts.directory.fresh_us = u64::MAX;
         let new = |name: &str| NewMerchant {
             name: name.into(),
@@ -437,5 +474,22 @@ mod tests {
             accounts.rotate("second", None, PhraseRotation::BeginRequest(Secret::new("new phrase"))).await.unwrap();
         assert_eq!(rotated.merchant.credentials.first().unwrap().request_phrases.len(), 2);
         assert_eq!(accounts.all().await.unwrap().len(), 2);
+        let tokens_off = Terms { tokens: TokenService::Off, ..off.merchant.terms.clone() };
+        accounts.change("second", TermsChange::Terms(Box::new(tokens_off))).await.unwrap();
+        let mut told = Vec::new();
+        let take = |_, entry: AuditEntry| told.push(format!("{} {}", entry.action, entry.detail));
+        read_audit(&*store, &AuditFilter::default(), take).await.unwrap();
+        let code = &rotated.merchant.credentials[0].access_code;
+        assert_eq!(
+            told,
+            [
+                "audit log begun ".to_owned(),
+                "merchant added first".to_owned(),
+                "merchant added second".to_owned(),
+                "merchant changed deactivated".to_owned(),
+                format!("merchant changed request phrase of {code}"),
+                "merchant changed tokens".to_owned(),
+            ]
+        );
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::audit::AuditEntry;
 use tollgate_core::code::refused;
 use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand, UpdateTokenCommand};
 use tollgate_core::ident::{Numbers, OperationId};
@@ -269,6 +270,14 @@ impl Gateway {
         if !self.inner.store.note_refusal(row) {
             metrics::counter!("tollgate_refusals_unnoted_total").increment(1);
         }
+    }
+
+    /// Writes an entry of the audit log that belongs to nothing else in the store.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn note_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.inner.store.note_audit(vec![entry]).await
     }
 
     /// Waits until every payment under way has its outcome on the disk. Take no new ones before.

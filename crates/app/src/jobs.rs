@@ -22,11 +22,13 @@ use tollgate_acquirer::{
     OriginalReference, WireTrace,
 };
 use tollgate_core::apply::Outcome;
+use tollgate_core::audit::{AuditAction, AuditEntry, AuditReason, AuditWho};
 use tollgate_core::command::ThreeDsWish;
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{Operation, OperationEvent, OperationKind, OperationState, Order, WayOut};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{Attempt, AttemptResult, NewAttempt, RecoveryRow, StoreError, StoredOperation, Whose};
+use tollgate_vault::Revealed;
 
 /// How many rows one round takes from the store.
 const ROWS_PER_ROUND_MAX: usize = 256;
@@ -351,6 +353,7 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
         now,
         until: now.plus_ms(LOST_AFTER_MS),
         retry_at: now.plus_ms(retry_after_ms(inner, row.attempts)),
+        audit: vec![recovery_reveals(row, now)],
     };
     if !inner.store.begin_attempt(new).await? {
         return Ok(false);
@@ -363,8 +366,13 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
         tracing::error!(operation = %row.operation, "the recovery queue names a merchant that does not exist");
         return Ok(false);
     };
-    let pan = match inner.vault.open_card(stored.order.merchant, stored.order.fort_id, &stored.card).await {
-        Ok(pan) => pan,
+    // Its entry went with the attempt: the card is opened for a message that is counted already.
+    let Revealed { pan, receipt: _ } = match inner
+        .vault
+        .open_card(stored.order.merchant, stored.order.fort_id, &stored.card)
+        .await
+    {
+        Ok(revealed) => revealed,
         Err(error) => {
             tracing::error!(operation = %row.operation, %error, "the card of an unsettled operation cannot be opened");
             note_attempt(inner, row, AttemptResult::NotSent, WireTrace::default()).await?;
@@ -384,6 +392,14 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
     };
     let exchange = inner.acquirer.exchange(request).await;
     finish_attempt(inner, row, &stored.order, &operation, exchange).await
+}
+
+fn recovery_reveals(row: &RecoveryRow, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        why: AuditReason::Recovery,
+        operation: Some(row.operation),
+        ..AuditEntry::new(now, AuditWho::Gateway("recovery".to_owned()), AuditAction::CardRevealed).about(row.merchant)
+    }
 }
 
 async fn finish_attempt(

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod ages;
+mod audit;
 mod channel;
 mod check_status;
 mod claims;
@@ -27,6 +28,9 @@ mod unknown;
 mod update_token;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
+pub use audit::{
+    AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
+};
 pub use channel::{ChannelError, ChannelKey, ChannelKeys};
 pub use counted::Counted;
 pub use directory::{Account, Directory};

@@ -6,12 +6,14 @@ use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle;
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest, OriginalReference};
 use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::audit::{AuditReason, AuditWho};
 use tollgate_core::code::{UNCERTAIN, refused};
-use tollgate_core::command::{MaintainCommand, ThreeDsWish};
+use tollgate_core::command::{MaintainCommand, MaintainKind, ThreeDsWish};
 use tollgate_core::decide;
 use tollgate_core::order::{Operation, OperationState, Order};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_store::{LifeId, NewOperation, OperationClaim, StoreError};
+use tollgate_vault::Revealed;
 
 /// How often an order is read again because it changed between the reading and the claim.
 const CLAIM_TRIES_MAX: usize = 8;
@@ -41,6 +43,15 @@ pub(crate) async fn maintain(
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
     Ok(Answer { order: Some(facts(&order)), ..Answer::bare(settled.code) })
+}
+
+/// What the card is opened for.
+const fn reason_of(kind: MaintainKind) -> AuditReason {
+    match kind {
+        MaintainKind::Capture => AuditReason::Capture,
+        MaintainKind::Void => AuditReason::Void,
+        MaintainKind::Refund => AuditReason::Refund,
+    }
 }
 
 /// How the network knows the payment that an operation belongs to.
@@ -87,7 +98,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
         let money = decide::maintain(&order, command).map_err(with_order)?;
         inner.link_ready().map_err(with_order)?;
         let owner = inner.living().await.map_err(with_order)?;
-        let pan = inner.vault.open_card(order.merchant, order.fort_id, &stored.card).await?;
+        let Revealed { pan, receipt } = inner.vault.open_card(order.merchant, order.fort_id, &stored.card).await?;
         let now = inner.clock.now();
         let id = inner.next_number(now);
         let operation = Operation {
@@ -106,6 +117,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             maintenance_reference: command.maintenance_reference.clone(),
             request: command.params.clone(),
             owner,
+            audit: vec![receipt.entry(now, AuditWho::Request, reason_of(command.kind), id)],
         };
         match inner.store.claim_operation(new).await {
             Ok(OperationClaim::Claimed) => {

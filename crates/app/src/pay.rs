@@ -4,9 +4,10 @@ use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle::{self, Settled};
-use crate::token::{self, TokenPart};
+use crate::token::{self, PaymentCard, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
 use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::audit::{AuditEntry, AuditReason, AuditWho};
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::{self, refused};
 use tollgate_core::command::PayCommand;
@@ -16,6 +17,7 @@ use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phas
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{LifeId, NewOrder, OrderClaim, StoreError};
+use tollgate_vault::Receipt;
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
@@ -31,9 +33,9 @@ pub(crate) async fn pay(
         decide::pay(&account.merchant, &command, stored.as_ref().map(|stored| &stored.token), inner.clock.now())?;
     inner.link_ready()?;
     let PayIntent { card, facts, token } = intent;
-    let card = token::card(inner, card, &facts, stored.as_ref()).await?;
+    let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let means = Means { card, facts, token };
+    let means = Means { card, receipt, facts, token };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
@@ -62,6 +64,9 @@ pub(crate) async fn pay(
 /// With what a payment is made.
 struct Means {
     card: CardData,
+    /// What the audit log is told of a card that the vault has lent. A card that came with the request is told of by
+    /// its order alone.
+    receipt: Option<Receipt>,
     facts: CardFacts,
     token: TokenPart,
 }
@@ -99,6 +104,7 @@ async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &M
             request: command.params.clone(),
             owner,
             token: means.token.intent.clone(),
+            audit: revealed(means, &operation, now),
         };
         match inner.store.claim_order(new).await {
             Ok(OrderClaim::Claimed) => {
@@ -124,6 +130,11 @@ async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &M
         "no free order number was found: check the clock and the node numbers",
     )
     .into())
+}
+
+fn revealed(means: &Means, operation: &Operation, now: Timestamp) -> Vec<AuditEntry> {
+    let entry = |receipt: &Receipt| receipt.entry(now, AuditWho::Request, AuditReason::PaymentByToken, operation.id);
+    means.receipt.iter().map(entry).collect()
 }
 
 fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, now: Timestamp) -> (Order, Operation) {

@@ -9,6 +9,7 @@ use tollgate_core::decide::{PayCard, TokenPlan};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{StoredToken, TokenIntent};
+use tollgate_vault::{Receipt, Revealed};
 
 /// What a payment does with a token: what its order tells of it, and what becomes of the token by its success.
 #[derive(Clone, Debug, Default)]
@@ -29,18 +30,27 @@ pub(crate) async fn named(
     }
 }
 
+/// The card of a payment.
+pub(crate) struct PaymentCard {
+    pub(crate) card: CardData,
+    /// Where the vault has lent it, what the audit log is told.
+    pub(crate) receipt: Option<Receipt>,
+}
+
 /// The card of a payment, lent by the vault where the request has none.
 pub(crate) async fn card(
     inner: &Inner,
     card: PayCard,
     facts: &CardFacts,
     stored: Option<&StoredToken>,
-) -> Result<CardData, Refused> {
+) -> Result<PaymentCard, Refused> {
     match (card, stored) {
-        (PayCard::Sent(card), _) => Ok(card),
+        (PayCard::Sent(card), _) => Ok(PaymentCard { card, receipt: None }),
         (PayCard::Kept { expiry, security_code }, Some(stored)) => {
-            let pan = inner.vault.open_token_card(stored.token.merchant, stored.token.id, &stored.card).await?;
-            Ok(CardData { pan, expiry, security_code, holder: facts.holder.clone() })
+            let Revealed { pan, receipt } =
+                inner.vault.open_token_card(stored.token.merchant, stored.token.id, &stored.card).await?;
+            let card = CardData { pan, expiry, security_code, holder: facts.holder.clone() };
+            Ok(PaymentCard { card, receipt: Some(receipt) })
         }
         (PayCard::Kept { .. }, None) => Err(without_token().into()),
     }

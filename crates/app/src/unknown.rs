@@ -6,6 +6,7 @@
 use crate::gateway::{Gateway, Inner};
 use crate::settle::{self, SettleError, Written};
 use tollgate_core::apply::{ApplyError, Outcome};
+use tollgate_core::audit::{AuditAction, AuditEntry, AuditWho};
 use tollgate_core::card_scan::holds_card_number;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::ident::{FortId, OperationId};
@@ -245,6 +246,9 @@ impl Gateway {
             return Err(ResolveError::NoProposal(operation));
         }
         tracing::warn!(%operation, %by, "a proposed correction was withdrawn");
+        let who = AuditWho::Person { name: by, by: "unknown".to_owned() };
+        let entry = AuditEntry::new(self.now(), who, AuditAction::CorrectionWithdrawn);
+        self.note_audit(AuditEntry { operation: Some(operation), ..entry }).await?;
         Ok(())
     }
 }

@@ -13,10 +13,12 @@
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
+//! - [`audit`]: the entries of the audit log and their bytes;
 //! - [`answer`]: what goes back to the merchant; [`feedback`]: what its servers are told later.
 
 pub mod answer;
 pub mod apply;
+pub mod audit;
 pub mod bin;
 pub mod card;
 pub mod card_scan;

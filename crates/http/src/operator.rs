@@ -12,6 +12,7 @@ use http::{Method, StatusCode, header};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tollgate_core::secret::Secret;
 use tollgate_core::secret::Wiped;
 
@@ -67,13 +68,20 @@ pub trait OperatorRoute: Send + Sync + 'static {
 pub struct Operator {
     token: Secret,
     routes: Vec<Arc<dyn OperatorRoute>>,
+    refused: Arc<AtomicU64>,
 }
 
 impl Operator {
     /// The API behind `token`, with these parts.
     #[must_use]
     pub fn new(token: Secret, routes: Vec<Arc<dyn OperatorRoute>>) -> Operator {
-        Operator { token, routes }
+        Operator { token, routes, refused: Arc::default() }
+    }
+
+    /// The same, counting requests without the right token in `refused`.
+    #[must_use]
+    pub fn counting(self, refused: Arc<AtomicU64>) -> Operator {
+        Operator { refused, ..self }
     }
 
     /// The answer to a request under [`OPERATOR_PATH`]. Without the right token it says nothing at all,
@@ -81,6 +89,7 @@ impl Operator {
     pub async fn answer(&self, request: Request) -> Response {
         if !self.is_authorized(&request) {
             metrics::counter!("tollgate_operator_unauthorized_total").increment(1);
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return plain(StatusCode::UNAUTHORIZED, "");
         }
         let path = request.uri().path().strip_prefix(OPERATOR_PATH).unwrap_or_default().trim_end_matches('/');

@@ -13,6 +13,7 @@ use std::future::{Future, pending};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tollgate_core::audit::AuditEntry;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -20,14 +21,15 @@ use tollgate_core::order::{OperationEvent, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId,
-    DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished,
-    FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun,
-    LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation,
-    NewOrder, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries,
-    RecoveryChange, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow,
-    SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenSave,
-    Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, ChannelKeyOccasion, ChannelKeyRecord, Channels,
+    CorrectionRecord, Corrections, CurrencyTotals, DataKeyId, DataKeys, FeedbackAttempt, FeedbackBacklog,
+    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
+    FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
+    MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
+    OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow,
+    RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow, SealedRows, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished,
+    WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -525,9 +527,9 @@ impl Merchants for WorldStore {
         })
     }
 
-    fn save_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
+    fn save_merchant(&self, record: MerchantRecord, change: String) -> StoreFuture<'_, MerchantSave> {
         Box::pin(async move {
-            let saved = self.inner.save_merchant(record).await;
+            let saved = self.inner.save_merchant(record, change).await;
             self.faults.generation.store(GENERATION_UNKNOWN, Ordering::Relaxed);
             saved
         })
@@ -741,6 +743,29 @@ impl SealedRows for WorldStore {
 
     fn replace_sealed(&self, column: SealedColumn, rows: Vec<ReplacedSealed>) -> StoreFuture<'_, u64> {
         self.inner.replace_sealed(column, rows)
+    }
+}
+
+/// What is noted beside other calls is not simulated.
+impl Audits for WorldStore {
+    fn begin_audit(&self, desk: AuditDesk) -> StoreFuture<'_, ()> {
+        self.inner.begin_audit(desk)
+    }
+
+    fn note_audit(&self, entries: Vec<AuditEntry>) -> StoreFuture<'_, ()> {
+        self.inner.note_audit(entries)
+    }
+
+    fn audit_chains(&self) -> StoreFuture<'_, Vec<AuditChain>> {
+        self.inner.audit_chains()
+    }
+
+    fn audit_rows(&self, chain: AuditChain, after: u64, rows_max: usize) -> StoreFuture<'_, Vec<AuditRow>> {
+        self.inner.audit_rows(chain, after, rows_max)
+    }
+
+    fn audit_head(&self, chain: AuditChain) -> StoreFuture<'_, Option<AuditHead>> {
+        self.inner.audit_head(chain)
     }
 }
 

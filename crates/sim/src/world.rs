@@ -25,7 +25,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollgate_acquirer::{IsoLink, LinkSettings};
-use tollgate_app::{Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs};
+use tollgate_app::{Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, begin_audit};
+use tollgate_core::audit::AuditWho;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
@@ -152,6 +153,8 @@ impl World {
             store,
         };
         let vault = Arc::new(Vault::open(Box::new(SimulatedKeys), Arc::clone(&world.store) as _).await?);
+        let who = AuditWho::Gateway("simulation".to_owned());
+        begin_audit(&*world.store, &vault, Arc::new(world.watch.clock), who).await?;
         let accounts = Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock));
         shop::open_accounts(&accounts).await?;
         Ok(world)

@@ -8,6 +8,7 @@
 mod fill;
 mod fill_cards;
 
+use crate::audit::AuditLog;
 use crate::checkpoint::Checkpoints;
 use crate::connection::{self, Role};
 use crate::failure::{Failure, store_error};
@@ -76,7 +77,7 @@ pub async fn bare_two_commit_loop(
     let path = folder.join("bare.db");
     let first = open(&path)?;
     let stored = stored_payments(&first)?;
-    let writer = Writer::new(CALLERS_MAX);
+    let writer = Writer::new(CALLERS_MAX, AuditLog::default());
     let checkpoints = Arc::new(Checkpoints::new());
     let reopened = path.clone();
     let settings = WriterSettings {

@@ -24,7 +24,7 @@ pub(crate) fn data_keys(connection: &Connection) -> Result<Vec<WrappedDataKey>, 
 }
 
 /// Adds a data key, or answers the one that its merchant, period and generation already have.
-pub(crate) fn add_data_key(connection: &Connection, new: &NewDataKey) -> Result<WrappedDataKey, Failure> {
+pub(crate) fn add_data_key(connection: &Connection, new: &NewDataKey) -> Result<KeptDataKey, Failure> {
     let added = connection
         .prepare_cached(
             "INSERT INTO data_keys (merchant_id, period, generation, rotation, kek_version, wrapped, created_at) \
@@ -47,8 +47,15 @@ pub(crate) fn add_data_key(connection: &Connection, new: &NewDataKey) -> Result<
         data_key_columns!(),
         " FROM data_keys WHERE merchant_id = ?1 AND period = ?2 AND generation = ?3"
     ))?;
-    first(statement.query(params![new.merchant.0, new.period, new.generation])?, data_key)?
-        .ok_or_else(|| Failure::Store(unreadable("data_keys")))
+    let key = first(statement.query(params![new.merchant.0, new.period, new.generation])?, data_key)?;
+    let key = key.ok_or_else(|| Failure::Store(unreadable("data_keys")))?;
+    Ok(KeptDataKey { key, is_new: added > 0 })
+}
+
+/// A data key as it is kept, and whether it was not there before.
+pub(crate) struct KeptDataKey {
+    pub(crate) key: WrappedDataKey,
+    pub(crate) is_new: bool,
 }
 
 /// The number that grows with every change of a data key.

@@ -1,29 +1,35 @@
 //! The store itself: threads, connections, and the ports over them.
 
+use crate::audit::{AuditLog, Notes};
 use crate::checkpoint::Checkpoints;
 use crate::connection::{self, Role};
 use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, token};
+use crate::{
+    accounts, audit, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, token,
+};
+use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tollgate_core::audit::{AuditAction, AuditEntry};
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys,
-    FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease,
-    FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives,
-    MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
-    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
-    ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder,
-    StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    AUDIT_ENTRIES_PER_CALL_MAX, Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, ChannelKeyOccasion,
+    ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt,
+    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
+    FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
+    MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim, OrderClaim, Orders,
+    OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, SealedColumn,
+    SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter,
+    TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -58,6 +64,7 @@ impl Default for SqliteOptions {
 /// does the same and can be waited for.
 pub struct SqliteStore {
     writer: Writer,
+    audit: AuditLog,
     readers: Arc<Readers>,
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -80,7 +87,8 @@ impl SqliteStore {
         };
         let mut connection = opener(Role::Writer)()?;
         let schema = migrate::migrate(&mut connection)?;
-        let writer = Writer::new(options.queue_calls_max);
+        let audit = AuditLog::default();
+        let writer = Writer::new(options.queue_calls_max, audit.clone());
         let checkpoints = Arc::new(Checkpoints::new());
         let settings = WriterSettings {
             batch_calls_max: options.batch_calls_max,
@@ -90,7 +98,7 @@ impl SqliteStore {
         };
         let readers = Arc::new(Readers::new(options.reader_connections_max, Box::new(opener(Role::Reader))));
         let threads = start(&writer, settings, &checkpoints, opener(Role::Checkpointer))?;
-        Ok(SqliteStore { writer, readers, checkpoints, threads: Mutex::new(threads), schema })
+        Ok(SqliteStore { writer, audit, readers, checkpoints, threads: Mutex::new(threads), schema })
     }
 
     /// A new, empty store in memory that has no threads: each call runs and commits on its caller's turn.
@@ -104,8 +112,10 @@ impl SqliteStore {
         let mut connection = connection::open_in_memory()?;
         let schema = migrate::apply_all(&mut connection)?;
         let slot = Arc::new(Mutex::new(Slot::Open(connection)));
+        let audit = AuditLog::default();
         Ok(SqliteStore {
-            writer: Writer::on_callers_turn(Arc::clone(&slot)),
+            writer: Writer::on_callers_turn(Arc::clone(&slot), audit.clone()),
+            audit,
             readers: Arc::new(Readers::over(slot)),
             checkpoints: Arc::new(Checkpoints::new()),
             threads: Mutex::new(Vec::new()),
@@ -187,14 +197,24 @@ impl Orders for SqliteStore {
     fn claim_order(&self, new: NewOrder) -> StoreFuture<'_, OrderClaim> {
         Box::pin(async move {
             let request = params_text(&new.request)?;
-            self.writer.call(move |connection| claim::claim_order(connection, &new, &request)).await
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                log.take(notes, &new.audit)?;
+                claim::claim_order(connection, &new, &request)
+            };
+            self.writer.call_noted(work).await
         })
     }
 
     fn claim_operation(&self, new: NewOperation) -> StoreFuture<'_, OperationClaim> {
         Box::pin(async move {
             let request = params_text(&new.request)?;
-            self.writer.call(move |connection| claim::claim_operation(connection, &new, &request)).await
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                log.take(notes, &new.audit)?;
+                claim::claim_operation(connection, &new, &request)
+            };
+            self.writer.call_noted(work).await
         })
     }
 
@@ -264,7 +284,14 @@ impl Recoveries for SqliteStore {
     }
 
     fn begin_attempt(&self, new: NewAttempt) -> StoreFuture<'_, bool> {
-        Box::pin(self.writer.call(move |connection| recovery::begin_attempt(connection, &new)))
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let begun = recovery::begin_attempt(connection, &new)?;
+            if begun {
+                log.take(notes, &new.audit)?;
+            }
+            Ok(begun)
+        }))
     }
 
     fn note_attempt(&self, attempt: Attempt) -> StoreFuture<'_, ()> {
@@ -320,11 +347,25 @@ impl Feedbacks for SqliteStore {
 
 impl Corrections for SqliteStore {
     fn record_correction(&self, record: CorrectionRecord) -> StoreFuture<'_, Recorded> {
-        Box::pin(self.writer.call(move |connection| correction::record(connection, &record)))
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let recorded = correction::record(connection, &record)?;
+            if recorded == Recorded::Written {
+                audit::note_correction(&log, notes, &record);
+            }
+            Ok(recorded)
+        }))
     }
 
     fn propose_correction(&self, proposal: Proposal) -> StoreFuture<'_, bool> {
-        Box::pin(self.writer.call(move |connection| correction::propose(connection, &proposal)))
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let proposed = correction::propose(connection, &proposal)?;
+            if proposed {
+                audit::note_proposal(&log, notes, &proposal);
+            }
+            Ok(proposed)
+        }))
     }
 
     fn withdraw_proposal(&self, operation: OperationId) -> StoreFuture<'_, bool> {
@@ -356,14 +397,30 @@ impl Merchants for SqliteStore {
     fn add_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
         Box::pin(async move {
             let terms = accounts::terms_text(&record)?;
-            self.writer.call(move |connection| accounts::add(connection, &record, &terms)).await
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                let saved = accounts::add(connection, &record, &terms)?;
+                if let MerchantSave::Saved(id) = saved {
+                    log.note(notes, AuditAction::MerchantAdded, |entry| entry.about(id).saying(record.name.as_str()));
+                }
+                Ok(saved)
+            };
+            self.writer.call_noted(work).await
         })
     }
 
-    fn save_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
+    fn save_merchant(&self, record: MerchantRecord, change: String) -> StoreFuture<'_, MerchantSave> {
         Box::pin(async move {
             let terms = accounts::terms_text(&record)?;
-            self.writer.call(move |connection| accounts::save(connection, &record, &terms)).await
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                let saved = accounts::save(connection, &record, &terms)?;
+                if let MerchantSave::Saved(id) = saved {
+                    log.note(notes, AuditAction::MerchantChanged, |entry| entry.about(id).saying(change.as_str()));
+                }
+                Ok(saved)
+            };
+            self.writer.call_noted(work).await
         })
     }
 }
@@ -374,7 +431,14 @@ impl Channels for SqliteStore {
     }
 
     fn add_channel_keys(&self, keys: Vec<ChannelKeyRecord>, occasion: ChannelKeyOccasion) -> StoreFuture<'_, bool> {
-        Box::pin(self.writer.call(move |connection| channel::add_keys(connection, &keys, occasion)))
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let added = channel::add_keys(connection, &keys, occasion)?;
+            if added {
+                audit::note_channel_keys(&log, notes, &keys);
+            }
+            Ok(added)
+        }))
     }
 
     fn use_nonce(&self, nonce: NonceUse) -> StoreFuture<'_, bool> {
@@ -410,7 +474,14 @@ impl SealedRows for SqliteStore {
     }
 
     fn replace_sealed(&self, column: SealedColumn, rows: Vec<ReplacedSealed>) -> StoreFuture<'_, u64> {
-        Box::pin(self.writer.call(move |connection| keys::replace_sealed(connection, column, &rows)))
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let replaced = keys::replace_sealed(connection, column, &rows)?;
+            if replaced > 0 {
+                audit::note_resealed(&log, notes, column, replaced);
+            }
+            Ok(replaced)
+        }))
     }
 }
 
@@ -448,7 +519,15 @@ impl DataKeys for SqliteStore {
 
     fn add_data_key(&self, new: NewDataKey) -> PortFuture<'_, WrappedDataKey> {
         Box::pin(async move {
-            let kept = self.writer.call(move |connection| keys::add_data_key(connection, &new)).await;
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                let kept = keys::add_data_key(connection, &new)?;
+                if kept.is_new {
+                    audit::note_data_key(&log, notes, &kept.key);
+                }
+                Ok(kept.key)
+            };
+            let kept = self.writer.call_noted(work).await;
             kept.map_err(|error| port_error(&error))
         })
     }
@@ -459,16 +538,71 @@ impl DataKeys for SqliteStore {
 
     fn rewrap_data_keys(&self, rewrapped: Vec<RewrappedDataKey>) -> PortFuture<'_, u64> {
         Box::pin(async move {
-            let replaced = self.writer.call(move |connection| keys::rewrap(connection, &rewrapped)).await;
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                let replaced = keys::rewrap(connection, &rewrapped)?;
+                if replaced > 0 {
+                    audit::note_rewrapped(&log, notes, &rewrapped, replaced);
+                }
+                Ok(replaced)
+            };
+            let replaced = self.writer.call_noted(work).await;
             replaced.map_err(|error| port_error(&error))
         })
     }
 
     fn finish_rotation(&self, id: DataKeyId) -> PortFuture<'_, ()> {
         Box::pin(async move {
-            let noted = self.writer.call(move |connection| keys::finish_rotation(connection, id)).await;
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                keys::finish_rotation(connection, id)?;
+                log.note(notes, AuditAction::DataKeyRotated, |entry| entry.saying(format!("to key {id}")));
+                Ok(())
+            };
+            let noted = self.writer.call_noted(work).await;
             noted.map_err(|error| port_error(&error))
         })
+    }
+}
+
+impl Audits for SqliteStore {
+    fn begin_audit(&self, desk: AuditDesk) -> StoreFuture<'_, ()> {
+        self.audit.begin(desk);
+        let log = self.audit.clone();
+        Box::pin(async move {
+            // Most processes find a log: those that only read write nothing at all.
+            if self.readers.point(audit::head)?.is_some() {
+                return Ok(());
+            }
+            self.writer.call_noted(move |connection, notes| audit::begin(connection, &log, notes)).await
+        })
+    }
+
+    fn note_audit(&self, entries: Vec<AuditEntry>) -> StoreFuture<'_, ()> {
+        let log = self.audit.clone();
+        Box::pin(async move {
+            if entries.len() > AUDIT_ENTRIES_PER_CALL_MAX {
+                return Err(StoreError::Refused(format!("at most {AUDIT_ENTRIES_PER_CALL_MAX} entries at once")));
+            }
+            self.writer.call_noted(move |_, notes| log.take(notes, &entries)).await
+        })
+    }
+
+    fn audit_chains(&self) -> StoreFuture<'_, Vec<AuditChain>> {
+        Box::pin(async { Ok(vec![AuditChain::SOLE]) })
+    }
+
+    fn audit_rows(&self, chain: AuditChain, after: u64, rows_max: usize) -> StoreFuture<'_, Vec<AuditRow>> {
+        Box::pin(async move {
+            if chain != AuditChain::SOLE {
+                return Ok(Vec::new());
+            }
+            self.readers.point(|connection| audit::rows(connection, after, rows_max))
+        })
+    }
+
+    fn audit_head(&self, chain: AuditChain) -> StoreFuture<'_, Option<AuditHead>> {
+        Box::pin(async move { if chain != AuditChain::SOLE { Ok(None) } else { self.readers.point(audit::head) } })
     }
 }
 

@@ -8,6 +8,7 @@
 //! then the batch is rolled back and run again with a savepoint around each call, and only the
 //! culprit is answered with its error. Savepoints are not free, so the first try does without.
 
+use crate::audit::{AuditLog, Notes};
 use crate::checkpoint::Checkpoints;
 use crate::failure::{Failure, store_error};
 use crate::queue::{NotQueued, Queue};
@@ -17,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::oneshot;
+use tollgate_core::audit::AuditEntry;
 use tollgate_store::StoreError;
 
 /// One waiting call.
@@ -24,6 +26,9 @@ pub(crate) trait Job: Send {
     /// Does the work inside the batch's transaction and keeps the answer. May be called again after
     /// a rollback.
     fn run(&mut self, connection: &Connection) -> Result<(), Failure>;
+
+    /// What it has noted for the audit log when it ran.
+    fn notes(&self) -> &[AuditEntry];
 
     /// Answers the caller: with what was kept if the batch is committed, else with its error.
     fn answer(self: Box<Self>, end: Result<(), StoreError>);
@@ -33,6 +38,7 @@ pub(crate) trait Job: Send {
 #[derive(Clone)]
 pub(crate) struct Writer {
     way: Way,
+    audit: AuditLog,
 }
 
 #[derive(Clone)]
@@ -46,28 +52,38 @@ enum Way {
 
 impl Writer {
     /// A way to a writer that is not started yet; at most `calls_max` calls wait.
-    pub(crate) fn new(calls_max: usize) -> Writer {
-        Writer { way: Way::Thread(Arc::new(Queue::new(calls_max))) }
+    pub(crate) fn new(calls_max: usize, audit: AuditLog) -> Writer {
+        Writer { way: Way::Thread(Arc::new(Queue::new(calls_max))), audit }
     }
 
     /// A writer without a thread: each call runs and commits on its caller's turn.
-    pub(crate) fn on_callers_turn(slot: Arc<Mutex<Slot>>) -> Writer {
-        Writer { way: Way::CallersTurn(slot) }
+    pub(crate) fn on_callers_turn(slot: Arc<Mutex<Slot>>, audit: AuditLog) -> Writer {
+        Writer { way: Way::CallersTurn(slot), audit }
     }
 
     /// Runs `work` in the next batch, and answers after its commit. A caller that goes away once
     /// this is polled loses the answer, not the write.
-    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn call<T, F>(&self, mut work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
     {
+        self.call_noted(move |connection, _| work(connection)).await
+    }
+
+    /// The same for work that notes something for the audit log. What it notes is written in its own transaction,
+    /// in one row with what its neighbours note.
+    pub(crate) async fn call_noted<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, &mut Notes) -> Result<T, Failure> + Send + 'static,
+    {
         let queue = match &self.way {
             Way::Thread(queue) => queue,
-            Way::CallersTurn(slot) => return write_now(slot, work),
+            Way::CallersTurn(slot) => return write_now(slot, &self.audit, work),
         };
         let (reply, answer) = oneshot::channel();
-        queue.push(Box::new(Call { work, done: None, reply })).map_err(not_queued)?;
+        queue.push(Box::new(Call { work, notes: Notes::new(), done: None, reply })).map_err(not_queued)?;
         match answer.await {
             Ok(answer) => answer,
             Err(_) => Err(StoreError::InDoubt("the writer broke off in the middle of this call".to_owned())),
@@ -75,13 +91,13 @@ impl Writer {
     }
 
     /// Runs `work` some time soon, if few calls wait. `false` when it will not run.
-    pub(crate) fn call_unheard<F>(&self, work: F) -> bool
+    pub(crate) fn call_unheard<F>(&self, mut work: F) -> bool
     where
         F: FnMut(&Connection) -> Result<(), Failure> + Send + 'static,
     {
         match &self.way {
             Way::Thread(queue) => queue.push_idle(Box::new(Unheard { work })).is_ok(),
-            Way::CallersTurn(slot) => write_now(slot, work).is_ok(),
+            Way::CallersTurn(slot) => write_now(slot, &self.audit, |connection, _| work(connection)).is_ok(),
         }
     }
 
@@ -106,7 +122,7 @@ impl Writer {
                 None => (settings.open)(),
             };
             match open {
-                Ok(open) => connection = write_or_break(open, batch, &settings.checkpoints),
+                Ok(open) => connection = write_or_break(open, batch, &settings.checkpoints, &self.audit),
                 Err(error) => answer_all(batch, &Err(error)),
             }
         }
@@ -135,16 +151,22 @@ impl Drop for AbandonOnDrop<'_> {
 }
 
 /// One call in a commit of its own.
-fn write_now<T>(slot: &Mutex<Slot>, mut work: impl FnMut(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+fn write_now<T>(
+    slot: &Mutex<Slot>,
+    audit: &AuditLog,
+    mut work: impl FnMut(&Connection, &mut Notes) -> Result<T, Failure>,
+) -> Result<T, StoreError> {
     let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     let Slot::Open(connection) = &*slot else { return Err(not_queued(NotQueued::Closed)) };
     begin(connection)?;
-    match work(connection) {
+    let mut notes = Notes::new();
+    match work(connection, &mut notes).and_then(|done| audit.append(connection, &notes).map(|()| done)) {
         Err(failure) => {
             roll_back(connection);
+            audit.rolled_back();
             Err(failure.into_store_error())
         }
-        Ok(done) => match commit(connection) {
+        Ok(done) => match commit(connection, audit) {
             End::Failed(error) => Err(error),
             End::Committed | End::Broken => Ok(done),
         },
@@ -153,6 +175,7 @@ fn write_now<T>(slot: &Mutex<Slot>, mut work: impl FnMut(&Connection) -> Result<
 
 struct Call<T, F> {
     work: F,
+    notes: Notes,
     done: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -160,12 +183,17 @@ struct Call<T, F> {
 impl<T, F> Job for Call<T, F>
 where
     T: Send,
-    F: FnMut(&Connection) -> Result<T, Failure> + Send,
+    F: FnMut(&Connection, &mut Notes) -> Result<T, Failure> + Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
         self.done = None;
-        self.done = Some((self.work)(connection)?);
+        self.notes.clear();
+        self.done = Some((self.work)(connection, &mut self.notes)?);
         Ok(())
+    }
+
+    fn notes(&self) -> &[AuditEntry] {
+        &self.notes
     }
 
     fn answer(self: Box<Self>, end: Result<(), StoreError>) {
@@ -191,6 +219,10 @@ where
         (self.work)(connection)
     }
 
+    fn notes(&self) -> &[AuditEntry] {
+        &[]
+    }
+
     fn answer(self: Box<Self>, end: Result<(), StoreError>) {
         if let Err(error) = end {
             tracing::warn!(%error, "a refusal was not noted");
@@ -200,12 +232,17 @@ where
 
 /// Writes the batch. After a panic the connection is dropped, which rolls back, and the callers of
 /// the batch learn of it because their jobs are dropped.
-fn write_or_break(connection: Connection, batch: Vec<Box<dyn Job>>, checkpoints: &Checkpoints) -> Option<Connection> {
+fn write_or_break(
+    connection: Connection,
+    batch: Vec<Box<dyn Job>>,
+    checkpoints: &Checkpoints,
+    audit: &AuditLog,
+) -> Option<Connection> {
     let written = catch_unwind(AssertUnwindSafe(|| {
         checkpoints.finish_if_asked(&connection);
         let calls = batch.len();
         let begun = Instant::now();
-        let wrote = write(&connection, batch);
+        let wrote = write(&connection, batch, audit);
         metrics::histogram!("tollgate_store_batch_calls").record(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)));
         metrics::histogram!("tollgate_store_batch_seconds").record(begun.elapsed().as_secs_f64());
         if wrote == Wrote::Batch {
@@ -214,6 +251,7 @@ fn write_or_break(connection: Connection, batch: Vec<Box<dyn Job>>, checkpoints:
         connection
     }));
     if written.is_err() {
+        audit.rolled_back();
         metrics::counter!("tollgate_store_writer_panics_total").increment(1);
         tracing::error!("the store's writer panicked; it goes on with a new connection");
     }
@@ -226,10 +264,10 @@ enum Wrote {
     Nothing,
 }
 
-fn write(connection: &Connection, mut batch: Vec<Box<dyn Job>>) -> Wrote {
-    let mut end = run_plainly(connection, &mut batch);
+fn write(connection: &Connection, mut batch: Vec<Box<dyn Job>>, audit: &AuditLog) -> Wrote {
+    let mut end = run_plainly(connection, &mut batch, audit);
     if let End::Broken = end {
-        (batch, end) = run_with_savepoints(connection, batch);
+        (batch, end) = run_with_savepoints(connection, batch, audit);
     }
     match end {
         End::Committed => {
@@ -260,7 +298,7 @@ enum End {
     Failed(StoreError),
 }
 
-fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>]) -> End {
+fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>], audit: &AuditLog) -> End {
     if let Err(error) = begin(connection) {
         return End::Failed(error);
     }
@@ -270,11 +308,26 @@ fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>]) -> End {
             return if failure.is_of_the_call() { End::Broken } else { End::Failed(failure.into_store_error()) };
         }
     }
-    commit(connection)
+    end(connection, batch, audit)
+}
+
+/// Adds what the batch has noted to the audit log, and commits.
+fn end(connection: &Connection, batch: &[Box<dyn Job>], audit: &AuditLog) -> End {
+    let notes: Notes = batch.iter().flat_map(|job| job.notes()).cloned().collect();
+    if let Err(failure) = audit.append(connection, &notes) {
+        roll_back(connection);
+        audit.rolled_back();
+        return End::Failed(failure.into_store_error());
+    }
+    commit(connection, audit)
 }
 
 /// Runs the batch again, each call alone inside a savepoint; answers and removes those that fail.
-fn run_with_savepoints(connection: &Connection, batch: Vec<Box<dyn Job>>) -> (Vec<Box<dyn Job>>, End) {
+fn run_with_savepoints(
+    connection: &Connection,
+    batch: Vec<Box<dyn Job>>,
+    audit: &AuditLog,
+) -> (Vec<Box<dyn Job>>, End) {
     if let Err(error) = begin(connection) {
         return (batch, End::Failed(error));
     }
@@ -292,8 +345,8 @@ fn run_with_savepoints(connection: &Connection, batch: Vec<Box<dyn Job>>) -> (Ve
             }
         }
     }
-    let end = commit(connection);
-    (good, end)
+    let ended = end(connection, &good, audit);
+    (good, ended)
 }
 
 fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> Result<(), Failure> {
@@ -310,11 +363,15 @@ fn begin(connection: &Connection) -> Result<(), StoreError> {
     step(connection, "BEGIN IMMEDIATE").map_err(|error| store_error(&error))
 }
 
-fn commit(connection: &Connection) -> End {
+fn commit(connection: &Connection, audit: &AuditLog) -> End {
     match step(connection, "COMMIT") {
-        Ok(()) => End::Committed,
+        Ok(()) => {
+            audit.committed();
+            End::Committed
+        }
         Err(error) => {
             roll_back(connection);
+            audit.rolled_back();
             // The frames may have reached the disk although the sync failed; a crash right now could
             // bring them back. So nobody may take this for a definite no.
             End::Failed(StoreError::InDoubt(store_error(&error).to_string()))
@@ -371,7 +428,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_call_answers_its_batch_and_the_writer_goes_on() {
         let opened = Arc::new(AtomicUsize::new(0));
-        let writer = Writer::new(16);
+        let writer = Writer::new(16, AuditLog::default());
         let counted = Arc::clone(&opened);
         let settings = WriterSettings {
             batch_calls_max: 8,
@@ -397,7 +454,7 @@ mod tests {
     #[tokio::test]
     async fn a_writer_that_cannot_open_answers_and_tries_again() {
         let tries = Arc::new(AtomicUsize::new(0));
-        let writer = Writer::new(16);
+        let writer = Writer::new(16, AuditLog::default());
         let settings = WriterSettings {
             batch_calls_max: 8,
             first: None,

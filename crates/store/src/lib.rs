@@ -3,6 +3,7 @@
 //! One call is one durable transaction, named after what happened. A call that returns `Ok` is on
 //! the disk. No transaction stays open across a call, so none can stay open across the network.
 
+mod audits;
 mod channels;
 pub mod conformance;
 mod corrections;
@@ -16,6 +17,7 @@ mod refusals;
 mod sealed;
 mod tokens;
 
+pub use audits::{AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditHead, AuditMac, AuditRow, Audits};
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{
@@ -57,6 +59,7 @@ pub trait Store:
     + DataKeys
     + SealedRows
     + Tokens
+    + Audits
     + Send
     + Sync
     + 'static
@@ -75,6 +78,7 @@ impl<T> Store for T where
         + DataKeys
         + SealedRows
         + Tokens
+        + Audits
         + Send
         + Sync
         + 'static

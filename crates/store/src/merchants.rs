@@ -16,8 +16,9 @@ pub trait Merchants {
     /// Adds an account; the record's id and version are ignored, both are given by the store.
     fn add_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave>;
 
-    /// Replaces an account whose stored version is `record.version`; the stored one becomes one more.
-    fn save_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave>;
+    /// Replaces an account whose stored version is `record.version`; the stored one becomes one more. `change` tells
+    /// the audit log in a few words what is changed: names, never a secret.
+    fn save_merchant(&self, record: MerchantRecord, change: String) -> StoreFuture<'_, MerchantSave>;
 }
 
 /// A merchant account as it is kept.

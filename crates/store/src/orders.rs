@@ -1,6 +1,7 @@
 //! The port for orders, their operations and what became of them.
 
 use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, StoreFuture, TokenIntent};
+use tollgate_core::audit::AuditEntry;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -58,6 +59,8 @@ pub struct NewOrder {
     pub owner: LifeId,
     /// What becomes of a token when the payment succeeds: given if, and only if, the order's token waits for that.
     pub token: Option<TokenIntent>,
+    /// What the audit log is told, whatever the answer is: the cards that were opened for it.
+    pub audit: Vec<AuditEntry>,
 }
 
 /// Whether an order could be made.
@@ -87,6 +90,8 @@ pub struct NewOperation {
     pub request: SafeParams,
     /// The life that sends the operation.
     pub owner: LifeId,
+    /// What the audit log is told, whatever the answer is: the cards that were opened for it.
+    pub audit: Vec<AuditEntry>,
 }
 
 /// Whether an operation could be added.

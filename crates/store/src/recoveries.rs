@@ -2,6 +2,7 @@
 //! settle them. It is no FIFO: a row that keeps failing moves its own due time and no other's.
 
 use crate::{LifeId, StoreFuture};
+use tollgate_core::audit::AuditEntry;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::WayOut;
 use tollgate_core::time::Timestamp;
@@ -49,7 +50,7 @@ pub struct RecoveryRow {
 }
 
 /// A recovery message that is to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAttempt {
     /// The operation.
     pub operation: OperationId,
@@ -63,6 +64,8 @@ pub struct NewAttempt {
     pub until: Timestamp,
     /// When the next one may be begun.
     pub retry_at: Timestamp,
+    /// What the audit log is told if it is begun: the card that is opened for it.
+    pub audit: Vec<AuditEntry>,
 }
 
 /// One recovery message.

@@ -98,6 +98,11 @@ impl DataFolder {
         self.path.join("clock.json")
     }
 
+    /// Heads of the audit log, oldest first.
+    pub fn audit_heads(&self) -> PathBuf {
+        self.path.join("audit.heads")
+    }
+
     /// The lock that a running gateway holds.
     pub fn lock(&self) -> PathBuf {
         self.path.join("serve.lock")

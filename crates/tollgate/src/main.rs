@@ -1,6 +1,7 @@
 //! The Tollgate binary: the only place that wires everything together.
 
 mod admin_client;
+mod audit_heads;
 mod bench;
 mod client;
 mod clock;
@@ -21,9 +22,10 @@ mod running;
 mod sandbox;
 mod story;
 mod unknown;
+mod who;
 mod wiring;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use std::process::ExitCode;
 
 /// A payment allocates some hundred small texts; this allocator is quicker at that than the system's.
@@ -31,7 +33,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = command::Cli::parse();
+    let matches = command::Cli::command().get_matches();
+    who::is_command(command::name_of(&matches));
+    let command = command::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match command.run() {
         Ok(code) => code,
         Err(error) => {

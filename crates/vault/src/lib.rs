@@ -29,6 +29,7 @@
 //! one sealing of the new key for each row that it takes over. A key-encryption key wraps one data key per merchant and month and never comes near it.
 
 mod aead;
+mod audit_key;
 mod data_key;
 mod envelope;
 mod error;
@@ -41,11 +42,13 @@ mod memory;
 mod pkcs11;
 mod port;
 mod provider;
+mod reveal;
 mod rotation;
 mod sealed;
 mod token;
 mod vault;
 
+pub use audit_key::{AUDIT_MAC_BYTES, AUDIT_PERIOD, AuditKey};
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
 pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
@@ -59,6 +62,7 @@ pub use port::{
     DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, WrappedDataKey,
 };
 pub use provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
+pub use reveal::{Receipt, Revealed};
 pub use rotation::{Reseal, SealedPlace, data_key_of};
 pub use sealed::SealedCard;
 pub use token::{FINGERPRINT_BYTES, FINGERPRINT_PERIOD, Fingerprint, SealedToken};

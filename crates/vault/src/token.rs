@@ -11,6 +11,7 @@
 use crate::data_key::DataKeyBytes;
 use crate::envelope::Place;
 use crate::error::VaultError;
+use crate::reveal::Revealed;
 use crate::sealed::SealedCard;
 use crate::vault::Vault;
 use aws_lc_rs::hmac;
@@ -104,7 +105,7 @@ impl Vault {
         Ok(Some(SealedToken { card, fingerprint, mask: pan.mask(), bin: pan.bin() }))
     }
 
-    /// Opens a card number sealed for that token of that merchant.
+    /// Opens a card number sealed for that token of that merchant. Its receipt belongs into the audit log.
     ///
     /// # Errors
     /// As [`Vault::open_card`].
@@ -113,8 +114,8 @@ impl Vault {
         merchant: MerchantId,
         token: TokenId,
         sealed: &SealedCard,
-    ) -> Result<Pan, VaultError> {
-        self.open_pan(merchant, Place::Token(merchant, token), sealed).await
+    ) -> Result<Revealed, VaultError> {
+        self.reveal(merchant, Place::Token(merchant, token), sealed).await
     }
 
     /// A new name for a token: 32 random hex digits.

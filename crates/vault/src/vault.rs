@@ -7,6 +7,7 @@ use crate::error::VaultError;
 use crate::keyring::{Keyring, Known, PreparedKey};
 use crate::port::{DataKeyId, DataKeys, NewDataKey, RotationState, WrappedDataKey};
 use crate::provider::{KeyProvider, WrappedKey};
+use crate::reveal::{Receipt, Revealed};
 use crate::sealed::SealedCard;
 use crate::token::{FINGERPRINT_PERIOD, FingerprintKeys};
 use std::collections::HashMap;
@@ -93,7 +94,7 @@ impl Vault {
         self.seal_pan(merchant, Place::Card(merchant, fort_id), pan, now).await
     }
 
-    /// Opens a card number sealed for that order of that merchant.
+    /// Opens a card number sealed for that order of that merchant. Its receipt belongs into the audit log.
     ///
     /// # Errors
     /// [`VaultError::NotAuthentic`] when it was changed or belongs to another order or merchant;
@@ -104,8 +105,8 @@ impl Vault {
         merchant: MerchantId,
         fort_id: FortId,
         sealed: &SealedCard,
-    ) -> Result<Pan, VaultError> {
-        self.open_pan(merchant, Place::Card(merchant, fort_id), sealed).await
+    ) -> Result<Revealed, VaultError> {
+        self.reveal(merchant, Place::Card(merchant, fort_id), sealed).await
     }
 
     /// Seals a card number of `merchant` for `place`.
@@ -125,13 +126,14 @@ impl Vault {
         envelope::seal(&key, place, plain.as_slice()).map(SealedCard::from_bytes)
     }
 
-    /// Opens a card number of `merchant` that was sealed for `place`.
-    pub(crate) async fn open_pan(
+    /// Opens a card number of `merchant` that was sealed for `place`: the one way by which a number comes out of
+    /// the vault. A rotation opens rows too, but gives none out.
+    pub(crate) async fn reveal(
         &self,
         merchant: MerchantId,
         place: Place<'_>,
         sealed: &SealedCard,
-    ) -> Result<Pan, VaultError> {
+    ) -> Result<Revealed, VaultError> {
         let key = self.opening_key(sealed.as_bytes(), merchant).await?;
         let plain = envelope::open(&key, place, sealed.as_bytes())?;
         let length = plain.iter().position(|byte| *byte == PADDING).unwrap_or(plain.len());
@@ -139,6 +141,7 @@ impl Vault {
             .get(..length)
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| Pan::parse(digits).ok())
+            .map(|pan| Revealed { pan, receipt: Receipt::of(merchant, place) })
             .ok_or(VaultError::NoCardNumber { id: key.id })
     }
 
@@ -173,22 +176,33 @@ impl Vault {
         merchant: MerchantId,
         now: Timestamp,
     ) -> Result<DataKeyBytes, VaultError> {
-        let Some(row) = self.ring.wrapped(merchant, FINGERPRINT_PERIOD) else {
-            let name = KeyName { merchant, period: FINGERPRINT_PERIOD, generation: 1 };
+        Ok(self.lasting_secret(merchant, FINGERPRINT_PERIOD, now).await?.secret)
+    }
+
+    /// The bytes of a key that belongs to no month, made when it is first needed.
+    pub(crate) async fn lasting_secret(
+        &self,
+        merchant: MerchantId,
+        period: u32,
+        now: Timestamp,
+    ) -> Result<LastingSecret, VaultError> {
+        let Some(row) = self.ring.wrapped(merchant, period) else {
+            let name = KeyName { merchant, period, generation: 1 };
             let row = self.make_wrapped(name, RotationState::None, now).await?;
-            let secret = self.unwrap(&row)?;
+            let lasting = LastingSecret { id: row.id, made_at: row.created_at, secret: self.unwrap(&row)? };
             self.ring.learn([row]);
-            return Ok(secret);
+            return Ok(lasting);
         };
-        match self.unwrap(&row) {
+        let secret = match self.unwrap(&row) {
             // It was wrapped anew since, and its old key-encryption key retired.
             Err(VaultError::KekMissing { .. }) => {
                 self.ring.learn(self.port.data_keys().await?);
-                let row = self.ring.wrapped(merchant, FINGERPRINT_PERIOD).ok_or(VaultError::UnknownDataKey(row.id))?;
+                let row = self.ring.wrapped(merchant, period).ok_or(VaultError::UnknownDataKey(row.id))?;
                 self.unwrap(&row)
             }
             done => done,
-        }
+        }?;
+        Ok(LastingSecret { id: row.id, made_at: row.created_at, secret })
     }
 
     pub(crate) fn fingerprint_keys(&self) -> &FingerprintKeys {
@@ -300,7 +314,7 @@ impl Vault {
         }
     }
 
-    fn unwrap(&self, row: &WrappedDataKey) -> Result<DataKeyBytes, VaultError> {
+    pub(crate) fn unwrap(&self, row: &WrappedDataKey) -> Result<DataKeyBytes, VaultError> {
         let wrapped = WrappedKey { kek_version: row.kek_version, bytes: row.wrapped.clone() };
         self.provider.unwrap(&wrapped, &wrapping_context(KeyName::of(row)))
     }
@@ -335,6 +349,13 @@ fn newest_of_each_version(rows: &[WrappedDataKey]) -> Vec<WrappedDataKey> {
         }
     }
     newest.into_values().cloned().collect()
+}
+
+/// The bytes of a key that belongs to no month.
+pub(crate) struct LastingSecret {
+    pub(crate) id: DataKeyId,
+    pub(crate) made_at: Timestamp,
+    pub(crate) secret: DataKeyBytes,
 }
 
 /// What names a data key before the store gives it an id.

@@ -68,8 +68,8 @@ async fn a_new_data_key_seals_at_once_here_and_a_millisecond_later_in_other_proc
     let fresh = other.seal_card(SHOP, ORDER, &pan(), at(6)).await.unwrap();
     assert_eq!(key_of(&fresh), target, "another process looked again");
     for sealed in [before, fresh] {
-        assert_eq!(one.open_card(SHOP, ORDER, &sealed).await.unwrap(), pan());
-        assert_eq!(other.open_card(SHOP, ORDER, &sealed).await.unwrap(), pan());
+        assert_eq!(one.open_card(SHOP, ORDER, &sealed).await.unwrap().pan, pan());
+        assert_eq!(other.open_card(SHOP, ORDER, &sealed).await.unwrap().pan, pan());
     }
 }
 
@@ -93,7 +93,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_and_what_a_newer_one_sealed_is_le
     };
     let after = SealedCard::from_bytes(after);
     assert_eq!((key_of(&before), key_of(&after)), (DataKeyId(1), target));
-    assert_eq!(vault.open_card(SHOP, ORDER, &after).await.unwrap(), pan());
+    assert_eq!(vault.open_card(SHOP, ORDER, &after).await.unwrap().pan, pan());
     assert_eq!(vault.reseal(&card(), after.as_bytes(), target).await.unwrap(), Reseal::Done);
 
     let next_month = vault.seal_card(SHOP, ORDER, &pan(), at(20 * 86_400_000)).await.unwrap();
@@ -167,10 +167,10 @@ async fn a_new_kek_wraps_every_data_key_and_a_running_process_goes_on_when_the_o
     let states: Vec<_> = provider.keks().unwrap().iter().map(|file| (file.version, file.state)).collect();
     assert_eq!(states, [(1, KekState::Retired), (2, KekState::Live)]);
     for node in [&running, &installation.node().await] {
-        assert_eq!(node.open_card(SHOP, ORDER, &sealed).await.unwrap(), pan());
+        assert_eq!(node.open_card(SHOP, ORDER, &sealed).await.unwrap().pan, pan());
     }
     let next_month = running.seal_card(SHOP, ORDER, &pan(), at(20 * 86_400_000)).await.unwrap();
-    assert_eq!(running.open_card(SHOP, ORDER, &next_month).await.unwrap(), pan());
+    assert_eq!(running.open_card(SHOP, ORDER, &next_month).await.unwrap().pan, pan());
     assert!(installation.store.data_keys().await.unwrap().iter().all(|row| row.kek_version == 2), "made under it");
     assert_eq!(provider.add_version(0).unwrap(), 3, "a retired version's number is not used again");
     assert_eq!(provider.add_version(9).unwrap(), 10, "nor one that the store knows of");
@@ -191,7 +191,7 @@ async fn a_process_that_never_used_a_key_learns_that_it_was_rewrapped_and_its_ke
     first.rewrap().await.unwrap();
     provider.retire_version(1).unwrap();
     provider.retire_version(2).unwrap();
-    assert_eq!(second.open_card(SHOP, ORDER, &october).await.unwrap(), pan());
+    assert_eq!(second.open_card(SHOP, ORDER, &october).await.unwrap().pan, pan());
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn a_card_opens_in_its_place_only() {
     let installation = Installation::new();
     let vault = installation.node().await;
     let sealed = vault.seal_card(SHOP, ORDER, &pan(), november()).await.unwrap();
-    assert_eq!(vault.open_card(SHOP, ORDER, &sealed).await.unwrap(), pan());
+    assert_eq!(vault.open_card(SHOP, ORDER, &sealed).await.unwrap().pan, pan());
 
     let other_order = vault.open_card(SHOP, FortId(ORDER.0 + 1), &sealed).await.unwrap_err();
     assert!(matches!(other_order, VaultError::NotAuthentic { id: DataKeyId(1) }), "{other_order}");
@@ -196,7 +196,7 @@ async fn all_cards_seal_to_one_length_and_never_twice_to_the_same_bytes() {
         let card = Pan::parse(number).unwrap();
         let sealed = vault.seal_card(SHOP, ORDER, &card, november()).await.unwrap();
         assert_eq!(sealed.as_bytes().len(), 9 + 12 + 19 + 16, "length of format 1");
-        assert_eq!(vault.open_card(SHOP, ORDER, &sealed).await.unwrap(), card);
+        assert_eq!(vault.open_card(SHOP, ORDER, &sealed).await.unwrap().pan, card);
         assert!(seen.insert(sealed.as_bytes().to_vec()));
     }
 }
@@ -230,7 +230,7 @@ async fn a_card_outlives_a_restart_and_its_month() {
     let sealed = installation.node().await.seal_card(SHOP, ORDER, &pan(), november()).await.unwrap();
     let later = installation.node().await;
     later.seal_card(SHOP, ORDER, &pan(), day("2027-03-01")).await.unwrap();
-    assert_eq!(later.open_card(SHOP, ORDER, &sealed).await.unwrap(), pan());
+    assert_eq!(later.open_card(SHOP, ORDER, &sealed).await.unwrap().pan, pan());
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn a_key_made_by_another_node_is_asked_for_once_and_then_known() {
     let sealed = there.seal_card(SHOP, ORDER, &pan(), november()).await.unwrap();
     let loads = installation.store.loads();
     for _ in 0..3 {
-        assert_eq!(here.open_card(SHOP, ORDER, &sealed).await.unwrap(), pan());
+        assert_eq!(here.open_card(SHOP, ORDER, &sealed).await.unwrap().pan, pan());
     }
     assert_eq!(installation.store.loads(), loads + 1);
 }
@@ -259,8 +259,8 @@ async fn two_nodes_that_make_a_months_key_go_on_with_one() {
     assert_eq!(installation.store.adds(), adds + 2, "both tried");
     let keys = installation.store.data_keys().await.unwrap();
     assert_eq!(keys.iter().filter(|key| key.merchant == SHOP).count(), 1);
-    assert_eq!(here.open_card(SHOP, ORDER, &from_there).await.unwrap(), pan());
-    assert_eq!(there.open_card(SHOP, ORDER, &from_here).await.unwrap(), pan());
+    assert_eq!(here.open_card(SHOP, ORDER, &from_there).await.unwrap().pan, pan());
+    assert_eq!(there.open_card(SHOP, ORDER, &from_here).await.unwrap().pan, pan());
 }
 
 #[tokio::test]
@@ -406,7 +406,7 @@ proptest! {
             let sealed = vault.seal_card(merchant, order, &card, now).await.unwrap();
             let kept = SealedCard::from_bytes(sealed.as_bytes().to_vec());
             prop_assert_eq!(&kept, &sealed);
-            prop_assert_eq!(vault.open_card(merchant, order, &kept).await.unwrap(), card);
+            prop_assert_eq!(vault.open_card(merchant, order, &kept).await.unwrap().pan, card);
             prop_assert!(vault.open_card(merchant, FortId(order.0 ^ 1), &kept).await.is_err());
             prop_assert!(vault.open_card(MerchantId(merchant.0 ^ 1), order, &kept).await.is_err());
             Ok(())
@@ -444,4 +444,24 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// Rule: the audit log's key is made once, is the same in every process, and is no key that seals.
+#[tokio::test]
+async fn the_audit_logs_key_is_made_once_and_outlives_a_rewrapping() {
+    let (folder, keys) = (tempfile::tempdir().unwrap(), Arc::new(MemoryDataKeys::new()));
+    let open = |stored| {
+        let provider = FileKeyProvider::create_or_open(&folder.path().join("keys"), stored).unwrap();
+        Vault::open(Box::new(provider), Arc::clone(&keys) as Arc<dyn DataKeys>)
+    };
+    let first = open(StoredDataKeys::NoneYet).await.unwrap();
+    assert!(first.audit_keys().await.unwrap().is_empty());
+    let key = first.audit_key(november()).await.unwrap();
+    assert_eq!(first.audit_key(day("2026-12-20")).await.unwrap().id(), key.id());
+    let other = open(StoredDataKeys::Present).await.unwrap();
+    let all = other.audit_keys().await.unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!((all[0].id(), all[0].mac(&[b"a"])), (key.id(), key.mac(&[b"a"])));
+    assert_ne!(key.mac(&[b"a"]), key.mac(&[b"b"]));
+    assert!(!format!("{key:?}").contains("key:"), "{key:?}");
 }

@@ -11,8 +11,11 @@ use tokio::time::Instant;
 use tollgate_acquirer::{
     Acquirer, Exchange, ExchangeResult, LateReply, LinkState, NetworkKind, NetworkReply, NetworkRequest, WireTrace,
 };
-use tollgate_app::{Account, Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, NewMerchant, Refused};
+use tollgate_app::{
+    Account, Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, NewMerchant, Refused, begin_audit,
+};
 use tollgate_core::answer::Answer;
+use tollgate_core::audit::AuditWho;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
@@ -52,6 +55,8 @@ impl House {
         let store = Arc::new(SqliteStore::in_memory_for_simulation().unwrap());
         let provider = FileKeyProvider::create_or_open(&keys.path().join("keys"), StoredDataKeys::NoneYet).unwrap();
         let vault = Arc::new(Vault::open(Box::new(provider), Arc::new(MemoryDataKeys::new())).await.unwrap());
+        let who = AuditWho::Gateway("house".into());
+        begin_audit(&*store, &vault, HouseClock::since(began), who).await.unwrap();
         let accounts = Accounts::new(store.clone(), vault.clone(), HouseClock::since(began));
         let added = accounts.add(NewMerchant {
             name: "shop".into(),

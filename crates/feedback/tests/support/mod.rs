@@ -327,6 +327,7 @@ impl World {
             maintenance_reference: None,
             request: SafeParams::default(),
             owner: LifeId::NONE,
+            audit: Vec::new(),
         };
         assert_eq!(self.parts.store.claim_operation(new).await.unwrap(), OperationClaim::Claimed);
         let order = Order { open_operation: Some(id), version: order.version + 1, ..order };
@@ -497,6 +498,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         request: SafeParams::default(),
         owner: LifeId::NONE,
         token: None,
+        audit: Vec::new(),
     }
 }
 

@@ -29,12 +29,12 @@ pub async fn a_merchant_is_added_and_saved_by_version(subject: &dyn Subject) {
     changed.access_codes = vec!["code3".to_owned(), "codeone".to_owned()];
     changed.sealed_credentials = vec![9; 300];
     changed.terms.currencies.truncate(1);
-    assert_eq!(store.save_merchant(changed.clone()).await.unwrap(), MerchantSave::Saved(first.id));
+    assert_eq!(store.save_merchant(changed.clone(), String::new()).await.unwrap(), MerchantSave::Saved(first.id));
     changed.version = 2;
     assert_eq!(store.merchants().await.unwrap(), [changed.clone(), second.clone()]);
-    assert_eq!(store.save_merchant(first).await.unwrap(), MerchantSave::Changed, "version 1 is gone");
+    assert_eq!(store.save_merchant(first, String::new()).await.unwrap(), MerchantSave::Changed, "version 1 is gone");
     let missing = MerchantRecord { id: MerchantId(99), version: 1, ..account("three") };
-    assert_eq!(store.save_merchant(missing).await.unwrap(), MerchantSave::Changed);
+    assert_eq!(store.save_merchant(missing, String::new()).await.unwrap(), MerchantSave::Changed);
     assert_eq!(store.merchants().await.unwrap(), [changed, second]);
 }
 
@@ -55,7 +55,7 @@ pub async fn names_identifiers_and_access_codes_are_unique(subject: &dyn Subject
     for (record, answer) in wrong {
         assert_eq!(store.add_merchant(record.clone()).await.unwrap(), answer);
         let record = MerchantRecord { id: two.id, version: two.version, ..record };
-        assert_eq!(store.save_merchant(record).await.unwrap(), answer);
+        assert_eq!(store.save_merchant(record, String::new()).await.unwrap(), answer);
     }
     assert_eq!(store.merchants().await.unwrap(), [one, two]);
     assert_eq!(store.merchants_generation().await.unwrap(), generation);
@@ -74,7 +74,10 @@ pub async fn the_generation_grows_with_every_saved_account(subject: &dyn Subject
         assert_eq!(other.merchants_generation().await.unwrap(), generation, "round {round}");
         last = generation;
         let writer = if round % 2 == 0 { &other } else { &store };
-        assert_eq!(writer.save_merchant(account.clone()).await.unwrap(), MerchantSave::Saved(account.id));
+        assert_eq!(
+            writer.save_merchant(account.clone(), String::new()).await.unwrap(),
+            MerchantSave::Saved(account.id)
+        );
         account.version += 1;
     }
     store.claim_order(new_order(1, "order-1", PayKind::Purchase)).await.unwrap();
@@ -90,7 +93,7 @@ pub async fn one_of_many_savers_of_a_version_wins(subject: &dyn Subject) {
     let savers = (0..16_u8).map(|saver| {
         let store = Arc::clone(&store);
         let record = MerchantRecord { sealed_credentials: vec![saver; 20], ..account.clone() };
-        tokio::spawn(async move { store.save_merchant(record).await.unwrap() })
+        tokio::spawn(async move { store.save_merchant(record, String::new()).await.unwrap() })
     });
     let answers: Vec<MerchantSave> = join_all(savers).await.into_iter().map(Result::unwrap).collect();
     let saved = answers.iter().filter(|answer| matches!(answer, MerchantSave::Saved(_))).count();

@@ -77,7 +77,15 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
     };
     let operation =
         Operation { id, fort_id, kind: kind.operation(), money, state: OperationState::Sent, wire: order.original };
-    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request, owner: LifeId::NONE, token: None }
+    NewOrder {
+        order,
+        operation,
+        card: SealedCard::from_bytes(vec![7; 57]),
+        request,
+        owner: LifeId::NONE,
+        token: None,
+        audit: Vec::new(),
+    }
 }
 
 /// An operation of `kind` on `order` as it is now, number [`FIRST`] + `number`.
@@ -95,6 +103,7 @@ pub(super) fn new_operation(number: i64, order: &Order, kind: OperationKind, min
         maintenance_reference: None,
         request,
         owner: LifeId::NONE,
+        audit: Vec::new(),
     }
 }
 
@@ -182,7 +191,17 @@ pub(super) async fn begin_attempt(
     retry_at: Timestamp,
 ) -> Result<bool, StoreError> {
     let by = life_of(store, 0).await;
-    store.begin_attempt(NewAttempt { operation, attempts_before, by, now: START, until: START, retry_at }).await
+    store
+        .begin_attempt(NewAttempt {
+            operation,
+            attempts_before,
+            by,
+            now: START,
+            until: START,
+            retry_at,
+            audit: Vec::new(),
+        })
+        .await
 }
 
 /// An order and one of its operations.

@@ -158,6 +158,7 @@ pub async fn an_attempt_of_a_living_life_is_nobody_elses(subject: &dyn Subject) 
         now: at(now),
         until: at(now + 180),
         retry_at: at(now + 2),
+        audit: Vec::new(),
     };
     assert!(store.begin_attempt(attempt(0, a, 100)).await.unwrap());
     assert_eq!(due(&*store, a, 110).await, [1], "its own claims keep a life from a second one");
@@ -206,6 +207,7 @@ pub async fn a_late_note_frees_no_other_attempt(subject: &dyn Subject) {
         now: at(100),
         until: at(280),
         retry_at: at(102),
+        audit: Vec::new(),
     };
     assert!(store.begin_attempt(attempt(0, a)).await.unwrap());
     assert!(store.end_life(a, Some(0), at(100)).await.unwrap());

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod audit;
 mod chance;
 mod channel;
 mod claims;
@@ -22,6 +23,7 @@ mod recovery;
 mod tokens;
 
 pub use accounts::*;
+pub use audit::*;
 pub use channel::*;
 pub use claims::*;
 pub use corrections::*;
@@ -133,6 +135,10 @@ macro_rules! conformance_tests {
             a_data_key_is_rewrapped_on_the_version_that_was_read
             sealed_rows_are_walked_to_the_last
             sealed_bytes_are_replaced_on_what_was_read
+            entries_are_written_with_their_call_or_not_at_all
+            entries_before_the_log_is_begun_are_refused
+            many_writers_make_one_chain
+            what_the_store_does_itself_is_noted
             refusals_are_found_by_reference_and_by_order
             refusals_are_bounded_and_the_oldest_go
             a_token_reads_back_and_its_name_is_unique_per_merchant

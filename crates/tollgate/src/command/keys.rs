@@ -4,6 +4,7 @@ use super::{OperatorArgs, small_runtime};
 use crate::data_folder::DataFolder;
 use crate::duration;
 use crate::operator::OperatorClient;
+use crate::who;
 use crate::wiring::{self, Keep, Opened};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -14,10 +15,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_app::{Accounts, RotationProgress, Rotations};
+use tollgate_core::audit::AuditAction;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{DataKeyId, SealedColumn};
-use tollgate_vault::{FINGERPRINT_PERIOD, GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of};
+use tollgate_vault::{
+    AUDIT_PERIOD, FINGERPRINT_PERIOD, GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of,
+};
 
 /// List, rotate and retire keys.
 #[derive(Debug, Args)]
@@ -107,7 +111,8 @@ impl Keys {
         let unfinished = opened.vault.rewrap_left().await?;
         if unfinished == 0 {
             let rows = opened.store.data_keys().await?;
-            provider.add_version(rows.iter().map(|row| row.kek_version).max().unwrap_or(0))?;
+            let made = provider.add_version(rows.iter().map(|row| row.kek_version).max().unwrap_or(0))?;
+            opened.note(who::person(), AuditAction::KekMade, &format!("version {made}")).await?;
         }
         let rewrapped = opened.vault.rewrap().await?;
         let version = provider.newest_version()?;
@@ -160,6 +165,7 @@ impl Keys {
             provider.revive_version(version)?;
             return Err(error);
         }
+        opened.note(who::person(), AuditAction::KekRetired, &format!("version {version}")).await?;
         self.common.print(&json!({ "retired": version }), |_| {
             println!(
                 "key-encryption key version {version} is retired and is now called so (-{version}-retired in a token, \
@@ -322,8 +328,8 @@ impl Inventory {
         json!({
             "id": row.id,
             "merchant": self.names.get(&row.merchant).map_or_else(|| row.merchant.0.to_string(), Clone::clone),
-            "use": if makes_fingerprints(row) { "fingerprints" } else { "sealing" },
-            "month": (!makes_fingerprints(row)).then_some(row.period),
+            "use": use_of(row),
+            "month": (use_of(row) == SEALING).then_some(row.period),
             "generation": row.generation,
             "kek_version": row.kek_version,
             "made_at": row.created_at.to_string(),
@@ -340,16 +346,23 @@ impl Inventory {
         match row.rotation {
             RotationState::UnderWay => "taking over",
             // Never old: what it made cannot be made again without opening every card.
-            _ if makes_fingerprints(row) => "in use",
+            _ if use_of(row) != SEALING => "in use",
             _ if self.rows.iter().any(newest) => "old",
             _ => "in use",
         }
     }
 }
 
-/// Whether it is the key behind a merchant's fingerprints of cards, which seals nothing.
-fn makes_fingerprints(row: &WrappedDataKey) -> bool {
-    row.period == FINGERPRINT_PERIOD
+/// A key that seals rows; the others seal nothing.
+const SEALING: &str = "sealing";
+
+/// What a data key is for.
+fn use_of(row: &WrappedDataKey) -> &'static str {
+    match row.period {
+        FINGERPRINT_PERIOD => "fingerprints",
+        AUDIT_PERIOD => "audit log",
+        _ => SEALING,
+    }
 }
 
 fn age_days(made_at: Timestamp, now: Timestamp) -> i64 {
@@ -384,6 +397,7 @@ fn print_list(shown: &Value) {
             text(key, "state"),
             match text(key, "use") {
                 "fingerprints" => "makes the fingerprints of cards".to_owned(),
+                "audit log" => "chains the audit log".to_owned(),
                 _ if seals.is_empty() => "seals nothing".to_owned(),
                 _ => seals.join(", "),
             }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod audit;
 mod bench;
 mod call;
 mod clock;
@@ -57,6 +58,8 @@ enum Command {
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
     Jwks(jwks::Jwks),
+    /// Read the audit log and prove that it is unbroken
+    Audit(audit::Audit),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -87,6 +90,7 @@ impl Cli {
             Command::Merchant(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
+            Command::Audit(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),
@@ -94,6 +98,16 @@ impl Cli {
             Command::Config(command) => command.run(),
         }
     }
+}
+
+/// The name of the command that was given, for example `keys rotate`.
+pub fn name_of(matches: &clap::ArgMatches) -> String {
+    let (mut words, mut rest) = (Vec::new(), matches);
+    while let Some((word, below)) = rest.subcommand() {
+        words.push(word);
+        rest = below;
+    }
+    words.join(" ")
 }
 
 /// What the commands that ask a running gateway have in common.

@@ -1,6 +1,7 @@
 //! `tollgate serve`.
 
 use super::DataArg;
+use crate::audit_heads::AuditKeeper;
 use crate::clock::FolderClock;
 use crate::config::{Config, environment};
 use crate::data_folder::DataFolder;
@@ -21,11 +22,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
 use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations};
+use tollgate_core::audit::AuditWho;
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, Timestamp};
@@ -109,15 +112,20 @@ impl Serve {
         let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
         let opened = wiring::open_with(folder, keep, config.keys.clone()).await?;
         mode.may_run_on(folder, &opened.clock)?;
+        opened.begin_audit(AuditWho::Gateway(format!("serve, node {}", config.gateway.node))).await?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
             demo::ensure(&accounts, opened.clock.now()).await?;
         }
+        let logins_failed = Arc::new(AtomicU64::new(0));
         let around = Around {
             mode,
             network: issuer.as_ref().map(|issuer| NetworkAdmin::new(issuer.admin_address())),
             token: operator::make_token(folder)?,
+            logins_failed: logins_failed.clone(),
         };
+        let (store, clock) = (opened.store.clone(), opened.clock.clone());
+        let audit = AuditKeeper::start(store, clock, opened.heads.clone(), logins_failed).await;
         let started = Started::start(&config, &opened, around, metrics).await?;
         let running = Running {
             pid: std::process::id(),
@@ -134,6 +142,7 @@ impl Serve {
         end.wait().await;
         Running::remove(folder);
         started.stop(&config).await;
+        audit.stop().await;
         wiring::close(opened).await;
         if let Some(issuer) = issuer {
             issuer.shutdown().await;
@@ -148,8 +157,10 @@ struct Around {
     mode: Mode,
     /// The sandbox card network that was started beside it.
     network: Option<NetworkAdmin>,
-    /// The token of its operator API.
+    /// The token of its operator API,
     token: Secret,
+    /// and how many requests came without it.
+    logins_failed: Arc<AtomicU64>,
 }
 
 /// A gateway with everything that runs around it.
@@ -299,16 +310,16 @@ fn operator_api(
     hearing: Hearing,
     keys: KeyRotation,
 ) -> Operator {
-    let Around { mode, network, token } = around;
+    let Around { mode, network, token, logins_failed } = around;
     let Hearing { listeners, wake } = hearing;
     let routes: Vec<Arc<dyn OperatorRoute>> = vec![
         Arc::new(ClockRoute::new(mode, opened.clock.clone(), gateway.clone(), network)),
-        Arc::new(FaultRoute::new(mode, network, faults)),
+        Arc::new(FaultRoute::new(mode, gateway.clone(), network, faults)),
         Arc::new(UnknownRoute::new(gateway.clone())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];
-    Operator::new(token, routes)
+    Operator::new(token, routes).counting(logins_failed)
 }
 
 /// Warns, now, once a day and when the clock was moved, of attestations that end soon or have ended.

@@ -1,12 +1,13 @@
 //! `/operator/clock`: shows the clock, and moves it in a sandbox.
 
-use super::{Mode, NetworkAdmin};
+use super::{Mode, NetworkAdmin, note_of_operator};
 use crate::clock::FolderClock;
 use http::{Method, StatusCode};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use tollgate_app::Gateway;
+use tollgate_core::audit::AuditAction;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_http::{OperatorRequest, OperatorRoute, Response, json, problem};
 
@@ -91,6 +92,8 @@ impl ClockRoute {
             return problem(StatusCode::INTERNAL_SERVER_ERROR, format!("the clock was not moved: {error:#}"));
         }
         tracing::warn!(now = %self.clock.now(), "the sandbox clock was moved");
+        let ahead_ms = offset_us / 1000;
+        note_of_operator(&self.gateway, AuditAction::ClockMoved, format!("{ahead_ms} ms ahead of the system")).await;
         self.gateway.wake_jobs();
         self.shown()
     }

@@ -1,13 +1,15 @@
 //! `/operator/faults`: asks the sandbox card network for faults.
 
 use super::fault_code::plan;
-use super::{Mode, NetworkAdmin};
+use super::{Mode, NetworkAdmin, note_of_operator};
 use http::{Method, StatusCode};
 use serde_json::{Value, json as object};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tollgate_app::Gateway;
+use tollgate_core::audit::AuditAction;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::shown::harmless;
 use tollgate_http::{OperatorRequest, OperatorRoute, Response, json, problem};
@@ -21,6 +23,7 @@ const REFERENCE_CHARS_MAX: usize = 40;
 /// What is behind `/operator/faults`.
 pub struct FaultRoute {
     mode: Mode,
+    gateway: Gateway,
     network: Option<NetworkAdmin>,
     by_reference: Arc<ReferenceFaults>,
 }
@@ -43,8 +46,13 @@ struct Asked {
 
 impl FaultRoute {
     /// The route of a gateway in this mode. `network` is the sandbox card network that it started itself.
-    pub fn new(mode: Mode, network: Option<NetworkAdmin>, by_reference: Arc<ReferenceFaults>) -> FaultRoute {
-        FaultRoute { mode, network, by_reference }
+    pub fn new(
+        mode: Mode,
+        gateway: Gateway,
+        network: Option<NetworkAdmin>,
+        by_reference: Arc<ReferenceFaults>,
+    ) -> FaultRoute {
+        FaultRoute { mode, gateway, network, by_reference }
     }
 
     async fn answer(&self, request: &OperatorRequest) -> Response {
@@ -89,6 +97,7 @@ impl FaultRoute {
             (None, Some(behaviour)) => (behaviour.clone(), None),
             _ => return Err("say either which code comes next or how the network behaves".to_owned()),
         };
+        let detail = format!("{behaviour}, {} times", asked.count);
         let wish = FaultWish { behaviour, operation, mask: asked.card, rrn: None, count: asked.count };
         match asked.merchant_reference {
             Some(reference) => self.by_reference.add(reference, wish)?,
@@ -97,6 +106,7 @@ impl FaultRoute {
                 network.ask(Method::POST, "/faults", &body).await.map_err(|error| format!("{error:#}"))?;
             }
         }
+        note_of_operator(&self.gateway, AuditAction::FaultsChanged, detail).await;
         self.list(network).await
     }
 
@@ -104,6 +114,7 @@ impl FaultRoute {
         let cleared =
             network.ask(Method::DELETE, "/faults", &Value::Null).await.map_err(|error| format!("{error:#}"))?;
         let here = self.by_reference.clear();
+        note_of_operator(&self.gateway, AuditAction::FaultsChanged, "cleared".to_owned()).await;
         Ok(object!({ "cleared": cleared["cleared"].as_u64().unwrap_or(0) + here }))
     }
 }

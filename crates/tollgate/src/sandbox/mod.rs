@@ -22,6 +22,8 @@ use crate::clock::FolderClock;
 use crate::data_folder::DataFolder;
 use anyhow::bail;
 use http::StatusCode;
+use tollgate_app::Gateway;
+use tollgate_core::audit::{AuditAction, AuditEntry, AuditWho};
 use tollgate_http::{Response, problem};
 
 /// Whether a gateway is a sandbox.
@@ -58,5 +60,14 @@ impl Mode {
                 format!("{what} only in a sandbox, and this gateway was started without --dev"),
             ))),
         }
+    }
+}
+
+/// Notes in the audit log what was done for whoever has the token of the operator API.
+async fn note_of_operator(gateway: &Gateway, action: AuditAction, detail: String) {
+    let who = AuditWho::Person { name: "operator".to_owned(), by: "operator API".to_owned() };
+    let entry = AuditEntry::new(gateway.now(), who, action).saying(detail);
+    if let Err(error) = gateway.note_audit(entry).await {
+        tracing::error!(%error, %action, "what an operator did could not be noted in the audit log");
     }
 }
