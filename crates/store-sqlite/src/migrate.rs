@@ -34,7 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "key rotation", sql: include_str!("../migrations/0005_key_rotation.sql") },
     Migration { version: 6, name: "channel", sql: include_str!("../migrations/0006_channel.sql") },
     Migration { version: 7, name: "tokens", sql: include_str!("../migrations/0007_tokens.sql") },
-    Migration { version: 8, name: "audit", sql: include_str!("../migrations/0040_audit.sql") },
+    Migration { version: 8, name: "audit", sql: include_str!("../migrations/0008_audit.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
