@@ -8,7 +8,8 @@ use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
 use crate::stans::Stans;
-use crate::{check_status, maintain, pay, update_token};
+use crate::token_desk::TokenDesk;
+use crate::{check_status, list_tokens, maintain, pay, update_token};
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::code::refused;
-use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand, UpdateTokenCommand};
+use tollgate_core::command::{ListTokensCommand, MaintainCommand, PayCommand, StatusCommand, UpdateTokenCommand};
 use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -262,6 +263,20 @@ impl Gateway {
     /// When it is refused, and nothing was changed.
     pub async fn update_token(&self, account: &Account, command: &UpdateTokenCommand) -> Result<Answer, Refused> {
         update_token::update_token(&self.inner, account, command).await
+    }
+
+    /// GET_TOKENS.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn list_tokens(&self, account: &Account, command: &ListTokensCommand) -> Result<Answer, Refused> {
+        list_tokens::list_tokens(&self.inner, account, command).await
+    }
+
+    /// The tokens, for an operator.
+    #[must_use]
+    pub fn token_desk(&self) -> TokenDesk {
+        TokenDesk::new(Arc::clone(&self.inner.store), Arc::clone(&self.inner.clock))
     }
 
     /// Notes a refused request in the diary that the explainer reads.

@@ -6,7 +6,7 @@ use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle::{self, Settled};
 use crate::token::{self, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
-use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::answer::{Answer, OrderFacts, TokenEcho};
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::{self, refused};
 use tollgate_core::command::PayCommand;
@@ -56,7 +56,9 @@ pub(crate) async fn pay(
     };
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
-    Ok(answer(&order, settled))
+    let is_gone = token::is_gone(inner, &order, settled.state).await;
+    let told = answer(&order, settled);
+    Ok(if is_gone { Answer { token_name: None, token_echo: TokenEcho::Withheld, ..told } } else { told })
 }
 
 /// With what a payment is made.
@@ -157,14 +159,12 @@ fn answer(order: &Order, settled: Settled) -> Answer {
     let approved = settled.state == OperationState::Approved;
     let declined = settled.state == OperationState::Declined;
     Answer {
-        code: settled.code,
         order: Some(OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() }),
         card: Some(order.card.clone()),
         eci: Some(order.eci),
         authorization_code: settled.authorization_code.filter(|_| approved),
         acquirer_code: settled.network_code.filter(|_| declined),
         token_name: order.token_name_in(settled.state).map(str::to_owned),
-        status: None,
-        token: None,
+        ..Answer::bare(settled.code)
     }
 }

@@ -127,6 +127,8 @@ pub mod refused {
         OPERATION_NOT_ALLOWED = 34;
         /// No such order.
         ORDER_NOT_FOUND = 36;
+        /// Neither the request nor the account says where the browser goes.
+        MISSING_RETURN_URL = 37;
         /// A token name was sent, but the merchant's token service is off.
         NO_TOKEN_SERVICE = 38;
         /// No payment option is enabled at all.
@@ -153,6 +155,8 @@ pub mod refused {
         NOT_FOR_ECI = 113;
         /// Another token of the merchant has that name.
         TOKEN_EXISTS = 114;
+        /// The interval ends before it begins, or holds more than one answer can tell.
+        INVALID_INTERVAL = 122;
         /// The order never succeeded, or its outcome is not known yet.
         ORDER_NOT_CONFIRMED = 662;
         /// Already refunded in full.
@@ -194,6 +198,10 @@ pub const STATUS_FAILED: ResponseCode = ResponseCode::new(11, message::TECHNICAL
 pub const TOKEN_UPDATED: ResponseCode = ResponseCode::new(58, message::SUCCESS);
 /// UPDATE_TOKEN: our own fault; whether it was done is not known.
 pub const TOKEN_UPDATE_FAILED: ResponseCode = ResponseCode::new(59, message::TECHNICAL_PROBLEM);
+/// GET_TOKENS: done.
+pub const TOKENS_LISTED: ResponseCode = ResponseCode::new(54, message::SUCCESS);
+/// GET_TOKENS: our own fault.
+pub const TOKENS_NOT_LISTED: ResponseCode = ResponseCode::new(55, message::TECHNICAL_PROBLEM);
 /// Sent to the network, outcome not known.
 pub const UNCERTAIN: ResponseCode = ResponseCode::new(15, message::UNCONFIRMED);
 

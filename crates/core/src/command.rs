@@ -5,6 +5,7 @@ use crate::ident::FortId;
 use crate::money::{Currency, Money};
 use crate::order::PayKind;
 use crate::secret::Secret;
+use crate::time::Timestamp;
 use crate::token::TokenStatus;
 use std::fmt;
 
@@ -120,6 +121,17 @@ pub struct UpdateTokenCommand {
     pub currency: Option<Currency>,
     /// On or off.
     pub status: Option<TokenStatus>,
+}
+
+/// GET_TOKENS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListTokensCommand {
+    /// Only tokens made at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Only tokens made in this second or earlier.
+    pub to: Option<Timestamp>,
+    /// Only the token of this name.
+    pub token_name: Option<String>,
 }
 
 /// Whether the network's own codes are wanted in an answer.

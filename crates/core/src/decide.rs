@@ -6,7 +6,8 @@ use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};
 use crate::card_scan::holds_card_number;
 use crate::code::refused as code;
 use crate::command::{
-    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, UpdateTokenCommand,
+    CardInput, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe,
+    UpdateTokenCommand,
 };
 use crate::merchant::{Merchant, Terms, TokenService, TrustedChannel};
 use crate::money::{Amount, Money};
@@ -137,6 +138,33 @@ pub fn update_token(
     updated.updated_at = now;
     updated.version = updated.version.saturating_add(1);
     Ok(updated)
+}
+
+/// Judges GET_TOKENS: the half-open interval that it asks for.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn list_tokens(terms: &Terms, command: &ListTokensCommand) -> Result<TokensAsked, Refusal> {
+    if terms.tokens == TokenService::Off {
+        return Err(no_token_service());
+    }
+    let from = command.from.unwrap_or(Timestamp(i64::MIN));
+    // Dates are told to the second, so the last one counts to its end.
+    let before = command.to.map_or(Timestamp(i64::MAX), |to| to.plus_ms(1_000));
+    if from >= before {
+        let detail = "to_date lies before from_date";
+        return Err(Refusal::request(code::INVALID_INTERVAL, "to_date", detail));
+    }
+    Ok(TokensAsked { from, before })
+}
+
+/// The tokens that GET_TOKENS asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokensAsked {
+    /// Made at this moment or later.
+    pub from: Timestamp,
+    /// Made before this moment.
+    pub before: Timestamp,
 }
 
 /// Whether `merchant_reference` and `fort_id`, when both are given, name one order.

@@ -7,14 +7,15 @@ use crate::service::{Service, validate};
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
-    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, StatusCommand, ThirdPartyCodes,
-    ThreeDsWish, UpdateTokenCommand,
+    CardInput, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe,
+    StatusCommand, ThirdPartyCodes, ThreeDsWish, UpdateTokenCommand,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
+use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenStatus;
 
 pub use safe::{Strays, mask_card_numbers, safe_params, stray_card_numbers};
@@ -31,6 +32,8 @@ pub enum Request {
     Status(Box<StatusCommand>),
     /// UPDATE_TOKEN.
     UpdateToken(Box<UpdateTokenCommand>),
+    /// GET_TOKENS.
+    ListTokens(Box<ListTokensCommand>),
 }
 
 impl Request {
@@ -49,6 +52,7 @@ impl Request {
             Service::Refund => maintain(MaintainKind::Refund, message),
             Service::CheckStatus => status(message),
             Service::UpdateToken => update_token(message),
+            Service::GetTokens => list_tokens(message),
         }
     }
 }
@@ -119,6 +123,20 @@ fn update_token(message: &Message) -> Result<Request, Refusal> {
         currency: message.text("currency").map(|alpha| currency(&alpha)).transpose()?,
         status,
     })))
+}
+
+fn list_tokens(message: &Message) -> Result<Request, Refusal> {
+    Ok(Request::ListTokens(Box::new(ListTokensCommand {
+        from: moment(message, "from_date")?,
+        to: moment(message, "to_date")?,
+        token_name: optional(message, "token_name"),
+    })))
+}
+
+fn moment(message: &Message, name: &'static str) -> Result<Option<Timestamp>, Refusal> {
+    let Some(text) = message.text(name) else { return Ok(None) };
+    let refusal = || Refusal::request(refused::INVALID_FORMAT, name, "a date is YYYY-MM-DDThh:mm:ss with an offset");
+    Timestamp::parse_with_offset(&text).map(Some).ok_or_else(refusal)
 }
 
 fn optional(message: &Message, name: &str) -> Option<String> {
@@ -284,7 +302,7 @@ mod tests {
         let target = |fields: &[(&str, &str)]| match parse(fields).unwrap() {
             Request::Maintain(command) => command.target,
             Request::Status(command) => command.target,
-            Request::Pay(_) | Request::UpdateToken(_) => panic!(),
+            other => panic!("{other:?}"),
         };
         let void = ("command", "VOID_AUTHORIZATION");
         assert_eq!(target(&[void, ("merchant_reference", "R")]), OrderTarget::Reference("R".into()));

@@ -29,6 +29,8 @@ pub enum Service {
     CheckStatus,
     /// Change a token.
     UpdateToken,
+    /// List tokens.
+    GetTokens,
 }
 
 /// The parameters that name a service; a message has exactly one of them.
@@ -36,7 +38,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 7] = [
+    pub const ALL: [Service; 8] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -44,6 +46,7 @@ impl Service {
         Service::Refund,
         Service::CheckStatus,
         Service::UpdateToken,
+        Service::GetTokens,
     ];
 
     /// The service that `message` asks for.
@@ -79,6 +82,7 @@ impl Service {
             Service::Refund => "REFUND",
             Service::CheckStatus => "CHECK_STATUS",
             Service::UpdateToken => "UPDATE_TOKEN",
+            Service::GetTokens => "GET_TOKENS",
         }
     }
 
@@ -86,7 +90,7 @@ impl Service {
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
-            Service::CheckStatus => "query_command",
+            Service::CheckStatus | Service::GetTokens => "query_command",
             Service::UpdateToken => "service_command",
             _ => "command",
         }

@@ -20,11 +20,13 @@ use tollgate_core::answer::Answer;
 use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
 use tollgate_core::command::SafeParams;
+use tollgate_core::feedback::FeedbackFormat;
 use tollgate_core::merchant::Credential;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::shown::harmless;
 use tollgate_fort::command::{Request as FortRequest, mask_card_numbers, safe_params, stray_card_numbers};
 use tollgate_fort::explain::{Finding, explain};
+use tollgate_fort::feedback_body;
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
 use tollgate_fort::response::{self, Echo, Fields};
 use tollgate_fort::service::{self, Service};
@@ -79,12 +81,16 @@ impl PaymentApi {
             );
         }
         let form = is_form(&request);
+        let mut format = FeedbackFormat::Json;
         let fields = match body::read(request.into_body(), BODY_BYTES_MAX).await {
             Body::Whole(bytes) => {
                 let parsed = if form { Message::from_form(&bytes) } else { Message::from_json(&bytes) };
                 drop(bytes);
                 match parsed {
-                    Ok(message) => self.answer_message(&message, stray).await,
+                    Ok(message) => {
+                        format = answer_format(&message);
+                        self.answer_message(&message, stray).await
+                    }
                     Err(fault) => unreadable(&fault.to_string()),
                 }
             }
@@ -94,7 +100,7 @@ impl PaymentApi {
         let code = fields.get("response_code").unwrap_or_default();
         let look_up = || metrics::counter!("tollgate_answers_total", "code" => code.to_owned());
         self.answers_counted.count(code, look_up);
-        json(fields.to_json())
+        written(&fields, format)
     }
 
     /// The public keys for card data, as a JWK Set (RFC 7517).
@@ -177,6 +183,7 @@ impl PaymentApi {
             FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
             FortRequest::Status(command) => Ok(self.gateway.check_status(account, &command).await),
             FortRequest::UpdateToken(command) => self.gateway.update_token(account, &command).await,
+            FortRequest::ListTokens(command) => self.gateway.list_tokens(account, &command).await,
         }
     }
 
@@ -366,10 +373,19 @@ fn is_form(request: &Request) -> bool {
     content_type.trim_start().get(..FORM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(FORM))
 }
 
-fn json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(AnswerBody::whole(body));
+/// JSON, but for GET_TOKENS, whose client may ask for XML.
+fn answer_format(message: &Message) -> FeedbackFormat {
+    match (Service::of(message), message.text("response_format").as_deref()) {
+        (Ok(Service::GetTokens), Some("XML")) => FeedbackFormat::Xml,
+        _ => FeedbackFormat::Json,
+    }
+}
+
+fn written(fields: &Fields, format: FeedbackFormat) -> Response {
+    let mut response = Response::new(AnswerBody::whole(feedback_body::body(fields, format)));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json;charset=UTF-8"));
+    let content_type = feedback_body::content_type(format);
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response
 }

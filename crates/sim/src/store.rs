@@ -705,6 +705,10 @@ impl Tokens for WorldStore {
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
         self.inner.delete_lapsed_tokens(now, limit)
     }
+
+    fn erase_traces(&self) -> StoreFuture<'_, ()> {
+        self.inner.erase_traces()
+    }
 }
 
 impl DataKeys for WorldStore {

@@ -1,6 +1,6 @@
 //! The store itself: threads, connections, and the ports over them.
 
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{self, Checkpoints};
 use crate::connection::{self, Role};
 use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
@@ -61,8 +61,12 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Gives a connection that may work on the write-ahead log; a store in memory has no such log.
+    open_checkpointer: Option<OpenConnection>,
     schema: SchemaVersion,
 }
+
+type OpenConnection = Arc<dyn Fn() -> Result<rusqlite::Connection, StoreError> + Send + Sync>;
 
 impl SqliteStore {
     /// Opens the database at `path`, making it (readable by its owner alone) if it is not there, and
@@ -90,7 +94,8 @@ impl SqliteStore {
         };
         let readers = Arc::new(Readers::new(options.reader_connections_max, Box::new(opener(Role::Reader))));
         let threads = start(&writer, settings, &checkpoints, opener(Role::Checkpointer))?;
-        Ok(SqliteStore { writer, readers, checkpoints, threads: Mutex::new(threads), schema })
+        let open_checkpointer: Option<OpenConnection> = Some(Arc::new(opener(Role::Checkpointer)));
+        Ok(SqliteStore { writer, readers, checkpoints, threads: Mutex::new(threads), open_checkpointer, schema })
     }
 
     /// A new, empty store in memory that has no threads: each call runs and commits on its caller's turn.
@@ -109,6 +114,7 @@ impl SqliteStore {
             readers: Arc::new(Readers::over(slot)),
             checkpoints: Arc::new(Checkpoints::new()),
             threads: Mutex::new(Vec::new()),
+            open_checkpointer: None,
             schema,
         })
     }
@@ -438,6 +444,18 @@ impl Tokens for SqliteStore {
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
         Box::pin(self.writer.call(move |connection| token::delete_lapsed(connection, now, limit)))
+    }
+
+    fn erase_traces(&self) -> StoreFuture<'_, ()> {
+        let Some(open) = self.open_checkpointer.clone() else {
+            return Box::pin(std::future::ready(Ok(())));
+        };
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || checkpoint::cut_log(&open()?)).await {
+                Ok(cut) => cut,
+                Err(error) => Err(StoreError::Unavailable(format!("cutting the log broke off: {error}"))),
+            }
+        })
     }
 }
 

@@ -33,6 +33,11 @@ pub trait Tokens {
     /// Deletes tokens that have lapsed at `now`, the longest lapsed first, at most `limit`; not those whose payment
     /// may still make them permanent. Answers how many.
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64>;
+
+    /// Takes away what the store's own files hold beside its tables of what was deleted before, in a log of changes
+    /// for example. It may wait some seconds for reads and writes under way; when they do not let it through, the
+    /// answer is [`crate::StoreError::Busy`], and it is asked again later.
+    fn erase_traces(&self) -> StoreFuture<'_, ()>;
 }
 
 /// A token with its card.

@@ -20,6 +20,7 @@ mod run_lock;
 mod running;
 mod sandbox;
 mod story;
+mod token;
 mod unknown;
 mod wiring;
 

@@ -55,6 +55,8 @@ pub(crate) enum Shape {
     CardNumber,
     /// A calendar date, `YYYY-MM-DD`.
     Date,
+    /// A moment, `YYYY-MM-DDThh:mm:ss` with an offset.
+    DateTime,
     /// `local@domain` without blanks.
     Email,
     /// YYMM, judged by the core.
@@ -119,6 +121,9 @@ pub(crate) enum Source {
     TokenCurrency,
     TokenBin,
     TokenCreated,
+    /// The tokens that were asked for, and how many.
+    TokenList,
+    TokenCount,
     /// The network's codes, when they were asked for.
     NetworkWord,
     NetworkCode,
@@ -134,6 +139,7 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::Refund => &tables.refund,
         Service::CheckStatus => &tables.status,
         Service::UpdateToken => &tables.update_token,
+        Service::GetTokens => &tables.get_tokens,
     }
 }
 
@@ -144,6 +150,7 @@ struct Tables {
     refund: Table,
     status: Table,
     update_token: Table,
+    get_tokens: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -220,6 +227,7 @@ fn read(file: &str) -> Result<Tables, TableError> {
         refund: of(Service::Refund)?,
         status: of(Service::CheckStatus)?,
         update_token: of(Service::UpdateToken)?,
+        get_tokens: of(Service::GetTokens)?,
     })
 }
 
@@ -301,6 +309,7 @@ impl Shape {
                 "card_number" => Shape::CardNumber,
                 "currency" => Shape::Currency,
                 "date" => Shape::Date,
+                "date_time" => Shape::DateTime,
                 "email" => Shape::Email,
                 "expiry" => Shape::Expiry,
                 "hex" => Shape::Hex,

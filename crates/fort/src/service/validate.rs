@@ -6,6 +6,7 @@ use tollgate_core::card::{PAN_DIGITS_MAX, PAN_DIGITS_MIN};
 use tollgate_core::code::{ResponseCode, refused};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::refusal::Refusal;
+use tollgate_core::time::Timestamp;
 
 /// See [`super::validate`].
 pub(super) fn validate(table: &'static Table, message: &Message) -> Result<(), Refusal> {
@@ -121,6 +122,7 @@ fn has_form(shape: &Shape, text: &str) -> bool {
         Shape::Email => is_email(text),
         Shape::Url => is_url(text),
         Shape::Date => is_date(text),
+        Shape::DateTime => Timestamp::parse_with_offset(text).is_some(),
         _ => true,
     }
 }
