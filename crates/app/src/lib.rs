@@ -15,6 +15,7 @@ mod doubts;
 mod feedback;
 mod gateway;
 mod jobs;
+mod lapses;
 mod life;
 mod list_tokens;
 mod maintain;
@@ -25,6 +26,7 @@ mod settle;
 mod stans;
 mod token;
 mod token_desk;
+mod tokenize;
 mod unknown;
 mod update_token;
 

@@ -33,12 +33,13 @@ pub(crate) async fn pay(
     let PayIntent { card, facts, token } = intent;
     let card = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let means = Means { card, facts, token };
+    let mut means = Means { card, facts, token };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
     };
     unsettled.set(answer(&order, Settled::UNCERTAIN));
+    token::take_held_code(inner, stored.as_ref(), &mut means.card);
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
         wire: operation.wire,

@@ -7,6 +7,7 @@ use tollgate_core::code::refused;
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{PayCard, TokenPlan};
 use tollgate_core::order::{OperationState, Order};
+use tollgate_core::page::AfterPayment;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{StoredToken, TokenIntent};
@@ -44,6 +45,16 @@ pub(crate) async fn card(
             Ok(CardData { pan, expiry, security_code, holder: facts.holder.clone() })
         }
         (PayCard::Kept { .. }, None) => Err(without_token().into()),
+    }
+}
+
+/// Gives the card of a payment by token the security code that was typed when the token was made, if the request has
+/// none of its own. Either way it is held no longer: this is the one authorization it was for.
+pub(crate) fn take_held_code(inner: &Inner, stored: Option<&StoredToken>, card: &mut CardData) {
+    let Some(stored) = stored else { return };
+    let held = inner.held_codes().take(stored.token.id, inner.clock.now());
+    if card.security_code.is_none() {
+        card.security_code = held;
     }
 }
 
@@ -92,7 +103,7 @@ pub(crate) async fn is_gone(inner: &Inner, order: &Order, state: OperationState)
 }
 
 /// A card as it is kept under a name.
-async fn sealed(
+pub(crate) async fn sealed(
     inner: &Inner,
     account: &Account,
     name: &str,
@@ -107,6 +118,7 @@ async fn sealed(
         name: name.to_owned(),
         status: TokenStatus::Active,
         lapses_at: None,
+        after_payment: AfterPayment::Keep,
         card: facts.clone(),
         bin: card.pan.bin(),
         currency: None,

@@ -1,6 +1,7 @@
 //! Tokens in an operator's hands: listed, shown, and deleted for good. It sees masks only.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tollgate_core::held_code::HeldCodes;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_core::token::Token;
@@ -11,6 +12,8 @@ use tollgate_store::{Store, StoreError, TokenFilter, TokenPlace};
 pub struct TokenDesk {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    /// Those of the running gateway.
+    held_codes: Arc<Mutex<HeldCodes>>,
 }
 
 /// Some tokens of a merchant, oldest first.
@@ -72,7 +75,12 @@ impl TokenDesk {
     /// The tokens of `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> TokenDesk {
-        TokenDesk { store, clock }
+        TokenDesk::beside(store, clock, Arc::default())
+    }
+
+    /// The tokens of a running gateway, which holds security codes.
+    pub(crate) fn beside(store: Arc<dyn Store>, clock: Arc<dyn Clock>, held_codes: Arc<Mutex<HeldCodes>>) -> TokenDesk {
+        TokenDesk { store, clock, held_codes }
     }
 
     /// Now, by the clock that tokens go by.
@@ -117,6 +125,7 @@ impl TokenDesk {
         let id = self.merchant(merchant).await?;
         let token = self.store.delete_token(id, name).await?.ok_or_else(|| no_token(merchant, name))?;
         tracing::info!(merchant, token = %token.id, card = token.card.mask, "a token is deleted");
+        self.held_codes.lock().unwrap_or_else(PoisonError::into_inner).forget(token.id);
         let traces = match self.store.erase_traces().await {
             Ok(()) => Traces::Gone,
             Err(error) => {

@@ -180,6 +180,10 @@ pub mod message {
     pub const AUTHENTICATION_FAILED: u16 = 30;
     /// Order not found (of CHECK_STATUS: 12036).
     pub const ORDER_NOT_FOUND: u16 = 36;
+    /// A token was created.
+    pub const TOKEN_CREATED: u16 = 62;
+    /// A token was updated.
+    pub const TOKEN_UPDATED: u16 = 63;
     /// General decline.
     pub const DECLINED: u16 = 666;
     /// Sent, no usable answer: nobody knows yet.
@@ -194,6 +198,16 @@ pub const STATUS_FOUND: ResponseCode = ResponseCode::new(12, 0);
 pub const STATUS_NOT_FOUND: ResponseCode = ResponseCode::new(12, message::ORDER_NOT_FOUND);
 /// CHECK_STATUS: our own fault.
 pub const STATUS_FAILED: ResponseCode = ResponseCode::new(11, message::TECHNICAL_PROBLEM);
+/// TOKENIZATION: done.
+pub const TOKENIZED: ResponseCode = ResponseCode::new(18, message::SUCCESS);
+/// TOKENIZATION: done, and the card of a known token was replaced.
+pub const TOKENIZED_ANEW: ResponseCode = ResponseCode::new(18, message::TOKEN_UPDATED);
+/// TOKENIZATION: our own fault.
+pub const TOKENIZATION_FAILED: ResponseCode = ResponseCode::new(17, message::TECHNICAL_PROBLEM);
+/// CREATE_TOKEN: done.
+pub const TOKEN_CREATED: ResponseCode = ResponseCode::new(52, message::TOKEN_CREATED);
+/// CREATE_TOKEN: our own fault.
+pub const TOKEN_CREATION_FAILED: ResponseCode = ResponseCode::new(53, message::TECHNICAL_PROBLEM);
 /// UPDATE_TOKEN: done.
 pub const TOKEN_UPDATED: ResponseCode = ResponseCode::new(58, message::SUCCESS);
 /// UPDATE_TOKEN: our own fault; whether it was done is not known.

@@ -123,6 +123,32 @@ pub struct UpdateTokenCommand {
     pub status: Option<TokenStatus>,
 }
 
+/// TOKENIZATION or CREATE_TOKEN.
+#[derive(Clone, Debug)]
+pub struct TokenizeCommand {
+    /// Which of the two.
+    pub kind: TokenizeKind,
+    /// The merchant's reference, which this does not use up.
+    pub merchant_reference: String,
+    /// Card data in clear, as far as it was sent.
+    pub card: Option<CardInput>,
+    /// The merchant's own name for the token.
+    pub token_name: Option<String>,
+    /// The currency to note with it.
+    pub currency: Option<Currency>,
+    /// Whether the card shall be kept for later, if somebody says so.
+    pub remember_me: Option<RememberMe>,
+}
+
+/// The ways to make a token without a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenizeKind {
+    /// For the payment that follows.
+    Tokenization,
+    /// For later.
+    CreateToken,
+}
+
 /// GET_TOKENS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListTokensCommand {

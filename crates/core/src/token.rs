@@ -4,6 +4,7 @@ use crate::card::{CardFacts, Expiry};
 use crate::card_scan::holds_card_number;
 use crate::ident::MerchantId;
 use crate::money::Currency;
+use crate::page::AfterPayment;
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -101,6 +102,8 @@ pub struct Token {
     pub status: TokenStatus,
     /// When it is forgotten, unless a payment succeeds before. `None`: it is permanent.
     pub lapses_at: Option<Timestamp>,
+    /// What becomes of it by a payment that succeeds, as long as it is provisional.
+    pub after_payment: AfterPayment,
     /// The harmless part of the card.
     pub card: CardFacts,
     /// The leading digits that name the issuer: 6, or 8 for a Meeza card of 19 digits.
@@ -215,6 +218,7 @@ mod tests {
             name: "t".into(),
             status,
             lapses_at: lapses.map(at),
+            after_payment: AfterPayment::Keep,
             card: CardFacts { brand: Brand::Visa, mask: String::new(), expiry: expiry.into(), holder: None },
             bin: String::new(),
             currency: None,

@@ -8,7 +8,7 @@ use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
     CardInput, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe,
-    StatusCommand, ThirdPartyCodes, ThreeDsWish, UpdateTokenCommand,
+    StatusCommand, ThirdPartyCodes, ThreeDsWish, TokenizeCommand, TokenizeKind, UpdateTokenCommand,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
@@ -34,6 +34,8 @@ pub enum Request {
     UpdateToken(Box<UpdateTokenCommand>),
     /// GET_TOKENS.
     ListTokens(Box<ListTokensCommand>),
+    /// TOKENIZATION or CREATE_TOKEN.
+    Tokenize(Box<TokenizeCommand>),
 }
 
 impl Request {
@@ -53,6 +55,8 @@ impl Request {
             Service::CheckStatus => status(message),
             Service::UpdateToken => update_token(message),
             Service::GetTokens => list_tokens(message),
+            Service::Tokenization => tokenize(TokenizeKind::Tokenization, message),
+            Service::CreateToken => tokenize(TokenizeKind::CreateToken, message),
         }
     }
 }
@@ -67,11 +71,7 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
         encrypted_card: optional(message, "encrypted_card_data"),
         token_name: optional(message, "token_name"),
         token_security_code: token_security_code(message)?,
-        remember_me: match message.text("remember_me").as_deref() {
-            Some("YES") => Some(RememberMe::Yes),
-            Some("NO") => Some(RememberMe::No),
-            _ => None,
-        },
+        remember_me: remember_me(message),
         payment_option: optional(message, "payment_option"),
         three_ds: match message.text("check_3ds").as_deref() {
             Some("NO") => ThreeDsWish::Off,
@@ -131,6 +131,29 @@ fn list_tokens(message: &Message) -> Result<Request, Refusal> {
         to: moment(message, "to_date")?,
         token_name: optional(message, "token_name"),
     })))
+}
+
+fn tokenize(kind: TokenizeKind, message: &Message) -> Result<Request, Refusal> {
+    let number = message.text("card_number").map(|number| Secret::new(number.into_owned()));
+    let (expiry, security_code) = (optional(message, "expiry_date"), security_code(message)?);
+    let any = number.is_some() || expiry.is_some() || security_code.is_some();
+    let holder = optional(message, "card_holder_name");
+    Ok(Request::Tokenize(Box::new(TokenizeCommand {
+        kind,
+        merchant_reference: mandatory(message, "merchant_reference")?,
+        card: any.then_some(CardInput { number, expiry, security_code, holder }),
+        token_name: optional(message, "token_name"),
+        currency: message.text("currency").map(|alpha| currency(&alpha)).transpose()?,
+        remember_me: remember_me(message),
+    })))
+}
+
+fn remember_me(message: &Message) -> Option<RememberMe> {
+    match message.text("remember_me").as_deref() {
+        Some("YES") => Some(RememberMe::Yes),
+        Some("NO") => Some(RememberMe::No),
+        _ => None,
+    }
 }
 
 fn moment(message: &Message, name: &'static str) -> Result<Option<Timestamp>, Refusal> {

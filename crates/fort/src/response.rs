@@ -18,6 +18,10 @@ use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 
+/// Fields that never stand in a URL as they are: URLs are kept in histories and logs.
+const STARRED_IN_URLS: [&str; 6] =
+    ["card_number", "expiry_date", "card_holder_name", "customer_ip", "customer_email", "customer_name"];
+
 /// Where echoed values come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Echo<'a> {
@@ -103,6 +107,7 @@ fn value_of<'a>(
             TokenEcho::Sent => answer.token_name.as_deref().map(Cow::Borrowed).or(echoed),
             TokenEcho::Withheld => None,
         },
+        Source::TokenMade => answer.token_name.as_deref().map(Cow::Borrowed),
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
         Source::DeclineCode => answer.acquirer_code.as_deref().map(Cow::Borrowed),
         Source::DeclineText => answer.acquirer_code.as_deref().and_then(acquirer_response_message).map(Cow::Borrowed),
@@ -209,6 +214,21 @@ impl Fields {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The fields as they may stand in a URL: those of card and customer starred, each star for one character. They
+    /// are signed as they are then.
+    #[must_use]
+    pub fn starred(&self) -> Fields {
+        let mut starred = Fields::new();
+        for field in &self.fields {
+            let value = self.text.get(field.value.clone()).unwrap_or_default();
+            match STARRED_IN_URLS.contains(&field.name) {
+                true => starred.push(field.name, &"*".repeat(value.chars().count())),
+                false => starred.push(field.name, value),
+            }
+        }
+        starred
     }
 
     /// Adds `signature` (lower-case hex) over all fields.

@@ -13,6 +13,7 @@ use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::merchant::ShaType;
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::Totals;
+use tollgate_core::page::AfterPayment;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{Token, TokenId, TokenStatus};
@@ -119,6 +120,7 @@ impl Example {
                 name: text("token_name"),
                 status: TokenStatus::parse(&text("token_status")).unwrap(),
                 lapses_at: None,
+                after_payment: AfterPayment::Keep,
                 card: CardFacts {
                     brand: Brand::parse(&text("card_brand")).unwrap(),
                     mask: text("card_number"),

@@ -23,7 +23,7 @@ use tollgate_store::{
     MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
     OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
     ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder,
-    StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -444,6 +444,14 @@ impl Tokens for SqliteStore {
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
         Box::pin(self.writer.call(move |connection| token::delete_lapsed(connection, now, limit)))
+    }
+
+    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut> {
+        Box::pin(self.writer.call(move |connection| token::put(connection, &new)))
+    }
+
+    fn has_lapsed_tokens(&self, now: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move { self.readers.point(|connection| token::has_lapsed(connection, now)) })
     }
 
     fn erase_traces(&self) -> StoreFuture<'_, ()> {

@@ -100,6 +100,8 @@ pub(crate) enum Source {
     CardHolder,
     /// The token that counted, else what the client sent.
     Token,
+    /// The token that was made.
+    TokenMade,
     /// The authorization code.
     Authorization,
     /// The network's code of a decline.
@@ -140,6 +142,8 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::CheckStatus => &tables.status,
         Service::UpdateToken => &tables.update_token,
         Service::GetTokens => &tables.get_tokens,
+        Service::Tokenization => &tables.tokenization,
+        Service::CreateToken => &tables.create_token,
     }
 }
 
@@ -151,6 +155,8 @@ struct Tables {
     status: Table,
     update_token: Table,
     get_tokens: Table,
+    tokenization: Table,
+    create_token: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -228,6 +234,8 @@ fn read(file: &str) -> Result<Tables, TableError> {
         status: of(Service::CheckStatus)?,
         update_token: of(Service::UpdateToken)?,
         get_tokens: of(Service::GetTokens)?,
+        tokenization: of(Service::Tokenization)?,
+        create_token: of(Service::CreateToken)?,
     })
 }
 

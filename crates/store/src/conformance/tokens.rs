@@ -10,6 +10,7 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::{OperationEvent, Order, PayKind};
+use tollgate_core::page::AfterPayment;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_vault::{Fingerprint, SealedCard};
@@ -301,6 +302,7 @@ fn token(number: i64, name: &str) -> StoredToken {
             name: name.to_owned(),
             status: TokenStatus::Active,
             lapses_at: None,
+            after_payment: AfterPayment::Keep,
             card: CardFacts {
                 mask: "400555******0001".to_owned(),
                 expiry: "3005".to_owned(),

@@ -13,6 +13,7 @@ mod keys;
 mod listen;
 mod merchant;
 mod merchant_channel;
+mod merchant_page;
 mod pay;
 mod serve;
 mod sign;
