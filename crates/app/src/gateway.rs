@@ -8,16 +8,20 @@ use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
 use crate::stans::Stans;
-use crate::{check_status, maintain, pay, update_token};
+use crate::token_desk::TokenDesk;
+use crate::{check_status, list_tokens, maintain, pay, tokenize, update_token};
 use std::future::Future;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::audit::AuditEntry;
 use tollgate_core::code::refused;
-use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand, UpdateTokenCommand};
+use tollgate_core::command::{
+    ListTokensCommand, MaintainCommand, PayCommand, StatusCommand, TokenizeCommand, UpdateTokenCommand,
+};
+use tollgate_core::held_code::HeldCodes;
 use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -142,6 +146,7 @@ pub(crate) struct Inner {
     /// Operations by the numbers of their kind and of what became of them.
     pub(crate) operations_counted: Counted<(u8, u8)>,
     pub(crate) doubts: Doubts,
+    held_codes: Arc<Mutex<HeldCodes>>,
     pub(crate) life: Life,
     pub(crate) recovery_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
@@ -175,6 +180,7 @@ impl Gateway {
             claims: Claims::default(),
             operations_counted: Counted::default(),
             doubts: Doubts::default(),
+            held_codes: Arc::default(),
             life,
             recovery_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
@@ -265,6 +271,32 @@ impl Gateway {
         update_token::update_token(&self.inner, account, command).await
     }
 
+    /// TOKENIZATION and CREATE_TOKEN.
+    ///
+    /// # Errors
+    /// When it is refused, and nothing was kept.
+    pub async fn tokenize(&self, account: &Account, command: TokenizeCommand) -> Result<Answer, Refused> {
+        tokenize::tokenize(&self.inner, account, command).await
+    }
+
+    /// GET_TOKENS.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn list_tokens(&self, account: &Account, command: &ListTokensCommand) -> Result<Answer, Refused> {
+        list_tokens::list_tokens(&self.inner, account, command).await
+    }
+
+    /// The tokens, for an operator.
+    #[must_use]
+    pub fn token_desk(&self) -> TokenDesk {
+        TokenDesk::beside(
+            Arc::clone(&self.inner.store),
+            Arc::clone(&self.inner.clock),
+            Arc::clone(&self.inner.held_codes),
+        )
+    }
+
     /// Notes a refused request in the diary that the explainer reads.
     pub fn note_refusal(&self, row: RefusalRow) {
         if !self.inner.store.note_refusal(row) {
@@ -331,6 +363,12 @@ impl Unsettled {
 }
 
 impl Inner {
+    /// Security codes that wait for their one authorization.
+    pub(crate) fn held_codes(&self) -> MutexGuard<'_, HeldCodes> {
+        // Each of its calls leaves it whole, so a poisoned lock is as good as any.
+        self.held_codes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The next number for an order or an operation.
     pub(crate) fn next_number(&self, now: Timestamp) -> OperationId {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).next(now)

@@ -7,6 +7,7 @@
 use crate::ages::Ages;
 use crate::doubts;
 use crate::gateway::{Gateway, Inner};
+use crate::lapses::Lapses;
 use crate::life::LifeJob;
 use crate::maintain::original_of;
 use crate::pace::Pace;
@@ -143,6 +144,7 @@ impl Gateway {
 async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
     let mut rolling = Rolling::new(gateway.inner.settings.recovery_per_second_max);
     let mut ages = Ages::default();
+    let mut lapses = Lapses::default();
     while !*stopped.borrow() {
         doubts::look(&gateway.inner).await;
         // While the link is down no message could leave: the rows keep their place and their count.
@@ -156,6 +158,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         }
         report_backlog(&gateway).await;
         ages.look(&gateway).await;
+        lapses.look(&gateway.inner).await;
         // In a fixed order (`biased`), so that a simulation runs again exactly as before.
         tokio::select! {
             biased;

@@ -6,7 +6,7 @@ use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle::{self, Settled};
 use crate::token::{self, PaymentCard, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
-use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::answer::{Answer, OrderFacts, TokenEcho};
 use tollgate_core::audit::{AuditEntry, AuditReason, AuditWho};
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::{self, refused};
@@ -35,12 +35,13 @@ pub(crate) async fn pay(
     let PayIntent { card, facts, token } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let means = Means { card, receipt, facts, token };
+    let mut means = Means { card, receipt, facts, token };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
     };
     unsettled.set(answer(&order, Settled::UNCERTAIN));
+    token::take_held_code(inner, stored.as_ref(), &mut means.card);
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
         wire: operation.wire,
@@ -58,7 +59,9 @@ pub(crate) async fn pay(
     };
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
-    Ok(answer(&order, settled))
+    let is_gone = token::is_gone(inner, &order, settled.state).await;
+    let told = answer(&order, settled);
+    Ok(if is_gone { Answer { token_name: None, token_echo: TokenEcho::Withheld, ..told } } else { told })
 }
 
 /// With what a payment is made.
@@ -168,14 +171,12 @@ fn answer(order: &Order, settled: Settled) -> Answer {
     let approved = settled.state == OperationState::Approved;
     let declined = settled.state == OperationState::Declined;
     Answer {
-        code: settled.code,
         order: Some(OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() }),
         card: Some(order.card.clone()),
         eci: Some(order.eci),
         authorization_code: settled.authorization_code.filter(|_| approved),
         acquirer_code: settled.network_code.filter(|_| declined),
         token_name: order.token_name_in(settled.state).map(str::to_owned),
-        status: None,
-        token: None,
+        ..Answer::bare(settled.code)
     }
 }

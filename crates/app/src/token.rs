@@ -6,6 +6,8 @@ use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::refused;
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{PayCard, TokenPlan};
+use tollgate_core::order::{OperationState, Order};
+use tollgate_core::page::AfterPayment;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{StoredToken, TokenIntent};
@@ -56,6 +58,16 @@ pub(crate) async fn card(
     }
 }
 
+/// Gives the card of a payment by token the security code that was typed when the token was made, if the request has
+/// none of its own. Either way it is held no longer: this is the one authorization it was for.
+pub(crate) fn take_held_code(inner: &Inner, stored: Option<&StoredToken>, card: &mut CardData) {
+    let Some(stored) = stored else { return };
+    let held = inner.held_codes().take(stored.token.id, inner.clock.now());
+    if card.security_code.is_none() {
+        card.security_code = held;
+    }
+}
+
 /// What a payment that may be sent does with a token.
 pub(crate) async fn part(
     inner: &Inner,
@@ -87,8 +99,21 @@ pub(crate) async fn part(
     }
 }
 
+/// Whether the token that an approved payment used or made is there no more: somebody deleted or renamed it while the
+/// payment was under way. A store that cannot say so leaves the answer as it is.
+pub(crate) async fn is_gone(inner: &Inner, order: &Order, state: OperationState) -> bool {
+    let Some(name) = order.token_name_in(state).filter(|_| state == OperationState::Approved) else { return false };
+    match inner.store.token(order.merchant, name).await {
+        Ok(found) => found.is_none(),
+        Err(error) => {
+            tracing::warn!(fort_id = %order.fort_id, %error, "whether the payment's token is still there is not known");
+            false
+        }
+    }
+}
+
 /// A card as it is kept under a name.
-async fn sealed(
+pub(crate) async fn sealed(
     inner: &Inner,
     account: &Account,
     name: &str,
@@ -103,6 +128,7 @@ async fn sealed(
         name: name.to_owned(),
         status: TokenStatus::Active,
         lapses_at: None,
+        after_payment: AfterPayment::Keep,
         card: facts.clone(),
         bin: card.pan.bin(),
         currency: None,

@@ -7,7 +7,7 @@ use crate::ident::FortId;
 use crate::money::Currency;
 use crate::order::Totals;
 use crate::time::Timestamp;
-use crate::token::TokenStatus;
+use crate::token::{Token, TokenStatus};
 
 /// The facts of an answer. The FORT wire decides which of them a service shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +26,24 @@ pub struct Answer {
     pub acquirer_code: Option<String>,
     /// The token that the payment used, or made by its success.
     pub token_name: Option<String>,
+    /// What becomes of a `token_name` that the client sent, when the answer has none of its own.
+    pub token_echo: TokenEcho,
     /// CHECK_STATUS of an order that was found.
     pub status: Option<StatusFacts>,
     /// UPDATE_TOKEN that was done: the token as it is now.
     pub token: Option<TokenFacts>,
+    /// GET_TOKENS that was done: the tokens, oldest first.
+    pub tokens: Option<Vec<Token>>,
+}
+
+/// What becomes of a `token_name` that the client sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenEcho {
+    /// It comes back.
+    #[default]
+    Sent,
+    /// It is left out: the token was deleted while its payment was under way.
+    Withheld,
 }
 
 impl Answer {
@@ -44,8 +58,10 @@ impl Answer {
             authorization_code: None,
             acquirer_code: None,
             token_name: None,
+            token_echo: TokenEcho::Sent,
             status: None,
             token: None,
+            tokens: None,
         }
     }
 }

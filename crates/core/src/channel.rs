@@ -3,6 +3,7 @@
 use crate::card::SecurityCode;
 use crate::code::refused;
 use crate::command::CardInput;
+use crate::page::PageTerms;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -17,6 +18,8 @@ pub struct ChannelTerms {
     pub stray_card_numbers: StrayCardNumbers,
     /// How card data may come over the trusted channel.
     pub card_data: CardDataRule,
+    /// How its customers come to the gateway's page and go back.
+    pub page: PageTerms,
 }
 
 /// How card data may come over the trusted channel.

@@ -127,6 +127,8 @@ pub mod refused {
         OPERATION_NOT_ALLOWED = 34;
         /// No such order.
         ORDER_NOT_FOUND = 36;
+        /// Neither the request nor the account says where the browser goes.
+        MISSING_RETURN_URL = 37;
         /// A token name was sent, but the merchant's token service is off.
         NO_TOKEN_SERVICE = 38;
         /// No payment option is enabled at all.
@@ -153,6 +155,8 @@ pub mod refused {
         NOT_FOR_ECI = 113;
         /// Another token of the merchant has that name.
         TOKEN_EXISTS = 114;
+        /// The interval ends before it begins, or holds more than one answer can tell.
+        INVALID_INTERVAL = 122;
         /// The order never succeeded, or its outcome is not known yet.
         ORDER_NOT_CONFIRMED = 662;
         /// Already refunded in full.
@@ -176,6 +180,10 @@ pub mod message {
     pub const AUTHENTICATION_FAILED: u16 = 30;
     /// Order not found (of CHECK_STATUS: 12036).
     pub const ORDER_NOT_FOUND: u16 = 36;
+    /// A token was created.
+    pub const TOKEN_CREATED: u16 = 62;
+    /// A token was updated.
+    pub const TOKEN_UPDATED: u16 = 63;
     /// General decline.
     pub const DECLINED: u16 = 666;
     /// Sent, no usable answer: nobody knows yet.
@@ -190,14 +198,24 @@ pub const STATUS_FOUND: ResponseCode = ResponseCode::new(12, 0);
 pub const STATUS_NOT_FOUND: ResponseCode = ResponseCode::new(12, message::ORDER_NOT_FOUND);
 /// CHECK_STATUS: our own fault.
 pub const STATUS_FAILED: ResponseCode = ResponseCode::new(11, message::TECHNICAL_PROBLEM);
+/// TOKENIZATION: done.
+pub const TOKENIZED: ResponseCode = ResponseCode::new(18, message::SUCCESS);
+/// TOKENIZATION: done, and the card of a known token was replaced.
+pub const TOKENIZED_ANEW: ResponseCode = ResponseCode::new(18, message::TOKEN_UPDATED);
+/// TOKENIZATION: our own fault.
+pub const TOKENIZATION_FAILED: ResponseCode = ResponseCode::new(17, message::TECHNICAL_PROBLEM);
+/// CREATE_TOKEN: done.
+pub const TOKEN_CREATED: ResponseCode = ResponseCode::new(52, message::TOKEN_CREATED);
+/// CREATE_TOKEN: our own fault.
+pub const TOKEN_CREATION_FAILED: ResponseCode = ResponseCode::new(53, message::TECHNICAL_PROBLEM);
 /// UPDATE_TOKEN: done.
 pub const TOKEN_UPDATED: ResponseCode = ResponseCode::new(58, message::SUCCESS);
 /// UPDATE_TOKEN: our own fault; whether it was done is not known.
 pub const TOKEN_UPDATE_FAILED: ResponseCode = ResponseCode::new(59, message::TECHNICAL_PROBLEM);
 /// GET_TOKENS: done.
 pub const TOKENS_LISTED: ResponseCode = ResponseCode::new(54, message::SUCCESS);
-/// CREATE_TOKEN: done.
-pub const TOKEN_CREATED: ResponseCode = ResponseCode::new(52, 62);
+/// GET_TOKENS: our own fault.
+pub const TOKENS_NOT_LISTED: ResponseCode = ResponseCode::new(55, message::TECHNICAL_PROBLEM);
 /// Sent to the network, outcome not known.
 pub const UNCERTAIN: ResponseCode = ResponseCode::new(15, message::UNCONFIRMED);
 

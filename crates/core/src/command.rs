@@ -5,6 +5,7 @@ use crate::ident::FortId;
 use crate::money::{Currency, Money};
 use crate::order::PayKind;
 use crate::secret::Secret;
+use crate::time::Timestamp;
 use crate::token::TokenStatus;
 use std::fmt;
 
@@ -120,6 +121,43 @@ pub struct UpdateTokenCommand {
     pub currency: Option<Currency>,
     /// On or off.
     pub status: Option<TokenStatus>,
+}
+
+/// TOKENIZATION or CREATE_TOKEN.
+#[derive(Clone, Debug)]
+pub struct TokenizeCommand {
+    /// Which of the two.
+    pub kind: TokenizeKind,
+    /// The merchant's reference, which this does not use up.
+    pub merchant_reference: String,
+    /// Card data in clear, as far as it was sent.
+    pub card: Option<CardInput>,
+    /// The merchant's own name for the token.
+    pub token_name: Option<String>,
+    /// The currency to note with it.
+    pub currency: Option<Currency>,
+    /// Whether the card shall be kept for later, if somebody says so.
+    pub remember_me: Option<RememberMe>,
+}
+
+/// The ways to make a token without a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenizeKind {
+    /// For the payment that follows.
+    Tokenization,
+    /// For later.
+    CreateToken,
+}
+
+/// GET_TOKENS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListTokensCommand {
+    /// Only tokens made at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Only tokens made in this second or earlier.
+    pub to: Option<Timestamp>,
+    /// Only the token of this name.
+    pub token_name: Option<String>,
 }
 
 /// Whether the network's own codes are wanted in an answer.

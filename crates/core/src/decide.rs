@@ -6,14 +6,16 @@ use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};
 use crate::card_scan::holds_card_number;
 use crate::code::refused as code;
 use crate::command::{
-    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, UpdateTokenCommand,
+    CardInput, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe,
+    TokenizeCommand, TokenizeKind, UpdateTokenCommand,
 };
 use crate::merchant::{Merchant, Terms, TokenService, TrustedChannel};
 use crate::money::{Amount, Money};
 use crate::order::{Order, PayKind, Phase};
+use crate::page::{AfterPayment, CustomPage};
 use crate::refusal::{Guilty, Refusal};
 use crate::time::Timestamp;
-use crate::token::{OrderToken, Token, TokenRole, TokenStatus};
+use crate::token::{OrderToken, PROVISIONAL_MS_MAX, Token, TokenRole, TokenStatus};
 
 /// A payment that may be sent.
 #[derive(Debug)]
@@ -139,6 +141,93 @@ pub fn update_token(
     Ok(updated)
 }
 
+/// A card that may be kept under a token without a payment.
+#[derive(Debug)]
+pub struct TokenizeIntent {
+    /// The card, judged by its look alone: nobody asked its issuer.
+    pub card: CardData,
+    /// Its harmless part.
+    pub facts: CardFacts,
+    /// Until when it lives without a payment; `None` is for good.
+    pub lapses_at: Option<Timestamp>,
+    /// What becomes of it by the payment that follows.
+    pub after_payment: AfterPayment,
+}
+
+/// Judges TOKENIZATION and CREATE_TOKEN. Whether the name is taken the store says when it writes it.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn tokenize(terms: &Terms, command: &TokenizeCommand, now: Timestamp) -> Result<TokenizeIntent, Refusal> {
+    free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
+    free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
+    free_of_card_numbers("token_name", command.token_name.as_deref())?;
+    let input = given_on_own_form(terms, command)?;
+    if terms.tokens == TokenService::Off {
+        return Err(no_token_service());
+    }
+    let card = readable_card(input, now)?;
+    if command.kind == TokenizeKind::Tokenization {
+        with_security_code(input)?;
+    }
+    let brand = known_brand(&card)?;
+    enabled_brand(terms, brand)?;
+    Ok(TokenizeIntent {
+        facts: card.facts(brand),
+        card,
+        lapses_at: match command.kind {
+            TokenizeKind::Tokenization => Some(now.plus_ms(PROVISIONAL_MS_MAX)),
+            TokenizeKind::CreateToken => None,
+        },
+        after_payment: match command.remember_me {
+            Some(RememberMe::Yes) => AfterPayment::Keep,
+            Some(RememberMe::No) => AfterPayment::Forget,
+            None => terms.channel.page.token_after_payment,
+        },
+    })
+}
+
+/// Card data from a form of the merchant's own, if there may be any.
+fn given_on_own_form<'a>(terms: &Terms, command: &'a TokenizeCommand) -> Result<&'a CardInput, Refusal> {
+    let Some(input) = &command.card else {
+        let detail = "no card data was sent, and the gateway's own card form is not offered yet";
+        return Err(Refusal::request(code::MISSING_PARAMETER, "card_number", detail));
+    };
+    if terms.channel.page.custom_page == CustomPage::On {
+        return Ok(input);
+    }
+    let detail = "card data came from a form of the merchant's own, which is off for this merchant: `tollgate merchant \
+                  set NAME --custom-page on` allows it";
+    Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail).at("card_number"))
+}
+
+/// Judges GET_TOKENS: the half-open interval that it asks for.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn list_tokens(terms: &Terms, command: &ListTokensCommand) -> Result<TokensAsked, Refusal> {
+    if terms.tokens == TokenService::Off {
+        return Err(no_token_service());
+    }
+    let from = command.from.unwrap_or(Timestamp(i64::MIN));
+    // Dates are told to the second, so the last one counts to its end.
+    let before = command.to.map_or(Timestamp(i64::MAX), |to| to.plus_ms(1_000));
+    if from >= before {
+        let detail = "to_date lies before from_date";
+        return Err(Refusal::request(code::INVALID_INTERVAL, "to_date", detail));
+    }
+    Ok(TokensAsked { from, before })
+}
+
+/// The tokens that GET_TOKENS asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokensAsked {
+    /// Made at this moment or later.
+    pub from: Timestamp,
+    /// Made before this moment.
+    pub before: Timestamp,
+}
+
 /// Whether `merchant_reference` and `fort_id`, when both are given, name one order.
 ///
 /// # Errors
@@ -246,6 +335,7 @@ fn with_given_card(
     now: Timestamp,
 ) -> Result<PayIntent, Refusal> {
     let card = readable_card(input, now)?;
+    with_security_code(input)?;
     let facts = card.facts(known_brand(&card)?);
     let token = match (&command.token_name, command.remember_me) {
         _ if terms.tokens == TokenService::Off => TokenPlan::None,
@@ -262,7 +352,15 @@ fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<Pay
         Some(_) => return expired("the token's card has expired: UPDATE_TOKEN takes a new expiry_date"),
         None => return expired("the token's card has no expiry date that can be read: UPDATE_TOKEN takes a new one"),
     };
-    let role = if token.lapses_at.is_some() { TokenRole::Keeps } else { TokenRole::Uses };
+    let after_payment = match command.remember_me {
+        Some(RememberMe::Yes) => AfterPayment::Keep,
+        Some(RememberMe::No) => AfterPayment::Forget,
+        None => token.after_payment,
+    };
+    let role = match after_payment {
+        AfterPayment::Keep if token.lapses_at.is_some() => TokenRole::Keeps,
+        AfterPayment::Keep | AfterPayment::Forget => TokenRole::Uses,
+    };
     Ok(PayIntent {
         card: PayCard::Kept { expiry, security_code: command.token_security_code.clone() },
         facts: token.card.clone(),
@@ -287,14 +385,15 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
         return Err(Refusal::request(code::MISSING_PARAMETER, "expiry_date", "card_number came without expiry_date"));
     };
     let expiry = unexpired(expiry, now)?;
-    if input.security_code.is_none() {
-        return Err(Refusal::request(
-            code::MISSING_PARAMETER,
-            "card_security_code",
-            "ECOMMERCE payments need card_security_code",
-        ));
-    }
     Ok(CardData { pan, expiry, security_code: input.security_code.clone(), holder: input.holder.clone() })
+}
+
+fn with_security_code(input: &CardInput) -> Result<(), Refusal> {
+    if input.security_code.is_some() {
+        return Ok(());
+    }
+    let detail = "ECOMMERCE payments need card_security_code";
+    Err(Refusal::request(code::MISSING_PARAMETER, "card_security_code", detail))
 }
 
 fn unexpired(expiry: &str, now: Timestamp) -> Result<Expiry, Refusal> {

@@ -86,6 +86,30 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Reads RFC 3339 with whatever offset: `2024-03-01T00:00:00+04:00`, or `Z`.
+    #[must_use]
+    pub fn parse_with_offset(text: &str) -> Option<Timestamp> {
+        if text.ends_with('Z') {
+            return Timestamp::parse_utc(text);
+        }
+        let (local, offset) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
+        let (sign, offset) = (offset.get(..1)?, offset.get(1..)?);
+        let (hours, minutes) = offset.split_once(':')?;
+        let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
+        if hours > 23 || minutes > 59 {
+            return None;
+        }
+        let ahead_us = (hours * 60 + minutes) * 60 * SECOND_US;
+        let at = Timestamp::parse_utc(&format!("{local}Z"))?.0;
+        match sign {
+            "+" => Some(Timestamp(at - ahead_us)),
+            "-" => Some(Timestamp(at + ahead_us)),
+            _ => None,
+        }
+    }
+}
+
 /// Exactly two digits as a number.
 fn two_digits(text: &str) -> Option<i64> {
     let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -198,6 +222,31 @@ mod tests {
             "x",
         ] {
             assert_eq!(Timestamp::parse_utc(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_offset_is_taken_off() {
+        let utc = Timestamp::parse_utc("2024-03-01T00:00:00Z");
+        for same in [
+            "2024-03-01T00:00:00Z",
+            "2024-03-01T00:00:00+00:00",
+            "2024-03-01T04:00:00+04:00",
+            "2024-02-29T18:30:00-05:30",
+        ] {
+            assert_eq!(Timestamp::parse_with_offset(same), utc, "{same}");
+        }
+        for text in [
+            "",
+            "2024-03-01",
+            "2024-03-01T00:00:00",
+            "2024-03-01T00:00:00+24:00",
+            "2024-03-01T00:00:00+0400",
+            "2024-03-01T00:00:00 04:00",
+            "٢٠٢٤-03-01T00:00:00+04:00",
+            "2024-03-01T00:00:00Z+04:00",
+        ] {
+            assert_eq!(Timestamp::parse_with_offset(text), None, "{text}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! Tokens: names under which a merchant's cards are kept.
 
-use crate::card::CardFacts;
+use crate::card::{CardFacts, Expiry};
 use crate::card_scan::holds_card_number;
 use crate::ident::MerchantId;
 use crate::money::Currency;
+use crate::page::AfterPayment;
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -11,6 +12,8 @@ use std::fmt;
 pub const PROVISIONAL_MS_MAX: u64 = 60 * 60_000;
 /// The most characters in a token's name.
 pub const TOKEN_NAME_CHARS_MAX: usize = 100;
+/// The most tokens that one answer to GET_TOKENS tells.
+pub const LISTED_TOKENS_MAX: usize = 2_000;
 /// How many random bytes a name of our own is made of.
 pub const MADE_NAME_BYTES: usize = 16;
 
@@ -60,6 +63,32 @@ impl fmt::Display for TokenStatus {
     }
 }
 
+/// How a token stands at a moment: what its status, its card's expiry and its time come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenState {
+    /// It may pay.
+    Active,
+    /// It was switched off.
+    Inactive,
+    /// Its card has expired, or its expiry cannot be read.
+    Expired,
+    /// No payment made it permanent in time; a sweep takes it away.
+    Lapsed,
+}
+
+impl TokenState {
+    /// The word for it, as status words are written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            TokenState::Active => "ACTIVE",
+            TokenState::Inactive => "INACTIVE",
+            TokenState::Expired => "EXPIRED",
+            TokenState::Lapsed => "LAPSED",
+        }
+    }
+}
+
 /// A card kept under a name: all of it but the card number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -73,6 +102,8 @@ pub struct Token {
     pub status: TokenStatus,
     /// When it is forgotten, unless a payment succeeds before. `None`: it is permanent.
     pub lapses_at: Option<Timestamp>,
+    /// What becomes of it by a payment that succeeds, as long as it is provisional.
+    pub after_payment: AfterPayment,
     /// The harmless part of the card.
     pub card: CardFacts,
     /// The leading digits that name the issuer: 6, or 8 for a Meeza card of 19 digits.
@@ -92,6 +123,17 @@ impl Token {
     #[must_use]
     pub fn has_lapsed(&self, now: Timestamp) -> bool {
         self.lapses_at.is_some_and(|lapses_at| lapses_at <= now)
+    }
+
+    /// How it stands at `now`. What is worse counts: lapsed before switched off before expired.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> TokenState {
+        match Expiry::parse(&self.card.expiry) {
+            _ if self.has_lapsed(now) => TokenState::Lapsed,
+            _ if self.status == TokenStatus::Inactive => TokenState::Inactive,
+            Some(expiry) if !expiry.is_past(now) => TokenState::Active,
+            _ => TokenState::Expired,
+        }
     }
 }
 
@@ -157,6 +199,7 @@ pub fn made_name(random: [u8; MADE_NAME_BYTES]) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::bin::Brand;
 
     #[test]
     fn a_made_name_is_32_hex_digits_and_never_looks_like_a_card() {
@@ -164,6 +207,37 @@ mod tests {
         assert_eq!(made_name([0x40; 16]), None);
         let visa = [0x40, 0x05, 0x55, 0x00, 0x00, 0x00, 0x00, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(made_name(visa), None);
+    }
+
+    #[test]
+    fn a_token_is_lapsed_before_it_is_inactive_before_it_is_expired() {
+        let at = |text: &str| Timestamp::parse_date(text).unwrap();
+        let token = |status, expiry: &str, lapses: Option<&str>| Token {
+            id: TokenId(1),
+            merchant: MerchantId(1),
+            name: "t".into(),
+            status,
+            lapses_at: lapses.map(at),
+            after_payment: AfterPayment::Keep,
+            card: CardFacts { brand: Brand::Visa, mask: String::new(), expiry: expiry.into(), holder: None },
+            bin: String::new(),
+            currency: None,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+            version: 1,
+        };
+        use TokenState::{Active, Expired, Inactive, Lapsed};
+        for (status, expiry, lapses, state) in [
+            (TokenStatus::Active, "2705", None, Active),
+            (TokenStatus::Active, "2705", Some("2027-05-02"), Active),
+            (TokenStatus::Active, "2705", Some("2027-05-01"), Lapsed),
+            (TokenStatus::Inactive, "2705", Some("2027-05-01"), Lapsed),
+            (TokenStatus::Inactive, "2704", None, Inactive),
+            (TokenStatus::Active, "2703", None, Expired),
+            (TokenStatus::Active, "27", None, Expired),
+        ] {
+            assert_eq!(token(status, expiry, lapses).state(at("2027-05-01")), state, "{status} {expiry} {lapses:?}");
+        }
     }
 
     #[test]

@@ -7,14 +7,15 @@ use crate::service::{Service, validate};
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
-    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, StatusCommand, ThirdPartyCodes,
-    ThreeDsWish, UpdateTokenCommand,
+    CardInput, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe,
+    StatusCommand, ThirdPartyCodes, ThreeDsWish, TokenizeCommand, TokenizeKind, UpdateTokenCommand,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
+use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenStatus;
 
 pub use safe::{Strays, mask_card_numbers, safe_params, stray_card_numbers};
@@ -31,6 +32,10 @@ pub enum Request {
     Status(Box<StatusCommand>),
     /// UPDATE_TOKEN.
     UpdateToken(Box<UpdateTokenCommand>),
+    /// GET_TOKENS.
+    ListTokens(Box<ListTokensCommand>),
+    /// TOKENIZATION or CREATE_TOKEN.
+    Tokenize(Box<TokenizeCommand>),
 }
 
 impl Request {
@@ -49,6 +54,9 @@ impl Request {
             Service::Refund => maintain(MaintainKind::Refund, message),
             Service::CheckStatus => status(message),
             Service::UpdateToken => update_token(message),
+            Service::GetTokens => list_tokens(message),
+            Service::Tokenization => tokenize(TokenizeKind::Tokenization, message),
+            Service::CreateToken => tokenize(TokenizeKind::CreateToken, message),
         }
     }
 }
@@ -63,11 +71,7 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
         encrypted_card: optional(message, "encrypted_card_data"),
         token_name: optional(message, "token_name"),
         token_security_code: token_security_code(message)?,
-        remember_me: match message.text("remember_me").as_deref() {
-            Some("YES") => Some(RememberMe::Yes),
-            Some("NO") => Some(RememberMe::No),
-            _ => None,
-        },
+        remember_me: remember_me(message),
         payment_option: optional(message, "payment_option"),
         three_ds: match message.text("check_3ds").as_deref() {
             Some("NO") => ThreeDsWish::Off,
@@ -119,6 +123,43 @@ fn update_token(message: &Message) -> Result<Request, Refusal> {
         currency: message.text("currency").map(|alpha| currency(&alpha)).transpose()?,
         status,
     })))
+}
+
+fn list_tokens(message: &Message) -> Result<Request, Refusal> {
+    Ok(Request::ListTokens(Box::new(ListTokensCommand {
+        from: moment(message, "from_date")?,
+        to: moment(message, "to_date")?,
+        token_name: optional(message, "token_name"),
+    })))
+}
+
+fn tokenize(kind: TokenizeKind, message: &Message) -> Result<Request, Refusal> {
+    let number = message.text("card_number").map(|number| Secret::new(number.into_owned()));
+    let (expiry, security_code) = (optional(message, "expiry_date"), security_code(message)?);
+    let any = number.is_some() || expiry.is_some() || security_code.is_some();
+    let holder = optional(message, "card_holder_name");
+    Ok(Request::Tokenize(Box::new(TokenizeCommand {
+        kind,
+        merchant_reference: mandatory(message, "merchant_reference")?,
+        card: any.then_some(CardInput { number, expiry, security_code, holder }),
+        token_name: optional(message, "token_name"),
+        currency: message.text("currency").map(|alpha| currency(&alpha)).transpose()?,
+        remember_me: remember_me(message),
+    })))
+}
+
+fn remember_me(message: &Message) -> Option<RememberMe> {
+    match message.text("remember_me").as_deref() {
+        Some("YES") => Some(RememberMe::Yes),
+        Some("NO") => Some(RememberMe::No),
+        _ => None,
+    }
+}
+
+fn moment(message: &Message, name: &'static str) -> Result<Option<Timestamp>, Refusal> {
+    let Some(text) = message.text(name) else { return Ok(None) };
+    let refusal = || Refusal::request(refused::INVALID_FORMAT, name, "a date is YYYY-MM-DDThh:mm:ss with an offset");
+    Timestamp::parse_with_offset(&text).map(Some).ok_or_else(refusal)
 }
 
 fn optional(message: &Message, name: &str) -> Option<String> {
@@ -284,7 +325,7 @@ mod tests {
         let target = |fields: &[(&str, &str)]| match parse(fields).unwrap() {
             Request::Maintain(command) => command.target,
             Request::Status(command) => command.target,
-            Request::Pay(_) | Request::UpdateToken(_) => panic!(),
+            other => panic!("{other:?}"),
         };
         let void = ("command", "VOID_AUTHORIZATION");
         assert_eq!(target(&[void, ("merchant_reference", "R")]), OrderTarget::Reference("R".into()));

@@ -1,6 +1,7 @@
-//! The body of a transaction feedback: the fields of an answer, in one of three forms.
+//! The body of a transaction feedback, and of an answer that may be asked for as XML: the fields of an answer, in
+//! one of three forms.
 
-use crate::response::Fields;
+use crate::response::{Fields, ListField};
 use tollgate_core::feedback::FeedbackFormat;
 
 /// The value of `Content-Type` for a format.
@@ -19,7 +20,7 @@ pub fn body(fields: &Fields, format: FeedbackFormat) -> Vec<u8> {
     match format {
         FeedbackFormat::Json => fields.to_json(),
         FeedbackFormat::Form => form(fields.iter()).into_bytes(),
-        FeedbackFormat::Xml => xml(fields.iter()).into_bytes(),
+        FeedbackFormat::Xml => xml(fields.iter(), fields.list()).into_bytes(),
     }
 }
 
@@ -28,13 +29,17 @@ fn form<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 }
 
 /// Root `response`, one element for each field; fields of one name that follow each other are a list,
-/// `<x_list><x/><x/></x_list>`.
-fn xml<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+/// `<x_list><x/><x/></x_list>`; the elements of a list of objects have their members inside.
+fn xml<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>, objects: Option<&ListField>) -> String {
     let mut out = String::with_capacity(1024);
     out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<response>");
     let fields: Vec<(&str, &str)> = fields.collect();
     for group in fields.chunk_by(|(one, _), (other, _)| one == other) {
         let Some((name, _)) = group.first() else { continue };
+        if let Some(list) = objects.filter(|list| list.name == *name) {
+            push_objects(&mut out, list);
+            continue;
+        }
         let is_list = group.len() > 1;
         if is_list {
             out.push_str(&format!("<{name}_list>"));
@@ -50,6 +55,21 @@ fn xml<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     }
     out.push_str("</response>\n");
     out
+}
+
+fn push_objects(out: &mut String, list: &ListField) {
+    let name = list.name;
+    out.push_str(&format!("<{name}_list>"));
+    for row in &list.rows {
+        out.push_str(&format!("<{name}>"));
+        for (member, value) in row {
+            out.push_str(&format!("<{member}>"));
+            push_text(out, value);
+            out.push_str(&format!("</{member}>"));
+        }
+        out.push_str(&format!("</{name}>"));
+    }
+    out.push_str(&format!("</{name}_list>"));
 }
 
 /// Text as XML 1.0 holds it. What XML cannot hold at all becomes the replacement character.
@@ -85,7 +105,7 @@ mod tests {
     fn xml_has_one_element_for_each_field_and_lists_have_one_around_them() {
         let fields = [("status", "14"), ("token", "a"), ("token", "b"), ("name", "<a> & \"b\"\r\n\u{1}محمد")];
         assert_eq!(
-            xml(fields.into_iter()),
+            xml(fields.into_iter(), None),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<response><status>14</status><token_list><token>a</token>\
              <token>b</token></token_list><name>&lt;a&gt; &amp; \"b\"&#13;\n\u{fffd}محمد</name></response>\n"
         );

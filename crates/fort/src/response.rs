@@ -9,13 +9,18 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::Answer;
+use tollgate_core::answer::{Answer, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
 use tollgate_core::merchant::ShaType;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::Token;
+
+/// Fields that never stand in a URL as they are: URLs are kept in histories and logs.
+const STARRED_IN_URLS: [&str; 6] =
+    ["card_number", "expiry_date", "card_holder_name", "customer_ip", "customer_email", "customer_name"];
 
 /// Where echoed values come from.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +40,9 @@ pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, languag
     let table: &'static Table = table(service.unwrap_or(Service::Purchase));
     let mut fields = Fields::new();
     for (AnswerField { name, source }, echoed) in table.answer.iter().zip(echo.values(table)) {
-        if let Some(value) = value_of(*source, echo, echoed, answer, language) {
+        if *source == Source::TokenList {
+            fields.push_list(name, answer.tokens.as_deref().unwrap_or_default().iter().map(token_row).collect());
+        } else if let Some(value) = value_of(*source, echo, echoed, answer, language) {
             fields.push(name, &value);
         }
     }
@@ -96,7 +103,11 @@ fn value_of<'a>(
             Some(card) => card.holder.as_deref().map(Cow::Borrowed),
             None => echoed,
         },
-        Source::Token => answer.token_name.as_deref().map(Cow::Borrowed).or(echoed),
+        Source::Token => match answer.token_echo {
+            TokenEcho::Sent => answer.token_name.as_deref().map(Cow::Borrowed).or(echoed),
+            TokenEcho::Withheld => None,
+        },
+        Source::TokenMade => answer.token_name.as_deref().map(Cow::Borrowed),
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
         Source::DeclineCode => answer.acquirer_code.as_deref().map(Cow::Borrowed),
         Source::DeclineText => answer.acquirer_code.as_deref().and_then(acquirer_response_message).map(Cow::Borrowed),
@@ -114,9 +125,25 @@ fn value_of<'a>(
         },
         Source::TokenBin => token.map(|token| Cow::Borrowed(&*token.bin)),
         Source::TokenCreated => token.map(|token| Cow::Owned(date_time(token.created_at))),
+        // Written by itself: it is no text.
+        Source::TokenList => None,
+        Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
     }
+}
+
+/// One token of a list, in the order in which its members go out.
+fn token_row(token: &Token) -> Row {
+    vec![
+        ("card_number", token.card.mask.clone()),
+        ("expiry_date", token.card.expiry.clone()),
+        ("token_name", token.name.clone()),
+        ("card_brand", token.card.brand.name().to_owned()),
+        ("card_bin", token.bin.clone()),
+        ("token_status", token.status.name().to_owned()),
+        ("creation_date", date_time(token.created_at)),
+    ]
 }
 
 /// A moment as FORT writes it: ISO 8601 to the second, with the offset of UTC in digits.
@@ -153,7 +180,19 @@ fn masked<'a>(echo: Echo<'_>, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, st
 pub struct Fields {
     text: String,
     fields: Vec<Field>,
+    /// The one field that is no text, if there is one. Its value among the others is what is hashed.
+    list: Option<ListField>,
 }
+
+/// A field that is a list of objects.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ListField {
+    pub(crate) name: &'static str,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// The members of one object of a list, in order; none is empty.
+pub(crate) type Row = Vec<(&'static str, String)>;
 
 #[derive(Clone, PartialEq, Eq)]
 struct Field {
@@ -163,7 +202,7 @@ struct Field {
 
 impl Fields {
     fn new() -> Fields {
-        Fields { text: String::with_capacity(512), fields: Vec::with_capacity(32) }
+        Fields { text: String::with_capacity(512), fields: Vec::with_capacity(32), list: None }
     }
 
     /// The fields as name and value, in order.
@@ -177,6 +216,21 @@ impl Fields {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// The fields as they may stand in a URL: those of card and customer starred, each star for one character. They
+    /// are signed as they are then.
+    #[must_use]
+    pub fn starred(&self) -> Fields {
+        let mut starred = Fields::new();
+        for field in &self.fields {
+            let value = self.text.get(field.value.clone()).unwrap_or_default();
+            match STARRED_IN_URLS.contains(&field.name) {
+                true => starred.push(field.name, &"*".repeat(value.chars().count())),
+                false => starred.push(field.name, value),
+            }
+        }
+        starred
+    }
+
     /// Adds `signature` (lower-case hex) over all fields.
     #[must_use]
     pub fn sign(mut self, response_phrase: &Secret, sha: ShaType) -> Fields {
@@ -186,7 +240,13 @@ impl Fields {
         self
     }
 
-    /// The body of an answer or of a feedback: one flat JSON object of strings, UTF-8.
+    /// The field that is a list, if there is one.
+    pub(crate) fn list(&self) -> Option<&ListField> {
+        self.list.as_ref()
+    }
+
+    /// The body of an answer or of a feedback: one JSON object of strings, UTF-8; flat but for the list of
+    /// GET_TOKENS.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = String::with_capacity(self.text.len() + self.fields.len() * 32);
@@ -194,7 +254,10 @@ impl Fields {
             out.push(if out.is_empty() { '{' } else { ',' });
             json_text::push(&mut out, name);
             out.push(':');
-            json_text::push(&mut out, value);
+            match &self.list {
+                Some(list) if list.name == name => push_rows(&mut out, &list.rows),
+                _ => json_text::push(&mut out, value),
+            }
         }
         out.push_str(if out.is_empty() { "{}" } else { "}" });
         out.into_bytes()
@@ -209,11 +272,39 @@ impl Fields {
         self.fields.push(Field { name, value: start..self.text.len() });
     }
 
+    /// Adds a list, unless it is empty. It is hashed as clients render lists: `[{k=v, k=v}, {k=v}]`.
+    fn push_list(&mut self, name: &'static str, rows: Vec<Row>) {
+        let hashed: Vec<String> = rows
+            .iter()
+            .map(|row| row.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", "))
+            .map(|members| format!("{{{members}}}"))
+            .collect();
+        if !hashed.is_empty() {
+            self.push(name, &format!("[{}]", hashed.join(", ")));
+            self.list = Some(ListField { name, rows });
+        }
+    }
+
     fn push_code(&mut self, code: ResponseCode, language: Language) {
         self.push("response_code", &code.to_string());
         self.push("response_message", response_message(code, language));
         self.push("status", &code.status_text());
     }
+}
+
+fn push_rows(out: &mut String, rows: &[Row]) {
+    out.push('[');
+    for (place, row) in rows.iter().enumerate() {
+        out.push_str(if place > 0 { ",{" } else { "{" });
+        for (place, (name, value)) in row.iter().enumerate() {
+            out.push_str(if place > 0 { "," } else { "" });
+            json_text::push(out, name);
+            out.push(':');
+            json_text::push(out, value);
+        }
+        out.push('}');
+    }
+    out.push(']');
 }
 
 impl fmt::Debug for Fields {

@@ -29,14 +29,44 @@ pub enum Service {
     CheckStatus,
     /// Change a token.
     UpdateToken,
+    /// List tokens.
+    GetTokens,
+    /// Keep a card for the payment that follows.
+    Tokenization,
+    /// Keep a card for later.
+    CreateToken,
 }
+
+/// Where a message is posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `/FortAPI/paymentApi`: a merchant's server asks, and is answered.
+    PaymentApi,
+    /// `/FortAPI/paymentPage`: a customer's browser posts a form, and goes back to the merchant.
+    PaymentPage,
+}
+
+impl Endpoint {
+    /// Its path.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Endpoint::PaymentApi => "/FortAPI/paymentApi",
+            Endpoint::PaymentPage => "/FortAPI/paymentPage",
+        }
+    }
+}
+
+/// The parameters that a browser adds to a form that the merchant's server has signed.
+const ADDED_BY_THE_BROWSER: [&str; 5] =
+    ["card_number", "expiry_date", "card_security_code", "card_holder_name", "remember_me"];
 
 /// The parameters that name a service; a message has exactly one of them.
 const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 7] = [
+    pub const ALL: [Service; 10] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -44,6 +74,9 @@ impl Service {
         Service::Refund,
         Service::CheckStatus,
         Service::UpdateToken,
+        Service::GetTokens,
+        Service::Tokenization,
+        Service::CreateToken,
     ];
 
     /// The service that `message` asks for.
@@ -79,6 +112,9 @@ impl Service {
             Service::Refund => "REFUND",
             Service::CheckStatus => "CHECK_STATUS",
             Service::UpdateToken => "UPDATE_TOKEN",
+            Service::GetTokens => "GET_TOKENS",
+            Service::Tokenization => "TOKENIZATION",
+            Service::CreateToken => "CREATE_TOKEN",
         }
     }
 
@@ -86,8 +122,8 @@ impl Service {
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
-            Service::CheckStatus => "query_command",
-            Service::UpdateToken => "service_command",
+            Service::CheckStatus | Service::GetTokens => "query_command",
+            Service::UpdateToken | Service::Tokenization | Service::CreateToken => "service_command",
             _ => "command",
         }
     }
@@ -98,11 +134,40 @@ impl Service {
         Service::ALL.into_iter().find(|service| service.name() == name)
     }
 
-    /// The parameters that its clients leave out of the signature besides `signature` itself: none,
-    /// in every service that comes as JSON.
+    /// Where it is posted to.
+    #[must_use]
+    pub const fn endpoint(self) -> Endpoint {
+        match self {
+            Service::Tokenization | Service::CreateToken => Endpoint::PaymentPage,
+            _ => Endpoint::PaymentApi,
+        }
+    }
+
+    /// Whether it may be posted to `endpoint`.
+    ///
+    /// # Errors
+    /// 00004 when it belongs to another one.
+    pub fn at(self, endpoint: Endpoint) -> Result<Service, Refusal> {
+        if self.endpoint() == endpoint {
+            return Ok(self);
+        }
+        let detail = match endpoint {
+            Endpoint::PaymentApi => format!("{} is a form for {}", self.name(), Endpoint::PaymentPage.path()),
+            Endpoint::PaymentPage => {
+                format!("the gateway has no page for {} yet: it goes to {}", self.name(), Endpoint::PaymentApi.path())
+            }
+        };
+        Err(Refusal::request(refused::INVALID_COMMAND, self.key(), detail))
+    }
+
+    /// The parameters that its clients leave out of the signature besides `signature` itself: none, but for forms
+    /// to which the browser adds card data.
     #[must_use]
     pub const fn signature_exclude(self) -> &'static [&'static str] {
-        &[]
+        match self.endpoint() {
+            Endpoint::PaymentPage => &ADDED_BY_THE_BROWSER,
+            Endpoint::PaymentApi => &[],
+        }
     }
 }
 

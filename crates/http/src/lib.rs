@@ -6,8 +6,10 @@
 mod admin;
 mod answer;
 mod body;
+mod html;
 mod operator;
 mod payment_api;
+mod payment_page;
 mod server;
 mod stray;
 mod tls;

@@ -1,4 +1,4 @@
-//! `POST /FortAPI/paymentApi`: from bytes to a signed answer.
+//! `POST /FortAPI/paymentApi`: from bytes to a signed answer; and what [`crate::payment_page`] does as well.
 //!
 //! The order in which things are looked at: body, account by access code, merchant identifier, account
 //! active, signature, command, parameters, and then the use case. Whatever a FORT client can be told
@@ -7,6 +7,7 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
+use crate::payment_page;
 use crate::server::Service as HttpService;
 use crate::stray::stray_in_head;
 use http::{Method, StatusCode, header};
@@ -20,20 +21,20 @@ use tollgate_core::answer::Answer;
 use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
 use tollgate_core::command::SafeParams;
+use tollgate_core::feedback::FeedbackFormat;
 use tollgate_core::merchant::Credential;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::shown::harmless;
 use tollgate_fort::command::{Request as FortRequest, mask_card_numbers, safe_params, stray_card_numbers};
 use tollgate_fort::explain::{Finding, explain};
+use tollgate_fort::feedback_body;
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
 use tollgate_fort::response::{self, Echo, Fields};
-use tollgate_fort::service::{self, Service};
+use tollgate_fort::service::{self, Endpoint, Service};
 use tollgate_fort::signature;
 use tollgate_fort::text::Language;
 use tollgate_store::RefusalRow;
 
-/// The path of the FORT payment API.
-const PATH: &str = "/FortAPI/paymentApi";
 /// Where the keys are published that card data is encrypted to.
 const KEYS_PATH: &str = "/.well-known/tollgate/jwks.json";
 /// How long a client may go by the keys it has read, in seconds. Short, so that a rotation gets about.
@@ -62,15 +63,20 @@ impl PaymentApi {
     async fn answer(&self, request: Request) -> Response {
         let stray = stray_in_head(&request);
         let path = request.uri().path();
-        if stray.is_some() && (path != PATH || request.method() != Method::POST) {
+        let endpoint = endpoint_of(path);
+        if stray.is_some() && (endpoint.is_none() || request.method() != Method::POST) {
             // Nobody is named who could be told.
             count_strays("unknown", 1, stray.as_deref().unwrap_or_default());
         }
         if path == KEYS_PATH {
             return self.published_keys(request.method()).await;
         }
-        if path != PATH && path.strip_suffix('/') != Some(PATH) {
-            return plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n");
+        match endpoint {
+            None => {
+                return plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n");
+            }
+            Some(Endpoint::PaymentPage) => return payment_page::answer(self, request, stray).await,
+            Some(Endpoint::PaymentApi) => {}
         }
         if request.method() != Method::POST {
             return plain(
@@ -79,22 +85,24 @@ impl PaymentApi {
             );
         }
         let form = is_form(&request);
+        let mut format = FeedbackFormat::Json;
         let fields = match body::read(request.into_body(), BODY_BYTES_MAX).await {
             Body::Whole(bytes) => {
                 let parsed = if form { Message::from_form(&bytes) } else { Message::from_json(&bytes) };
                 drop(bytes);
                 match parsed {
-                    Ok(message) => self.answer_message(&message, stray).await,
+                    Ok(message) => {
+                        format = answer_format(&message);
+                        self.told(&message, stray, Endpoint::PaymentApi).await.signed()
+                    }
                     Err(fault) => unreadable(&fault.to_string()),
                 }
             }
             Body::TooLarge => unreadable("the body is larger than 64 KiB"),
             Body::Broken => unreadable("the body did not arrive in whole"),
         };
-        let code = fields.get("response_code").unwrap_or_default();
-        let look_up = || metrics::counter!("tollgate_answers_total", "code" => code.to_owned());
-        self.answers_counted.count(code, look_up);
-        json(fields.to_json())
+        self.count(&fields);
+        written(&fields, format)
     }
 
     /// The public keys for card data, as a JWK Set (RFC 7517).
@@ -118,23 +126,41 @@ impl PaymentApi {
         }
     }
 
-    async fn answer_message(&self, message: &Message, stray_in_head: Option<Cow<'static, str>>) -> Fields {
+    /// Counts an answer by its code.
+    pub(crate) fn count(&self, fields: &Fields) {
+        let code = fields.get("response_code").unwrap_or_default();
+        let look_up = || metrics::counter!("tollgate_answers_total", "code" => code.to_owned());
+        self.answers_counted.count(code, look_up);
+    }
+
+    /// Does what a message asks for, as far as it may be asked for at `endpoint`; what there is to tell.
+    pub(crate) async fn told(
+        &self,
+        message: &Message,
+        stray_in_head: Option<Cow<'static, str>>,
+        endpoint: Endpoint,
+    ) -> Told {
         let identity = service::identify(message);
         let account = match self.account(identity.access_code.as_deref()).await {
             Ok(account) => account,
             Err(refusal) => {
                 log_refusal(None, message, &refusal);
-                return render_refusal(None, message, &Answer::bare(refusal.code), identity.language);
+                let answer = Answer::bare(refusal.code);
+                return Told { fields: render_refusal(None, message, &answer, identity.language), account: None };
             }
         };
         let access_code = identity.access_code.as_deref().unwrap_or_default();
         // The directory found the account by this access code, so the credential is there.
-        let Some(credential) = account.merchant.credential(access_code) else {
-            return render_refusal(None, message, &Answer::bare(refused::INVALID_ACCESS_CODE), identity.language);
+        let Some(place) = account.merchant.credentials.iter().position(|known| known.access_code == access_code) else {
+            let answer = Answer::bare(refused::INVALID_ACCESS_CODE);
+            return Told { fields: render_refusal(None, message, &answer, identity.language), account: None };
         };
         let service = Service::of(message);
-        let asked = Asked { message, identity: &identity, stray_in_head };
-        let outcome = self.carry_out(asked, &account, credential, service.clone()).await;
+        let asked = Asked { message, identity: &identity, stray_in_head, endpoint };
+        let outcome = match account.merchant.credentials.get(place) {
+            Some(credential) => self.carry_out(asked, &account, credential, service.clone()).await,
+            None => Err(Refusal::request(refused::INVALID_ACCESS_CODE, "access_code", "it is unknown").into()),
+        };
         let service = service.ok();
         let fields = match outcome {
             Ok(answer) => response::render(service, Echo::Request(message), &answer, identity.language),
@@ -144,7 +170,7 @@ impl PaymentApi {
                 render_refusal(service, message, &refused.answer(), identity.language)
             }
         };
-        fields.sign(&credential.response_phrase, credential.sha_type)
+        Told { fields, account: Some(ToldTo { account, credential: place }) }
     }
 
     async fn account(&self, access_code: Option<&str>) -> Result<Arc<Account>, Refusal> {
@@ -172,11 +198,16 @@ impl PaymentApi {
         merchant_active(account)?;
         self.signature_fits(message, credential, service.as_ref().ok().copied())?;
         free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
-        match FortRequest::parse(service?, message)? {
+        match FortRequest::parse(service?.at(asked.endpoint)?, message)? {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
             FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
             FortRequest::Status(command) => Ok(self.gateway.check_status(account, &command).await),
             FortRequest::UpdateToken(command) => self.gateway.update_token(account, &command).await,
+            FortRequest::ListTokens(command) => self.gateway.list_tokens(account, &command).await,
+            FortRequest::Tokenize(command) => {
+                payment_page::return_target(account, message).ok_or_else(payment_page::nowhere_to_return)?;
+                self.gateway.tokenize(account, *command).await
+            }
         }
     }
 
@@ -250,6 +281,37 @@ struct Asked<'a> {
     identity: &'a service::Identity<'a>,
     /// Where in the request's head a card number stands.
     stray_in_head: Option<Cow<'static, str>>,
+    /// Where it was posted to.
+    endpoint: Endpoint,
+}
+
+/// What there is to tell, not signed yet.
+pub(crate) struct Told {
+    pub(crate) fields: Fields,
+    /// Whom; `None` when no account was found.
+    pub(crate) account: Option<ToldTo>,
+}
+
+/// An account, and the place of its credential that the request named.
+pub(crate) struct ToldTo {
+    pub(crate) account: Arc<Account>,
+    credential: usize,
+}
+
+impl Told {
+    /// The fields with their signature, where there is a phrase to sign with.
+    pub(crate) fn signed(self) -> Fields {
+        let Told { fields, account: Some(to) } = self else { return self.fields };
+        match to.account.merchant.credentials.get(to.credential) {
+            Some(credential) => fields.sign(&credential.response_phrase, credential.sha_type),
+            None => fields,
+        }
+    }
+}
+
+fn endpoint_of(path: &str) -> Option<Endpoint> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    [Endpoint::PaymentApi, Endpoint::PaymentPage].into_iter().find(|endpoint| endpoint.path() == path)
 }
 
 /// How many mismatches were explained in this second.
@@ -333,7 +395,7 @@ fn render_refusal(service: Option<Service>, message: &Message, answer: &Answer, 
     }
 }
 
-fn unreadable(why: &str) -> Fields {
+pub(crate) fn unreadable(why: &str) -> Fields {
     tracing::info!(code = %refused::INVALID_REQUEST_FORMAT, guilty = %Guilty::MerchantRequest, detail = why, "refused");
     response::unreadable(refused::INVALID_REQUEST_FORMAT)
 }
@@ -359,17 +421,26 @@ fn beginning(text: &str) -> Cow<'_, str> {
     harmless(text.get(..end).unwrap_or(text))
 }
 
-fn is_form(request: &Request) -> bool {
+pub(crate) fn is_form(request: &Request) -> bool {
     const FORM: &str = "application/x-www-form-urlencoded";
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.trim_start().get(..FORM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(FORM))
 }
 
-fn json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(AnswerBody::whole(body));
+/// JSON, but for GET_TOKENS, whose client may ask for XML.
+fn answer_format(message: &Message) -> FeedbackFormat {
+    match (Service::of(message), message.text("response_format").as_deref()) {
+        (Ok(Service::GetTokens), Some("XML")) => FeedbackFormat::Xml,
+        _ => FeedbackFormat::Json,
+    }
+}
+
+fn written(fields: &Fields, format: FeedbackFormat) -> Response {
+    let mut response = Response::new(AnswerBody::whole(feedback_body::body(fields, format)));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json;charset=UTF-8"));
+    let content_type = feedback_body::content_type(format);
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response
 }

@@ -28,8 +28,8 @@ use tollgate_store::{
     MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
     OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow,
     RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow, SealedRows, StoreError,
-    StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished,
-    WaitingCount, Whose, WrappedDataKey,
+    StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens,
+    Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -706,6 +706,18 @@ impl Tokens for WorldStore {
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
         self.inner.delete_lapsed_tokens(now, limit)
+    }
+
+    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut> {
+        self.inner.put_token(new)
+    }
+
+    fn has_lapsed_tokens(&self, now: Timestamp) -> StoreFuture<'_, bool> {
+        self.inner.has_lapsed_tokens(now)
+    }
+
+    fn erase_traces(&self) -> StoreFuture<'_, ()> {
+        self.inner.erase_traces()
     }
 }
 

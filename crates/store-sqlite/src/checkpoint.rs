@@ -2,11 +2,12 @@
 //!
 //! The log is used again from its start once everything in it has been copied and no reader needs
 //! it; writing over old frames syncs about twice as fast as making the file longer, so the log is
-//! never cut while the store runs. A thread copies most of the log while commits go on (PASSIVE); as
+//! never cut while the store runs, but for [`cut_log`]. A thread copies most of the log while commits go on (PASSIVE); as
 //! new frames keep coming it never gets the very last ones, so the writer copies that small rest
 //! between two batches. A log that grows too long all the same (a reader stands in the way for
 //! minutes) is reported.
 
+use crate::failure::store_error;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -150,6 +151,19 @@ impl Checkpoints {
         }
         metrics::histogram!("tollgate_store_checkpoint_seconds").record(begun.elapsed().as_secs_f64());
         self.state.lock().unwrap_or_else(PoisonError::into_inner).wanted = false;
+    }
+}
+
+/// Copies the whole log into the database and cuts it, so that it holds nothing of what was there. Every write after
+/// it makes the file longer again, which is slower: only for when old frames must not stay.
+///
+/// # Errors
+/// [`StoreError::Busy`] when readers or another process did not let it through in time.
+pub(crate) fn cut_log(connection: &Connection) -> Result<(), StoreError> {
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    match busy.map_err(|error| store_error(&error))? {
+        0 => Ok(()),
+        _ => Err(StoreError::Busy),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The store itself: threads, connections, and the ports over them.
 
 use crate::audit::{AuditLog, Notes};
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{self, Checkpoints};
 use crate::connection::{self, Role};
 use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
@@ -29,7 +29,7 @@ use tollgate_store::{
     MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim, OrderClaim, Orders,
     OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, SealedColumn,
     SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter,
-    TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    TokenPut, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -68,8 +68,12 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Gives a connection that may work on the write-ahead log; a store in memory has no such log.
+    open_checkpointer: Option<OpenConnection>,
     schema: SchemaVersion,
 }
+
+type OpenConnection = Arc<dyn Fn() -> Result<rusqlite::Connection, StoreError> + Send + Sync>;
 
 impl SqliteStore {
     /// Opens the database at `path`, making it (readable by its owner alone) if it is not there, and
@@ -98,7 +102,9 @@ impl SqliteStore {
         };
         let readers = Arc::new(Readers::new(options.reader_connections_max, Box::new(opener(Role::Reader))));
         let threads = start(&writer, settings, &checkpoints, opener(Role::Checkpointer))?;
-        Ok(SqliteStore { writer, audit, readers, checkpoints, threads: Mutex::new(threads), schema })
+        let open_checkpointer: Option<OpenConnection> = Some(Arc::new(opener(Role::Checkpointer)));
+        let threads = Mutex::new(threads);
+        Ok(SqliteStore { writer, audit, readers, checkpoints, threads, open_checkpointer, schema })
     }
 
     /// A new, empty store in memory that has no threads: each call runs and commits on its caller's turn.
@@ -119,6 +125,7 @@ impl SqliteStore {
             readers: Arc::new(Readers::over(slot)),
             checkpoints: Arc::new(Checkpoints::new()),
             threads: Mutex::new(Vec::new()),
+            open_checkpointer: None,
             schema,
         })
     }
@@ -509,6 +516,26 @@ impl Tokens for SqliteStore {
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
         Box::pin(self.writer.call(move |connection| token::delete_lapsed(connection, now, limit)))
+    }
+
+    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut> {
+        Box::pin(self.writer.call(move |connection| token::put(connection, &new)))
+    }
+
+    fn has_lapsed_tokens(&self, now: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move { self.readers.point(|connection| token::has_lapsed(connection, now)) })
+    }
+
+    fn erase_traces(&self) -> StoreFuture<'_, ()> {
+        let Some(open) = self.open_checkpointer.clone() else {
+            return Box::pin(std::future::ready(Ok(())));
+        };
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || checkpoint::cut_log(&open()?)).await {
+                Ok(cut) => cut,
+                Err(error) => Err(StoreError::Unavailable(format!("cutting the log broke off: {error}"))),
+            }
+        })
     }
 }
 

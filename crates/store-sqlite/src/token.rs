@@ -7,10 +7,11 @@ use rusqlite::{Connection, Row, params};
 use tollgate_core::card::CardFacts;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::{OperationState, Order};
+use tollgate_core::page::AfterPayment;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{
-    NewOrder, OutcomeRecord, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenSave,
+    NewOrder, OutcomeRecord, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave,
 };
 use tollgate_vault::{Fingerprint, SealedCard};
 
@@ -18,7 +19,7 @@ use tollgate_vault::{Fingerprint, SealedCard};
 macro_rules! token_columns {
     () => {
         "token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, card_holder, card_bin, \
-         currency, created_at, updated_at, version"
+         currency, created_at, updated_at, version, after_payment"
     };
 }
 
@@ -64,6 +65,38 @@ pub(crate) fn list(connection: &Connection, filter: &TokenFilter) -> Result<Vec<
         limit(filter.limit),
     ])?;
     all(rows, token)
+}
+
+/// Keeps a token under its name, with the card of a known one replaced. Nothing is changed when that one is off.
+pub(crate) fn put(connection: &Connection, new: &StoredToken) -> Result<TokenPut, Failure> {
+    if add(connection, new)? == TokenSave::Saved {
+        return Ok(TokenPut::Added);
+    }
+    let token = &new.token;
+    let replaced = connection
+        .prepare_cached(
+            "UPDATE tokens SET token_id = ?3, brand = ?4, card_mask = ?5, card_expiry = ?6, card_holder = ?7, \
+             card_bin = ?8, card_sealed = ?9, fingerprint = ?10, currency = coalesce(?11, currency), \
+             lapses_at = CASE WHEN lapses_at IS NULL THEN NULL ELSE ?12 END, after_payment = ?13, updated_at = ?14, \
+             version = version + 1 WHERE merchant_id = ?1 AND name = ?2 AND status = 0",
+        )?
+        .execute(params![
+            token.merchant.0,
+            token.name,
+            token.id.0,
+            codes::brand_number(token.card.brand),
+            token.card.mask,
+            token.card.expiry,
+            token.card.holder,
+            token.bin,
+            new.card.as_bytes(),
+            new.fingerprint.as_bytes().as_slice(),
+            token.currency.map(|currency| currency.numeric()),
+            token.lapses_at.map(|at| at.0),
+            after_payment_number(token.after_payment),
+            token.updated_at.0,
+        ])?;
+    Ok(if replaced == 0 { TokenPut::Inactive } else { TokenPut::Replaced })
 }
 
 /// Keeps a new token. Nothing is changed unless the answer is `Saved`.
@@ -133,6 +166,15 @@ pub(crate) fn delete_lapsed(connection: &Connection, now: Timestamp, rows_max: u
         )?
         .execute(params![now.0, limit(rows_max)])?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
+/// Whether there are tokens that [`delete_lapsed`] would delete.
+pub(crate) fn has_lapsed(connection: &Connection, now: Timestamp) -> Result<bool, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM tokens WHERE lapses_at <= ?1 \
+         AND NOT EXISTS (SELECT 1 FROM token_intents WHERE token_intents.token_id = tokens.token_id) LIMIT 1",
+    )?;
+    Ok(statement.exists([now.0])?)
 }
 
 /// Writes what becomes of a token when a new order's payment succeeds.
@@ -239,8 +281,8 @@ fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> 
     connection
         .prepare_cached(
             "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
-             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, after_payment) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             token.id.0,
@@ -259,15 +301,16 @@ fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> 
             token.created_at.0,
             token.updated_at.0,
             token.version,
+            after_payment_number(token.after_payment),
         ])?;
     Ok(())
 }
 
 fn stored_token(row: &Row<'_>) -> Result<StoredToken, Failure> {
-    let fingerprint: Vec<u8> = row.get(15)?;
+    let fingerprint: Vec<u8> = row.get(16)?;
     Ok(StoredToken {
         token: token(row)?,
-        card: SealedCard::from_bytes(row.get(14)?),
+        card: SealedCard::from_bytes(row.get(15)?),
         fingerprint: Fingerprint::from_bytes(&fingerprint).ok_or_else(|| unreadable("tokens.fingerprint"))?,
     })
 }
@@ -290,6 +333,7 @@ fn token(row: &Row<'_>) -> Result<Token, Failure> {
         created_at: Timestamp(row.get(11)?),
         updated_at: Timestamp(row.get(12)?),
         version: row.get(13)?,
+        after_payment: after_payment(row.get(14)?)?,
     })
 }
 
@@ -303,6 +347,18 @@ fn status_number(status: TokenStatus) -> i64 {
 fn status(number: i64) -> Result<TokenStatus, StoreError> {
     let found = TokenStatus::ALL.into_iter().find(|status| status_number(*status) == number);
     found.ok_or_else(|| unreadable("tokens.status"))
+}
+
+fn after_payment_number(after: AfterPayment) -> i64 {
+    match after {
+        AfterPayment::Keep => 0,
+        AfterPayment::Forget => 1,
+    }
+}
+
+fn after_payment(number: i64) -> Result<AfterPayment, StoreError> {
+    let found = AfterPayment::ALL.into_iter().find(|after| after_payment_number(*after) == number);
+    found.ok_or_else(|| unreadable("tokens.after_payment"))
 }
 
 fn refused(rule: &str) -> Failure {

@@ -22,6 +22,11 @@ pub trait Tokens {
     /// is free.
     fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave>;
 
+    /// Keeps a token under its name, whoever has it: a new one as it is given; a known one that is active gets the new
+    /// card and keeps its age, its currency where none is given, and its permanence. The name of one that has lapsed
+    /// when the new one was created is free.
+    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut>;
+
     /// Changes a token: its name, status, expiry, holder and currency, and until when it lives. `token` is as it
     /// shall be, with a version one more than the stored one.
     fn change_token(&self, token: Token) -> StoreFuture<'_, TokenSave>;
@@ -33,6 +38,14 @@ pub trait Tokens {
     /// Deletes tokens that have lapsed at `now`, the longest lapsed first, at most `limit`; not those whose payment
     /// may still make them permanent. Answers how many.
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64>;
+
+    /// Whether [`Tokens::delete_lapsed_tokens`] would delete any at `now`: a look that writes nothing.
+    fn has_lapsed_tokens(&self, now: Timestamp) -> StoreFuture<'_, bool>;
+
+    /// Takes away what the store's own files hold beside its tables of what was deleted before, in a log of changes
+    /// for example. It may wait some seconds for reads and writes under way; when they do not let it through, the
+    /// answer is [`crate::StoreError::Busy`], and it is asked again later.
+    fn erase_traces(&self) -> StoreFuture<'_, ()>;
 }
 
 /// A token with its card.
@@ -65,6 +78,17 @@ pub enum TokenSave {
     NameTaken,
     /// It has changed since it was read, or is gone. Nothing was written.
     Changed,
+}
+
+/// What a token that was put under a name came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenPut {
+    /// It is a new one.
+    Added,
+    /// The card of a known one was replaced. Its number is the new one.
+    Replaced,
+    /// The known one is switched off. Nothing was written.
+    Inactive,
 }
 
 /// Which tokens are meant.

@@ -6,6 +6,7 @@ use tollgate_core::merchant::{
     AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
 };
 use tollgate_core::money::Currency;
+use tollgate_core::page::CustomPage;
 use tollgate_core::time::{DAY_US, Timestamp};
 
 /// The demo merchant's handle.
@@ -32,9 +33,16 @@ pub async fn ensure(accounts: &Accounts, now: Timestamp) -> Result<(), AccountEr
         request_phrase: None,
         response_phrase: None,
         sha_type: ShaType::Sha256,
-        terms: Terms { trusted_channel: Some(attestation(now)), ..default_terms() },
+        terms: terms(now),
     };
     accounts.add(new).await.map(|_| ())
+}
+
+/// What the demo merchant may do: everything.
+fn terms(now: Timestamp) -> Terms {
+    let mut terms = Terms { trusted_channel: Some(attestation(now)), ..default_terms() };
+    terms.channel.page.custom_page = CustomPage::On;
+    terms
 }
 
 /// The terms of a new merchant when nothing else is said: all brands, the currencies of the region,

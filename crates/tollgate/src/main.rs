@@ -21,6 +21,7 @@ mod run_lock;
 mod running;
 mod sandbox;
 mod story;
+mod token;
 mod unknown;
 mod who;
 mod wiring;

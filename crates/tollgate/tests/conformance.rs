@@ -47,7 +47,7 @@ fn every_pair_of_the_fact_base_holds_field_by_field() {
     }
     let with_answer: Vec<&Example> = examples.iter().filter(|example| !example.is_feedback()).collect();
     let worlds = worlds(&with_answer);
-    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 49);
+    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 50);
     std::thread::scope(|scope| {
         for world in &worlds {
             scope.spawn(|| {
@@ -184,7 +184,14 @@ impl Example {
 
     fn needs_a_gateway(&self) -> bool {
         let given = self.row["given"].to_string();
-        self.expected("service_command").is_some() || given.contains("INACTIVE") || given.contains("expired")
+        self.expected("service_command").is_some()
+            || self.lists_tokens()
+            || given.contains("INACTIVE")
+            || given.contains("expired")
+    }
+
+    fn lists_tokens(&self) -> bool {
+        self.expected("query_command") == Some("GET_TOKENS")
     }
 
     fn expected(&self, name: &str) -> Option<&str> {
@@ -202,6 +209,15 @@ impl Example {
             // E47 gives no body: a form where JSON belongs, as its title says.
             return b"command=PURCHASE&amount=15000".to_vec();
         };
+        if self.lists_tokens() {
+            // The file's dates lie before the gateway's time, which cannot be set back.
+            let mut real: Vec<(&str, &str)> = params.iter().map(|(n, v)| (n.as_str(), v.as_str().unwrap())).collect();
+            real.retain(|(name, _)| *name != "signature");
+            for (name, value) in &mut real {
+                *value = interval(name).unwrap_or(value);
+            }
+            return merchant.sign(&real);
+        }
         if params.get("fort_id").is_none_or(|fort_id| fort_id != FORT_ID) {
             let body = serde_json::to_string(params).unwrap();
             if self.row["given"].to_string().contains("ISO-8859-1") {
@@ -219,8 +235,11 @@ impl Example {
     fn fields(&self, made: &Made) -> BTreeMap<String, String> {
         let params = self.row["response"]["params"].as_object().unwrap();
         let mut fields: BTreeMap<String, String> =
-            params.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
-        for value in fields.values_mut() {
+            params.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
+        for (name, value) in &mut fields {
+            if let Some(date) = interval(name) {
+                date.clone_into(value);
+            }
             if value == FORT_ID && !made.fort_id.is_empty() {
                 value.clone_from(&made.fort_id);
             } else if value == AUTHORIZATION_CODE && !made.authorization_code.is_empty() {
@@ -236,6 +255,26 @@ impl Example {
             }
         }
         fields
+    }
+}
+
+/// A value as it is compared: a list without the ages of its tokens, which are never those of the file.
+fn shown(value: &Value) -> String {
+    let Some(rows) = value.as_array() else { return value.as_str().unwrap().to_owned() };
+    let mut rows = rows.clone();
+    for row in &mut rows {
+        let age = row["creation_date"].take();
+        assert!(age.as_str().unwrap().ends_with("+00:00"), "{age}");
+    }
+    Value::Array(rows).to_string()
+}
+
+/// All of the time, in the parameters that name an interval.
+fn interval(name: &str) -> Option<&'static str> {
+    match name {
+        "from_date" => Some("2020-01-01T00:00:00+00:00"),
+        "to_date" => Some("2099-12-31T23:59:59+00:00"),
+        _ => None,
     }
 }
 
@@ -268,9 +307,9 @@ fn compare(example: &Example, answer: &Map<String, Value>, made: &Made) {
     let expected = example.fields(made);
     let names: Vec<&String> = answer.keys().collect::<BTreeSet<_>>().into_iter().collect();
     assert_eq!(names, expected.keys().collect::<Vec<_>>(), "{id}: the names of the fields: {answer:?}");
-    let substituted = !made.fort_id.is_empty() || example.exception().is_some();
+    let substituted = !made.fort_id.is_empty() || example.exception().is_some() || example.lists_tokens();
     for (name, expected) in &expected {
-        let ours = field(answer, name);
+        let ours = &shown(&answer[name]);
         match name.as_str() {
             // Checked over all fields already; that of the file counts where nothing else differs.
             "signature" if substituted || example.is_volatile(name) => {
@@ -298,7 +337,7 @@ fn compare(example: &Example, answer: &Map<String, Value>, made: &Made) {
 /// Makes the circumstances of an example true by real calls.
 fn bring_about(accounts: &Accounts, merchant: &Merchant, given: &str, example: &Example, made: &mut Made) {
     let gateway = &accounts.gateway;
-    let reference = example.expected("merchant_reference").unwrap();
+    let reference = example.expected("merchant_reference").unwrap_or_default();
     let mut pay = |command: &str, card: &str, code: &str| {
         let answer = gateway.call(merchant, &payment(command, reference, "15000", card));
         assert_eq!(field(&answer, "response_code"), code, "{}: {given}", example.id);

@@ -55,6 +55,8 @@ pub(crate) enum Shape {
     CardNumber,
     /// A calendar date, `YYYY-MM-DD`.
     Date,
+    /// A moment, `YYYY-MM-DDThh:mm:ss` with an offset.
+    DateTime,
     /// `local@domain` without blanks.
     Email,
     /// YYMM, judged by the core.
@@ -98,6 +100,8 @@ pub(crate) enum Source {
     CardHolder,
     /// The token that counted, else what the client sent.
     Token,
+    /// The token that was made.
+    TokenMade,
     /// The authorization code.
     Authorization,
     /// The network's code of a decline.
@@ -119,6 +123,9 @@ pub(crate) enum Source {
     TokenCurrency,
     TokenBin,
     TokenCreated,
+    /// The tokens that were asked for, and how many.
+    TokenList,
+    TokenCount,
     /// The network's codes, when they were asked for.
     NetworkWord,
     NetworkCode,
@@ -134,6 +141,9 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::Refund => &tables.refund,
         Service::CheckStatus => &tables.status,
         Service::UpdateToken => &tables.update_token,
+        Service::GetTokens => &tables.get_tokens,
+        Service::Tokenization => &tables.tokenization,
+        Service::CreateToken => &tables.create_token,
     }
 }
 
@@ -144,6 +154,9 @@ struct Tables {
     refund: Table,
     status: Table,
     update_token: Table,
+    get_tokens: Table,
+    tokenization: Table,
+    create_token: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -220,6 +233,9 @@ fn read(file: &str) -> Result<Tables, TableError> {
         refund: of(Service::Refund)?,
         status: of(Service::CheckStatus)?,
         update_token: of(Service::UpdateToken)?,
+        get_tokens: of(Service::GetTokens)?,
+        tokenization: of(Service::Tokenization)?,
+        create_token: of(Service::CreateToken)?,
     })
 }
 
@@ -301,6 +317,7 @@ impl Shape {
                 "card_number" => Shape::CardNumber,
                 "currency" => Shape::Currency,
                 "date" => Shape::Date,
+                "date_time" => Shape::DateTime,
                 "email" => Shape::Email,
                 "expiry" => Shape::Expiry,
                 "hex" => Shape::Hex,

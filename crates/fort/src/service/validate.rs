@@ -5,7 +5,9 @@ use crate::message::{Message, Value};
 use tollgate_core::card::{PAN_DIGITS_MAX, PAN_DIGITS_MIN};
 use tollgate_core::code::{ResponseCode, refused};
 use tollgate_core::money::{Amount, Currency};
+use tollgate_core::page::is_return_url;
 use tollgate_core::refusal::Refusal;
+use tollgate_core::time::Timestamp;
 
 /// See [`super::validate`].
 pub(super) fn validate(table: &'static Table, message: &Message) -> Result<(), Refusal> {
@@ -119,8 +121,9 @@ fn has_form(shape: &Shape, text: &str) -> bool {
         Shape::Characters(set) => set.covers(text),
         Shape::Hex => text.bytes().all(|byte| byte.is_ascii_hexdigit()),
         Shape::Email => is_email(text),
-        Shape::Url => is_url(text),
+        Shape::Url => is_return_url(text),
         Shape::Date => is_date(text),
+        Shape::DateTime => Timestamp::parse_with_offset(text).is_some(),
         _ => true,
     }
 }
@@ -138,11 +141,6 @@ fn is_email(text: &str) -> bool {
         (1..=max).contains(&part.chars().count()) && !part.chars().any(|c| c.is_whitespace() || c == '@')
     };
     fits(local, 64) && fits(domain, 189)
-}
-
-fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.chars().any(|c| c.is_whitespace() || c.is_control()))
 }
 
 /// `YYYY-MM-DD`, the digits not judged further.

@@ -152,6 +152,7 @@ macro_rules! conformance_tests {
             a_provisional_token_is_kept_by_a_success
             lapsed_tokens_are_deleted_unless_a_payment_may_keep_them
             a_deleted_token_stays_gone
+            traces_are_erased_and_nothing_else
             an_order_names_no_token_that_it_did_not_make
             an_order_and_its_token_belong_together
             random_calls_answer_as_the_model_does

@@ -10,6 +10,7 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::{OperationEvent, Order, PayKind};
+use tollgate_core::page::AfterPayment;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_vault::{Fingerprint, SealedCard};
@@ -242,6 +243,25 @@ pub async fn a_deleted_token_stays_gone(subject: &dyn Subject) {
     assert!(found(&store, MerchantId(2), "gone").await.is_some());
 }
 
+/// Rule: erasing the traces of what was deleted leaves everything else where it is.
+pub async fn traces_are_erased_and_nothing_else(subject: &dyn Subject) {
+    let store = subject.open().await;
+    for number in 1..=20 {
+        store.add_token(token(number, &format!("token-{number}"))).await.unwrap();
+    }
+    for number in (1..=20).step_by(2) {
+        store.delete_token(MERCHANT, &format!("token-{number}")).await.unwrap();
+        store.erase_traces().await.unwrap();
+    }
+    drop(store);
+    let store = subject.open().await;
+    for number in 1..=20 {
+        let name = format!("token-{number}");
+        let expected = (number % 2 == 0).then(|| token(number, &name));
+        assert_eq!(found(&store, MERCHANT, &name).await, expected);
+    }
+}
+
 /// Rule: an order whose payment made no token names none, so that a correction years later tells of none either.
 pub async fn an_order_names_no_token_that_it_did_not_make(subject: &dyn Subject) {
     let store = subject.open().await;
@@ -282,6 +302,7 @@ fn token(number: i64, name: &str) -> StoredToken {
             name: name.to_owned(),
             status: TokenStatus::Active,
             lapses_at: None,
+            after_payment: AfterPayment::Keep,
             card: CardFacts {
                 mask: "400555******0001".to_owned(),
                 expiry: "3005".to_owned(),

@@ -18,7 +18,7 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_core::token::{Token, TokenId, TokenStatus};
+use tollgate_core::token::{AfterPayment, Token, TokenId, TokenStatus};
 use tollgate_store::StoredToken;
 use tollgate_store_sqlite::ceiling::{CardFill, fill};
 use tollgate_vault::SealedToken;
@@ -204,6 +204,7 @@ fn kept(merchant: MerchantId, id: TokenId, name: String, sealed: SealedToken, no
         name,
         status: TokenStatus::Active,
         lapses_at: None,
+        after_payment: AfterPayment::Keep,
         card: CardFacts { mask: sealed.mask, expiry: EXPIRY.to_owned(), holder, brand: Brand::Visa },
         bin: sealed.bin,
         currency: None,

@@ -15,7 +15,7 @@ use tollgate_core::command::SafeParams;
 use tollgate_core::merchant::Credential;
 use tollgate_fort::client::signed_json;
 use tollgate_fort::command::safe_params;
-use tollgate_fort::message::Message;
+use tollgate_fort::message::{Message, Value};
 use tollgate_fort::service::Service;
 use tollgate_fort::signature;
 
@@ -152,9 +152,21 @@ impl Exchanged {
 fn texts(message: &Message) -> SafeParams {
     let mut params = SafeParams::default();
     for (name, value) in message.params() {
-        params.push(name, &value.scalar().unwrap_or_default());
+        params.push(name, &shown(value));
     }
     params
+}
+
+/// A value as clients hash it: lists and objects written out.
+fn shown(value: Value<'_>) -> String {
+    match value {
+        Value::List(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::Object(object) => {
+            let members = object.iter().map(|(name, value)| format!("{name}={}", shown(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+        scalar => scalar.scalar().unwrap_or_default().into_owned(),
+    }
 }
 
 /// The merchant's first credential.

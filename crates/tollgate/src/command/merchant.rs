@@ -1,6 +1,7 @@
 //! `tollgate merchant add|show|set|list|activate-trusted-channel|deactivate-trusted-channel`.
 
 use super::merchant_channel::{self, ChannelArgs};
+use super::merchant_page::{self, PageArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
 use crate::wiring::{self, Keep};
@@ -164,6 +165,8 @@ struct Set {
     country: Option<String>,
     #[command(flatten)]
     channel: ChannelArgs,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -360,6 +363,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     }
     change_feedback(&mut terms.feedback, command, reach)?;
     command.channel.change(&mut terms.channel)?;
+    command.page.change(&mut terms.channel.page)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -524,6 +528,7 @@ fn print_text(account: &Account, now: Timestamp) {
         println!("{:<22}{} at {}", "verified by", attestation.verified_by, attestation.verified_at);
     }
     merchant_channel::print(&merchant.terms.channel);
+    merchant_page::print(&merchant.terms.channel.page);
     let feedback = &merchant.terms.feedback;
     for (what, url, format) in [
         ("direct feedback", &feedback.direct_url, feedback.direct_format),

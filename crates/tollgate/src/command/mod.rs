@@ -14,9 +14,11 @@ mod keys;
 mod listen;
 mod merchant;
 mod merchant_channel;
+mod merchant_page;
 mod pay;
 mod serve;
 mod sign;
+mod token;
 mod unknown;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +56,8 @@ enum Command {
     Listen(listen::Listen),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
+    /// List, show and delete tokens
+    Token(token::TokenCommand),
     /// List, rotate and retire keys
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -88,6 +92,7 @@ impl Cli {
             Command::Feedback(command) => command.run(),
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
+            Command::Token(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),

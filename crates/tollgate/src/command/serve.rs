@@ -12,6 +12,7 @@ use crate::operator;
 use crate::run_lock::RunLock;
 use crate::running::Running;
 use crate::sandbox::{ClockRoute, FaultRoute, Mode, NetworkAdmin, ReferenceFaults, SandboxAcquirer};
+use crate::token::TokenRoute;
 use crate::unknown::UnknownRoute;
 use crate::wiring::{self, Keep, Opened};
 use crate::{demo, logging};
@@ -316,6 +317,7 @@ fn operator_api(
         Arc::new(ClockRoute::new(mode, opened.clock.clone(), gateway.clone(), network)),
         Arc::new(FaultRoute::new(mode, gateway.clone(), network, faults)),
         Arc::new(UnknownRoute::new(gateway.clone())),
+        Arc::new(TokenRoute::new(gateway.token_desk())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];

@@ -327,17 +327,37 @@ impl Merchant {
     /// Checks an answer: all texts, none empty, the signature right.
     pub fn check(&self, answer: &Map<String, Value>) {
         let signature = answer.get("signature").unwrap_or_else(|| panic!("unsigned: {answer:?}")).as_str().unwrap();
-        let fields: Vec<(&str, &str)> = answer
+        let fields: Vec<(&str, String)> = answer
             .iter()
             .filter(|(name, _)| *name != "signature")
-            .map(|(name, value)| {
-                (name.as_str(), value.as_str().unwrap_or_else(|| panic!("{name} is no text: {answer:?}")))
+            .map(|(name, value)| match value {
+                Value::Array(tokens) if name == "data" => ("data", hashed_tokens(tokens)),
+                value => {
+                    let text = value.as_str().unwrap_or_else(|| panic!("{name} is no text: {answer:?}"));
+                    (name.as_str(), text.to_owned())
+                }
             })
             .collect();
         assert!(fields.iter().all(|(_, value)| !value.is_empty()), "an empty field: {answer:?}");
+        let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
         let ours = tollgate_fort::signature::sign(fields, &Secret::new(self.response_phrase.clone()), self.sha_type);
         assert_eq!(signature, ours, "the answer's signature: {answer:?}");
     }
+}
+
+/// The list of GET_TOKENS as clients hash it: members in the order in which they were sent.
+fn hashed_tokens(tokens: &[Value]) -> String {
+    const ORDER: [&str; 7] =
+        ["card_number", "expiry_date", "token_name", "card_brand", "card_bin", "token_status", "creation_date"];
+    let objects: Vec<String> = tokens
+        .iter()
+        .map(|token| {
+            assert_eq!(token.as_object().unwrap().len(), ORDER.len(), "{token}");
+            let members = ORDER.map(|name| format!("{name}={}", token[name].as_str().unwrap()));
+            format!("{{{}}}", members.join(", "))
+        })
+        .collect();
+    format!("[{}]", objects.join(", "))
 }
 
 /// The parameters of a payment with a card over the trusted channel, without 3-D Secure.

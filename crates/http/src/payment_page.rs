@@ -1,0 +1,245 @@
+//! `POST /FortAPI/paymentPage`: a form that the customer's browser posts, and its way back to the merchant.
+//!
+//! So far the page takes card data from a form of the merchant's own (TOKENIZATION, CREATE_TOKEN) and shows nothing:
+//! the answer goes back at once, signed, by a form that submits itself or by a redirect. Refusals go the same way.
+//! Where there is no way back, the customer sees a page that says so, with nothing of the request in it.
+
+use crate::Request;
+use crate::answer::{AnswerBody, Response};
+use crate::body::{self, Body};
+use crate::html::{self, Powers, push_escaped};
+use crate::payment_api::{PaymentApi, is_form, unreadable};
+use http::{HeaderValue, Method, StatusCode, header};
+use std::borrow::Cow;
+use tollgate_app::Account;
+use tollgate_core::card_scan::holds_card_number;
+use tollgate_core::code::refused;
+use tollgate_core::page::{ReturnMethod, is_return_url};
+use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_fort::message::{BODY_BYTES_MAX, Message};
+use tollgate_fort::response::Fields;
+use tollgate_fort::service::{Endpoint, identify};
+use tollgate_fort::text::Language;
+
+/// The answer to a browser.
+pub(crate) async fn answer(api: &PaymentApi, request: Request, stray: Option<Cow<'static, str>>) -> Response {
+    if request.method() != Method::POST {
+        let mut response = error_page(&unreadable("the payment page takes POST"), Language::English);
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    let form = is_form(&request);
+    let message = match body::read(request.into_body(), BODY_BYTES_MAX).await {
+        Body::Whole(_) if !form => Err("the payment page takes forms (application/x-www-form-urlencoded)".to_owned()),
+        Body::Whole(bytes) => Message::from_form(&bytes).map_err(|fault| fault.to_string()),
+        Body::TooLarge => Err("the body is larger than 64 KiB".to_owned()),
+        Body::Broken => Err("the body did not arrive in whole".to_owned()),
+    };
+    match message {
+        Ok(message) => go_back(api, &message, stray).await,
+        Err(fault) => {
+            let fields = unreadable(&fault);
+            api.count(&fields);
+            error_page(&fields, Language::English)
+        }
+    }
+}
+
+/// Where the browser goes back to: the request's `return_url`, else the merchant's own, if there is a usable one.
+pub(crate) fn return_target<'a>(account: &'a Account, message: &'a Message) -> Option<Cow<'a, str>> {
+    let given = message.text("return_url").filter(|url| is_usable(url));
+    let own = || account.merchant.terms.channel.page.return_url.as_deref().filter(|url| is_usable(url));
+    given.or_else(|| own().map(Cow::Borrowed))
+}
+
+/// The refusal of a request whose answer could not go anywhere.
+pub(crate) fn nowhere_to_return() -> Refusal {
+    let detail = "neither the request has a usable return_url nor the merchant one of its own: `tollgate merchant set \
+                  NAME --return-url URL`";
+    Refusal::of(refused::MISSING_RETURN_URL, Guilty::MerchantRequest, detail).at("return_url")
+}
+
+/// The most characters of an address that a browser is sent to.
+const URL_CHARS_MAX: usize = 400;
+
+fn is_usable(url: &str) -> bool {
+    url.chars().count() <= URL_CHARS_MAX && is_return_url(url) && !holds_card_number(url)
+}
+
+async fn go_back(api: &PaymentApi, message: &Message, stray: Option<Cow<'static, str>>) -> Response {
+    let language = identify(message).language;
+    let mut told = api.told(message, stray, Endpoint::PaymentPage).await;
+    api.count(&told.fields);
+    let way = told.account.as_ref().and_then(|to| {
+        let target = return_target(&to.account, message)?.into_owned();
+        Some((to.account.merchant.terms.channel.page.return_method, target))
+    });
+    match way {
+        None => error_page(&told.fields, language),
+        Some((ReturnMethod::Post, target)) => return_form(&target, &told.signed(), language),
+        Some((ReturnMethod::Get, target)) => {
+            told.fields = told.fields.starred();
+            redirect(&target, &told.signed()).unwrap_or_else(|fields| error_page(&fields, language))
+        }
+    }
+}
+
+/// A form that submits itself; with a button where scripts are off.
+fn return_form(target: &str, fields: &Fields, language: Language) -> Response {
+    let words = Words::of(language);
+    let nonce = html::nonce();
+    let mut out = head(words, words.back_title);
+    out.push_str("<form id=\"returnUrlForm\" method=\"post\" accept-charset=\"utf-8\" action=\"");
+    push_escaped(&mut out, target);
+    out.push_str("\">\n");
+    for (name, value) in fields.iter() {
+        out.push_str("<input type=\"hidden\" name=\"");
+        push_escaped(&mut out, name);
+        out.push_str("\" value=\"");
+        push_escaped(&mut out, value);
+        out.push_str("\">\n");
+    }
+    let button = format!("<button type=\"submit\">{}</button>", words.go_on);
+    match &nonce {
+        Some(nonce) => out.push_str(&format!(
+            "<noscript>{button}</noscript>\n</form>\n<script nonce=\"{nonce}\">\
+             document.getElementById(\"returnUrlForm\").submit();</script>\n"
+        )),
+        None => out.push_str(&format!("{button}\n</form>\n")),
+    }
+    out.push_str("</body>\n</html>\n");
+    html::page(StatusCode::OK, out, &Powers::SubmitForm { nonce: nonce.as_deref().unwrap_or_default() })
+}
+
+/// A redirect with the fields behind the query that the address has already; the fields again where it cannot be
+/// written as a header.
+fn redirect(target: &str, fields: &Fields) -> Result<Response, Fields> {
+    let (address, fragment) = match target.split_once('#') {
+        Some((address, fragment)) => (address, Some(fragment)),
+        None => (target, None),
+    };
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields.iter()).finish();
+    let joint = match address.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    let fragment = fragment.map_or_else(String::new, |fragment| format!("#{fragment}"));
+    let location = ascii(&format!("{address}{joint}{query}{fragment}"));
+    let Ok(location) = HeaderValue::from_str(&location) else { return Err(fields.clone()) };
+    let mut response = Response::new(AnswerBody::whole(""));
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}
+
+/// The address with every character beyond ASCII as the percent signs of its UTF-8 bytes.
+fn ascii(address: &str) -> String {
+    let mut out = String::with_capacity(address.len());
+    for character in address.chars() {
+        if character.is_ascii() {
+            out.push(character);
+        } else {
+            let mut bytes = [0; 4];
+            character.encode_utf8(&mut bytes).bytes().for_each(|byte| out.push_str(&format!("%{byte:02X}")));
+        }
+    }
+    out
+}
+
+/// What the customer sees where there is no way back: the code and its text, and nothing that was sent.
+fn error_page(fields: &Fields, language: Language) -> Response {
+    let words = Words::of(language);
+    let mut out = head(words, words.error_title);
+    out.push_str(&format!("<h1>{}</h1>\n<p>", words.error_title));
+    push_escaped(&mut out, fields.get("response_message").unwrap_or_default());
+    out.push_str(" (");
+    push_escaped(&mut out, fields.get("response_code").unwrap_or_default());
+    out.push_str(&format!(")</p>\n<p>{}</p>\n</body>\n</html>\n", words.what_to_do));
+    html::page(StatusCode::BAD_REQUEST, out, &Powers::Text)
+}
+
+fn head(words: &Words, title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"{}\" dir=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n</head>\n\
+         <body>\n",
+        words.language, words.direction
+    )
+}
+
+/// What a page says in one language. None of it needs escaping.
+struct Words {
+    language: &'static str,
+    direction: &'static str,
+    back_title: &'static str,
+    go_on: &'static str,
+    error_title: &'static str,
+    what_to_do: &'static str,
+}
+
+impl Words {
+    const fn of(language: Language) -> &'static Words {
+        match language {
+            Language::English => &Words {
+                language: "en",
+                direction: "ltr",
+                back_title: "Back to the shop",
+                go_on: "Continue",
+                error_title: "This request cannot be carried out",
+                what_to_do: "Nothing was charged. Please go back to the shop and try again.",
+            },
+            Language::Arabic => &Words {
+                language: "ar",
+                direction: "rtl",
+                back_title: "العودة إلى المتجر",
+                go_on: "متابعة",
+                error_title: "تعذّر تنفيذ هذا الطلب",
+                what_to_do: "لم يُخصم أي مبلغ. يُرجى العودة إلى المتجر والمحاولة مرة أخرى.",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn fields() -> Fields {
+        tollgate_fort::response::unreadable(refused::INVALID_REQUEST_FORMAT)
+    }
+
+    fn location(target: &str) -> String {
+        let response = redirect(target, &fields()).ok().unwrap();
+        response.headers()[header::LOCATION].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_redirect_keeps_the_query_and_the_fragment() {
+        const SENT: &str = "response_code=00073&response_message=Invalid+request+format&status=00";
+        for (target, begin, end) in [
+            ("https://shop.example/back", "https://shop.example/back?", ""),
+            ("https://shop.example/back?", "https://shop.example/back?", ""),
+            ("https://shop.example/back?a=b", "https://shop.example/back?a=b&", ""),
+            ("https://shop.example/back?a=b#c?d", "https://shop.example/back?a=b&", "#c?d"),
+            ("https://shop.example#c", "https://shop.example?", "#c"),
+            ("https://shop.example/عودة", "https://shop.example/%D8%B9%D9%88%D8%AF%D8%A9?", ""),
+        ] {
+            assert_eq!(location(target), format!("{begin}{SENT}{end}"), "{target}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_hold_a_card_number_or_are_none_are_not_gone_to() {
+        assert!(is_usable("https://shop.example/back?order=17"));
+        for url in ["https://shop.example/?pan=4005550000000001", "javascript:alert(1)", "data:text/html,x"] {
+            assert!(!is_usable(url), "{url}");
+        }
+        assert!(!is_usable(&format!("https://shop.example/{}", "a".repeat(URL_CHARS_MAX))));
+    }
+}
