@@ -330,7 +330,7 @@ impl KekCustody for Pkcs11KeyProvider {
     fn keks(&self) -> Result<Vec<KekFacts>, VaultError> {
         let found = self.with_session("look for keys", |session| self.found(session))?;
         // A token does not tell when a key was made.
-        let facts = |key: &Found| KekFacts { version: key.version, state: key.state, made_at: None };
+        let facts = |key: &Found| KekFacts { version: key.version, state: key.state, made_at: None, split: None };
         Ok(found.iter().map(facts).collect())
     }
 }
