@@ -103,6 +103,9 @@ pub struct KeysConfig {
     pub pkcs11_pin_env: Option<String>,
     /// Keys are labelled `LABEL-VERSION` [default: tollgate-kek].
     pub pkcs11_key_label: Option<String>,
+    /// Where the passphrases of custodians are, for a start without them: `NAME=FILE` or `NAME=env:VARIABLE`, with
+    /// commas between. Whoever reads them all has the key.
+    pub custodian_passphrases: Option<String>,
 }
 
 /// Who holds key-encryption keys.

@@ -77,7 +77,7 @@ fn a_split_key_is_private_opens_with_two_and_wraps_what_its_maker_unwraps() {
     for refused in [provider.unwrap(&wrapped, b"context").unwrap_err(), provider.wrap(&plain, b"c").unwrap_err()] {
         assert!(matches!(refused, VaultError::KekLocked { version: 1, come: 0, quorum: 2, .. }), "{refused}");
     }
-    assert_eq!(come(&provider, "GRACE".to_lowercase().as_str(), "", now).unwrap(), Vec::<u32>::new());
+    assert!(provider.come("GRACE", &secret("grace", ""), now).unwrap().opened.is_empty(), "case does not count");
     assert_eq!(come(&provider, "grace", "", now).unwrap(), Vec::<u32>::new(), "the same person again is no second one");
     let locked = provider.locked().unwrap();
     assert_eq!((locked[0].split.quorum, locked[0].come.clone()), (2, vec!["grace".to_owned()]));

@@ -2,6 +2,7 @@
 
 mod bench;
 mod call;
+mod ceremony;
 mod clock;
 mod config;
 mod explain;
@@ -17,6 +18,7 @@ mod pay;
 mod serve;
 mod sign;
 mod unknown;
+mod unlock;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -53,7 +55,7 @@ enum Command {
     Listen(listen::Listen),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
-    /// List, rotate and retire keys
+    /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
     Jwks(jwks::Jwks),

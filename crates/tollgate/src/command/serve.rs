@@ -3,6 +3,7 @@
 use super::DataArg;
 use crate::clock::FolderClock;
 use crate::config::{Config, environment};
+use crate::custodians::{self, Custodians, Door, Waiting};
 use crate::data_folder::DataFolder;
 use crate::feedback::{FortRenderer, Watch};
 use crate::keys::{self, KeyRotation};
@@ -12,7 +13,7 @@ use crate::run_lock::RunLock;
 use crate::running::Running;
 use crate::sandbox::{ClockRoute, FaultRoute, Mode, NetworkAdmin, ReferenceFaults, SandboxAcquirer};
 use crate::unknown::UnknownRoute;
-use crate::wiring::{self, Keep, Opened};
+use crate::wiring::{self, Keep, Looked, Opened};
 use crate::{demo, logging};
 use anyhow::Context;
 use clap::Args;
@@ -31,7 +32,7 @@ use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::guard::Reach;
 use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
-use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings};
+use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service};
 use tollgate_issuer::{Issuer, IssuerSettings};
 use tollgate_store::Tenancy;
 
@@ -107,8 +108,18 @@ impl Serve {
             folder.mark_as_sandbox()?;
         }
         let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
-        let opened = wiring::open_with(folder, keep, config.keys.clone()).await?;
-        mode.may_run_on(folder, &opened.clock)?;
+        let looked = wiring::look_with(folder, keep, &config.keys).await?;
+        mode.may_run_on(folder, &looked.clock)?;
+        let token = operator::make_token(folder)?;
+        let custodians = looked.source.files().cloned().map(Custodians::start);
+        let front = match &custodians {
+            None => None,
+            Some(custodians) => match admit(folder, &config, &looked, custodians, &token, &metrics, &mut end).await? {
+                Admitted::AllCame(front) => front,
+                Admitted::Ended => return Ok(looked.close().await),
+            },
+        };
+        let opened = looked.open().await?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
             demo::ensure(&accounts, opened.clock.now()).await?;
@@ -116,7 +127,9 @@ impl Serve {
         let around = Around {
             mode,
             network: issuer.as_ref().map(|issuer| NetworkAdmin::new(issuer.admin_address())),
-            token: operator::make_token(folder)?,
+            token,
+            custodians,
+            front,
         };
         let started = Started::start(&config, &opened, around, metrics).await?;
         let running = Running {
@@ -125,6 +138,7 @@ impl Serve {
             admin: Some(started.admin.address()),
             issuer: issuer.as_ref().map(Issuer::iso_address),
             issuer_admin: issuer.as_ref().map(Issuer::admin_address),
+            waits_for_custodians: false,
         };
         running.write(folder)?;
         if self.dev {
@@ -143,9 +157,78 @@ impl Serve {
     }
 }
 
+/// Whether the keys are open.
+enum Admitted {
+    /// They are. If somebody had to come, this stood on the admin address meanwhile.
+    AllCame(Option<Front>),
+    /// A signal came first.
+    Ended,
+}
+
+/// The admin address, listened on already.
+struct Front {
+    server: Server,
+    door: Arc<Door>,
+}
+
+/// Has the custodians come whom the configuration names, and waits for the rest on the admin address.
+async fn admit(
+    folder: &DataFolder,
+    config: &Config,
+    looked: &Looked,
+    custodians: &Arc<Custodians>,
+    token: &Secret,
+    metrics: &PrometheusHandle,
+    end: &mut EndSignals,
+) -> anyhow::Result<Admitted> {
+    if let Err(error) = looked.unlock_unattended() {
+        tracing::error!(error = format!("{error:#}"), "the configured passphrases do not open the keys");
+    }
+    let awaited = looked.awaited()?;
+    if awaited.is_empty() {
+        return Ok(Admitted::AllCame(None));
+    }
+    let needed = awaited.iter().map(|locked| locked.version).collect();
+    let waiting = Waiting::new(Arc::clone(custodians), needed, metrics.clone(), token.clone());
+    let door = Door::to(Arc::new(waiting));
+    let server = listen_for_operators(config, door.clone()).await?;
+    let running = Running {
+        pid: std::process::id(),
+        url: format!("{}://{}", config.scheme(), config.server.listen),
+        admin: Some(server.address()),
+        issuer: None,
+        issuer_admin: None,
+        waits_for_custodians: true,
+    };
+    running.write(folder)?;
+    tracing::warn!(admin = %server.address(), "no payments yet: {}", custodians::waits_in_words(&awaited));
+    while !looked.awaited()?.is_empty() {
+        tokio::select! {
+            () = custodians.opened() => {}
+            () = end.wait() => {
+                Running::remove(folder);
+                server.stop(Duration::from_secs(1)).await;
+                return Ok(Admitted::Ended);
+            }
+        }
+    }
+    tracing::info!("the custodians have come: the gateway starts");
+    Ok(Admitted::AllCame(Some(Front { server, door })))
+}
+
+async fn listen_for_operators(config: &Config, service: Arc<dyn Service>) -> anyhow::Result<Server> {
+    Server::start(config.admin.listen, service, ServerSettings::default()).await.with_context(|| {
+        format!("{} cannot be listened on; name another address with --admin-listen", config.admin.listen)
+    })
+}
+
 /// What a gateway is started with beside its configuration.
 struct Around {
     mode: Mode,
+    /// The custodians of its keys, where they are in files.
+    custodians: Option<Arc<Custodians>>,
+    /// The admin address, where it was needed before.
+    front: Option<Front>,
     /// The sandbox card network that was started beside it.
     network: Option<NetworkAdmin>,
     /// The token of its operator API.
@@ -170,7 +253,7 @@ impl Started {
     async fn start(
         config: &Config,
         opened: &Opened,
-        around: Around,
+        mut around: Around,
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Started> {
         let (late, late_replies) = tokio::sync::mpsc::channel::<LateReply>(LATE_WAITING_MAX);
@@ -207,13 +290,17 @@ impl Started {
         let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
-        let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone());
+        let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone(), around.custodians.take());
+        let front = around.front.take();
         let operator = operator_api(&gateway, opened, around, faults, hearing, keys);
         let admin_service = Arc::new(Admin::new(gateway.clone(), metrics.clone(), operator));
-        let admin =
-            Server::start(config.admin.listen, admin_service.clone(), ServerSettings::default()).await.with_context(
-                || format!("{} cannot be listened on; name another address with --admin-listen", config.admin.listen),
-            )?;
+        let admin = match front {
+            Some(Front { server, door }) => {
+                door.lead_to(admin_service.clone());
+                server
+            }
+            None => listen_for_operators(config, admin_service.clone()).await?,
+        };
         let upkeep = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_millis(METRICS_UPKEEP_MS)).await;
@@ -299,7 +386,7 @@ fn operator_api(
     hearing: Hearing,
     keys: KeyRotation,
 ) -> Operator {
-    let Around { mode, network, token } = around;
+    let Around { mode, network, token, .. } = around;
     let Hearing { listeners, wake } = hearing;
     let routes: Vec<Arc<dyn OperatorRoute>> = vec![
         Arc::new(ClockRoute::new(mode, opened.clock.clone(), gateway.clone(), network)),
