@@ -5,7 +5,9 @@ use crate::data_folder::DataFolder;
 use crate::passphrases::secret_of_file;
 use anyhow::{Context, bail};
 use tollgate_core::secret::Secret;
-use tollgate_vault::{FileKeyProvider, KekCustody, Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token, StoredDataKeys};
+use tollgate_vault::{
+    FileKeyProvider, KekCustody, PKCS11_CALL_MS_MAX, Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token, StoredDataKeys,
+};
 
 /// What keys are labelled by when the configuration says nothing else.
 const KEY_LABEL: &str = "tollgate-kek";
@@ -69,5 +71,6 @@ fn pkcs11(keys: &KeysConfig) -> anyhow::Result<Pkcs11Settings> {
         token,
         pin,
         key_label: keys.pkcs11_key_label.clone().unwrap_or_else(|| KEY_LABEL.to_owned()),
+        call_ms_max: keys.pkcs11_call_ms_max.unwrap_or(PKCS11_CALL_MS_MAX),
     })
 }

@@ -78,7 +78,13 @@ impl Arrivals {
         wrong.next_at = now + Duration::from_millis(wait_ms);
     }
 
-    /// He was right: he waits for the others. With a quorum, `open` is called with their keys, and then they
+    /// He was right in everything that he has a part in: his wrong tries are forgotten. One passphrase of an older
+    /// key must not buy him more tries at a newer one.
+    pub(crate) fn was_right(&self, name: &str) {
+        self.state().wrong.remove(&name.to_ascii_lowercase());
+    }
+
+    /// He was right for one key: he waits for the others. With a quorum, `open` is called with their keys, and then they
     /// wait no more.
     pub(crate) fn came<T>(
         &self,
@@ -88,10 +94,6 @@ impl Arrivals {
         open: impl FnOnce(&mut dyn Iterator<Item = &CustodianKey>) -> Result<T, VaultError>,
     ) -> Result<Option<T>, VaultError> {
         let mut state = self.state();
-        let names = split.names();
-        if let Some(name) = names.get(key.position) {
-            state.wrong.remove(&name.to_ascii_lowercase());
-        }
         let fresh = || Waiting { identity: split.identity().to_vec(), come: Vec::new() };
         let waiting = state.waiting.entry(split.version()).or_insert_with(fresh);
         if waiting.identity != split.identity() {
@@ -157,5 +159,7 @@ mod tests {
         let later = now + Duration::from_secs(1_000_000);
         assert!(matches!(arrivals.may_try("ada", later), Err(VaultError::NoMoreTries)), "waiting does not help");
         arrivals.may_try("grace", now).unwrap();
+        arrivals.was_right("ada");
+        arrivals.may_try("ada", now).unwrap();
     }
 }

@@ -182,6 +182,24 @@ pub enum VaultError {
         /// What the module said; never a PIN and never a key.
         reason: String,
     },
+    /// A call of the module did not come back in time.
+    #[error(
+        "PKCS#11 module: to {doing} took longer than {call_ms_max} ms and was given up; look after the HSM and the way to it (keys.pkcs11_call_ms_max)"
+    )]
+    ModuleTooSlow {
+        /// What was tried.
+        doing: &'static str,
+        /// How long it could take, in milliseconds.
+        call_ms_max: u64,
+    },
+    /// Too many calls of the module have not come back.
+    #[error(
+        "PKCS#11 module: did not try to {doing}, because too many calls before have not come back; look after the HSM"
+    )]
+    ModuleStuck {
+        /// What was wanted.
+        doing: &'static str,
+    },
     /// The key folder has no KEK, yet the store holds data keys.
     #[error(
         "key folder {folder}: there is no key-encryption key, but the store holds data keys which need one; restore the folder from backup. No new key was made, because it could open none of the stored cards"

@@ -232,7 +232,7 @@ impl FileKeyProvider {
             return Err(VaultError::NoSuchCustodian { names: names.join(", ") });
         }
         self.arrivals.may_try(name, now)?;
-        let (mut right, mut opened) = (0usize, Vec::new());
+        let (parts, mut right, mut opened) = (his.len(), 0, Vec::new());
         for (split, place) in his {
             let key = match split.custodian_key(place, passphrase) {
                 Ok(key) => key,
@@ -248,6 +248,9 @@ impl FileKeyProvider {
                 self.write().insert(version, Arc::new(kek));
                 opened.push(version);
             }
+        }
+        if right == parts {
+            self.arrivals.was_right(name);
         }
         if right == 0 {
             self.arrivals.was_wrong(name, now);

@@ -30,6 +30,7 @@
 
 mod aead;
 mod arrivals;
+mod bounded_calls;
 mod data_key;
 mod envelope;
 mod error;
@@ -62,7 +63,7 @@ pub use passphrase::{
     CUSTODIAN_CHARS_MAX, CUSTODIANS_MAX, CUSTODIANS_MIN, Custodian, PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN,
     PlanFault, QUORUM_MIN, SplitPlan, check_name, check_passphrase, check_quorum,
 };
-pub use pkcs11::{Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
+pub use pkcs11::{PKCS11_CALL_MS_MAX, Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
 pub use port::{
     DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, WrappedDataKey,
 };

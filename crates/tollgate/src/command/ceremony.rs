@@ -246,7 +246,7 @@ fn report(
 fn newest_split(looked: &Looked) -> anyhow::Result<Option<KekSplit>> {
     let Some(files) = looked.source.files() else { return Ok(None) };
     let keks = files.keks()?;
-    let newest = keks.into_iter().filter(|kek| kek.state == KekState::Live).next_back();
+    let newest = keks.into_iter().rfind(|kek| kek.state == KekState::Live);
     Ok(newest.and_then(|kek| kek.split))
 }
 

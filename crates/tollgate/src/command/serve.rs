@@ -116,7 +116,13 @@ impl Serve {
             None => None,
             Some(custodians) => match admit(folder, &config, &looked, custodians, &token, &metrics, &mut end).await? {
                 Admitted::AllCame(front) => front,
-                Admitted::Ended => return Ok(looked.close().await),
+                Admitted::Ended => {
+                    looked.close().await;
+                    if let Some(issuer) = issuer {
+                        issuer.shutdown().await;
+                    }
+                    return Ok(());
+                }
             },
         };
         let opened = looked.open().await?;
