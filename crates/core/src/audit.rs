@@ -189,6 +189,10 @@ numbered! {
         KekRetired = 24, "key-encryption key retired";
         /// Keys of the encrypted trusted channel were made.
         ChannelKeysMade = 25, "channel keys made";
+        /// A custodian of a split key-encryption key has given the place to another.
+        CustodianChanged = 26, "custodian changed";
+        /// The custodians of split key-encryption keys have opened them to a starting gateway.
+        CustodiansCame = 27, "custodians came";
         /// A merchant was added.
         MerchantAdded = 30, "merchant added";
         /// A merchant was changed.

@@ -34,9 +34,17 @@ impl AdminClient {
     /// # Errors
     /// When nothing answers in time, or the other side says no: then the error is what it said.
     pub async fn ask(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.ask_bytes(method, path, bytes_of(body)?).await
+    }
+
+    /// The same with a body that is JSON already.
+    ///
+    /// # Errors
+    /// As [`AdminClient::ask`].
+    pub async fn ask_bytes(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
         let who = self.who;
         let asked = tokio::time::timeout(Duration::from_millis(self.answer_ms_max), async {
-            let response = self.send(method, path, body).await?;
+            let response = self.send_bytes(method, path, body).await?;
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
             anyhow::Ok((status, body.map_err(anyhow::Error::from_boxed)?.to_bytes()))
@@ -60,6 +68,10 @@ impl AdminClient {
     /// # Errors
     /// When nothing answers.
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Response<Incoming>> {
+        self.send_bytes(method, path, bytes_of(body)?).await
+    }
+
+    async fn send_bytes(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
         let who = self.who;
         let stream = TcpStream::connect(self.address).await;
         let stream = stream.with_context(|| format!("{who} does not answer at {}", self.address))?;
@@ -68,7 +80,6 @@ impl AdminClient {
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(serde_json::to_vec(body)?) };
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -77,7 +88,11 @@ impl AdminClient {
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));
         }
-        let request = request.body(Full::new(bytes))?;
+        let request = request.body(Full::new(body))?;
         sender.send_request(request).await.with_context(|| format!("{who} hung up"))
     }
+}
+
+fn bytes_of(body: &Value) -> anyhow::Result<Bytes> {
+    if body.is_null() { Ok(Bytes::new()) } else { Ok(Bytes::from(serde_json::to_vec(body)?)) }
 }

@@ -3,6 +3,7 @@
 //! An environment variable is named after its setting: `TOLLGATE_SERVER_LISTEN` is `listen` in
 //! `[server]`. A setting that does not exist is an error, in the file and in the environment alike.
 
+use crate::passphrases::PassphraseSource;
 use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,11 @@ pub struct KeysConfig {
     pub pkcs11_pin_env: Option<String>,
     /// Keys are labelled `LABEL-VERSION` [default: tollgate-kek].
     pub pkcs11_key_label: Option<String>,
+    /// How long a call of the module may take, in milliseconds [default: 5000].
+    pub pkcs11_call_ms_max: Option<u64>,
+    /// Where the passphrases of custodians are, for a start without them: `NAME=FILE` or `NAME=env:VARIABLE`, with
+    /// commas between. Whoever reads them all has the key.
+    pub custodian_passphrases: Option<String>,
 }
 
 /// Who holds key-encryption keys.
@@ -258,8 +264,12 @@ impl KeysConfig {
     /// # Errors
     /// Each with what to do.
     pub fn check(&self) -> anyhow::Result<()> {
+        PassphraseSource::parse_all(self.custodian_passphrases.as_deref())?;
         if self.provider == KeysProvider::File {
             return Ok(());
+        }
+        if self.custodian_passphrases.is_some() {
+            bail!("keys.custodian_passphrases is for keys in files: a token has ways of its own to share a key");
         }
         if self.pkcs11_module.is_none() {
             bail!("keys.provider is \"pkcs11\": name the module's shared library in keys.pkcs11_module");
@@ -347,6 +357,16 @@ mod tests {
         let error = load("", &[("TOLLGATE_SERVER_LISSEN", "x")]).unwrap_err().to_string();
         assert!(error.contains("lissen"), "{error}");
         assert!(load("", &[("TOLLGATE_NOWHERE_X", "1")]).unwrap_err().to_string().contains("TOLLGATE_NOWHERE_X"));
+    }
+
+    #[test]
+    fn passphrases_of_custodians_are_named_and_never_written_here() {
+        let keys = |text: &str| load(&format!("[keys]\n{text}"), &[]).map_err(|error| format!("{error:#}"));
+        keys("custodian_passphrases = \"ada=/run/ada,grace=env:GRACE\"\n").unwrap();
+        let written = keys("custodian_passphrases = \"five small owls ate a blue door\"\n").unwrap_err();
+        assert!(written.contains("never an argument") && !written.contains("owls"), "{written}");
+        let token = "provider = \"pkcs11\"\ncustodian_passphrases = \"ada=/run/ada\"\n";
+        assert!(keys(token).unwrap_err().contains("for keys in files"));
     }
 
     #[test]

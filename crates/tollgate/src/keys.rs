@@ -3,6 +3,7 @@
 //! The gateway does it itself because its writer puts rotated rows and payments into one commit; another
 //! process would take turns with it for the lock of the database.
 
+use crate::custodians::Custodians;
 use http::{Method, StatusCode};
 use serde_json::{Value, json as object};
 use std::future::Future;
@@ -31,6 +32,8 @@ pub struct KeyRotation {
 struct Inner {
     rotations: Rotations,
     vault: Arc<Vault>,
+    /// Where keys can be split.
+    custodians: Option<Arc<Custodians>>,
     state: Mutex<State>,
     wanted: Notify,
 }
@@ -56,9 +59,14 @@ struct Rotate {
 impl KeyRotation {
     /// Goes on with what the last run of the gateway did not finish, then does what is asked for. The task
     /// never ends.
-    pub fn start(rotations: Rotations, vault: Arc<Vault>) -> (KeyRotation, JoinHandle<()>) {
+    pub fn start(
+        rotations: Rotations,
+        vault: Arc<Vault>,
+        custodians: Option<Arc<Custodians>>,
+    ) -> (KeyRotation, JoinHandle<()>) {
         let state = Mutex::new(State { asked: 1, ..State::default() });
-        let rotation = KeyRotation { inner: Arc::new(Inner { rotations, vault, state, wanted: Notify::new() }) };
+        let inner = Inner { rotations, vault, custodians, state, wanted: Notify::new() };
+        let rotation = KeyRotation { inner: Arc::new(inner) };
         let body = rotation.clone();
         let task = tokio::spawn(async move { body.work().await });
         (rotation, task)
@@ -125,13 +133,23 @@ impl KeyRotation {
     }
 
     async fn answer(&self, request: &OperatorRequest) -> Response {
+        if let Some(custodians) = &self.inner.custodians
+            && let Some(response) = custodians.answer(request).await
+        {
+            return response;
+        }
         match (&request.method, request.path.as_str()) {
+            // A token has no custodians of ours.
+            (&Method::GET, "custodians") => json(StatusCode::OK, &object!({ "locked": [] })),
             (&Method::GET, "rotation") => json(StatusCode::OK, &self.shown()),
             (&Method::POST, "rotate") => match request.json::<Rotate>() {
                 Ok(wanted) => self.rotate(wanted).await,
                 Err(response) => *response,
             },
-            _ => problem(StatusCode::NOT_FOUND, "try GET keys/rotation or POST keys/rotate"),
+            _ => problem(
+                StatusCode::NOT_FOUND,
+                "try GET keys/rotation, POST keys/rotate, GET keys/custodians or POST keys/unlock",
+            ),
         }
     }
 }

@@ -18,6 +18,10 @@ pub struct Running {
     pub issuer: Option<SocketAddr>,
     /// The sandbox card network's admin port.
     pub issuer_admin: Option<SocketAddr>,
+    /// Whether it waits for the custodians of its keys, and takes no payments yet: then `url` is where it will
+    /// listen.
+    #[serde(default)]
+    pub waits_for_custodians: bool,
 }
 
 impl Running {

@@ -2,20 +2,21 @@
 //! the disk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../vault/tests/support/soft_token.rs"]
+mod soft_token;
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use soft_token::MODULE;
+use std::process::Output;
 use support::{Gateway, field, operation, payment, text};
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const TOKEN: &str = "gateway test";
 const PIN: &str = "73195862";
 
 #[test]
 fn a_gateway_pays_and_rotates_with_keys_that_never_leave_their_token() {
     let folder = tempfile::tempdir().unwrap();
-    let config = soft_token(folder.path());
+    let config = soft_token::make(folder.path(), TOKEN, PIN);
     let data = folder.path().join("data");
     let environment = [
         ("SOFTHSM2_CONF", config.to_str().unwrap()),
@@ -58,23 +59,4 @@ fn a_gateway_pays_and_rotates_with_keys_that_never_leave_their_token() {
     let lost = gateway.run_badly(&["merchant", "show", "demo"]);
     assert!(lost.contains("no key-encryption key"), "{lost}");
     assert!(!gateway.output().contains(PIN));
-}
-
-/// The configuration of a SoftHSM with one token, in a folder of its own. It has to be installed: what is not tried is
-/// not tested.
-fn soft_token(folder: &Path) -> PathBuf {
-    assert!(
-        Path::new(MODULE).exists(),
-        "SoftHSM2 is not installed ({MODULE} is not there): `apt-get install softhsm2`, or run ./test, which does it"
-    );
-    let (tokens, config) = (folder.join("tokens"), folder.join("softhsm2.conf"));
-    std::fs::create_dir(&tokens).unwrap();
-    std::fs::write(&config, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display())).unwrap();
-    let made = Command::new("softhsm2-util")
-        .args(["--init-token", "--free", "--label", TOKEN, "--pin", PIN, "--so-pin", "87654321"])
-        .env("SOFTHSM2_CONF", &config)
-        .output()
-        .expect("softhsm2-util runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    config
 }

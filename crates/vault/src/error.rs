@@ -1,6 +1,7 @@
 //! What can go wrong in the vault, and who has to act. No text here holds key or card material.
 
 use crate::file_provider::KEK_FILES_MAX;
+use crate::passphrase::PlanFault;
 use crate::port::{DataKeyId, PortError};
 use crate::vault::{LABEL_BYTES_MAX, SECRET_BYTES_MAX};
 use std::io;
@@ -112,6 +113,67 @@ pub enum VaultError {
         /// Its version.
         version: u32,
     },
+    /// The KEK is split among custodians who have not come.
+    #[error(
+        "key-encryption key version {version} waits for its custodians: {come} of {quorum} have come (they are {names}); each of them runs `tollgate keys unlock` while the gateway runs"
+    )]
+    KekLocked {
+        /// Its version.
+        version: u32,
+        /// How many have come.
+        come: usize,
+        /// How many are needed.
+        quorum: usize,
+        /// Who they are.
+        names: String,
+    },
+    /// A plain KEK may not follow a split one.
+    #[error(
+        "key-encryption key version {version} is split among custodians: a plain key after it would undo that. `tollgate keys rotate --kek` asks the custodians"
+    )]
+    KekIsSplit {
+        /// Its version.
+        version: u32,
+    },
+    /// There are keys where the first one was to be made.
+    #[error(
+        "key folder {folder}: there is a key-encryption key already; `tollgate keys ceremony --convert` makes a split one that takes over from it"
+    )]
+    KekThereAlready {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A split KEK opened wrongly, or not.
+    #[error("key-encryption key version {version}: {fault}")]
+    SplitKek {
+        /// Its version.
+        version: u32,
+        /// What is wrong.
+        fault: KeyFileFault,
+    },
+    /// A custodian's passphrase is not his. Says no more, whatever was near to it.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// A wrong passphrase has to be waited for.
+    #[error("the last passphrase of this custodian was wrong: the next try is in {wait_s} s")]
+    TriesTooFast {
+        /// How long, in seconds.
+        wait_s: u64,
+    },
+    /// There were too many wrong passphrases.
+    #[error(
+        "too many wrong passphrases of this custodian: this process takes no more. Find out who is guessing, then restart it"
+    )]
+    NoMoreTries,
+    /// Nobody of that name has a part in a key that waits.
+    #[error("no such custodian; they are {names}")]
+    NoSuchCustodian {
+        /// Who they are.
+        names: String,
+    },
+    /// A split is not acceptable.
+    #[error("key ceremony: {0}")]
+    Plan(#[from] PlanFault),
     /// The PKCS#11 module or its token failed.
     #[error("PKCS#11 module: could not {doing}: {reason}")]
     Module {
@@ -119,6 +181,24 @@ pub enum VaultError {
         doing: &'static str,
         /// What the module said; never a PIN and never a key.
         reason: String,
+    },
+    /// A call of the module did not come back in time.
+    #[error(
+        "PKCS#11 module: to {doing} took longer than {call_ms_max} ms and was given up; look after the HSM and the way to it (keys.pkcs11_call_ms_max)"
+    )]
+    ModuleTooSlow {
+        /// What was tried.
+        doing: &'static str,
+        /// How long it could take, in milliseconds.
+        call_ms_max: u64,
+    },
+    /// Too many calls of the module have not come back.
+    #[error(
+        "PKCS#11 module: did not try to {doing}, because too many calls before have not come back; look after the HSM"
+    )]
+    ModuleStuck {
+        /// What was wanted.
+        doing: &'static str,
     },
     /// The key folder has no KEK, yet the store holds data keys.
     #[error(
@@ -211,4 +291,20 @@ pub enum KeyFileFault {
         "the key is readable text, so it was not drawn at random: an installation that has used it must rotate it; a new one removes the file and gets a random key"
     )]
     Text,
+    /// A split file has a form that is not ours, or its sum is wrong.
+    #[error("it is split among custodians, and damaged (its sum or its form is wrong); restore it from backup")]
+    SplitDamaged,
+    /// A split file was made by hand.
+    #[error(
+        "it is split among custodians, and asks for a stretching of passphrases that is too weak or too heavy, which no ceremony makes; restore it from backup and look for who wrote it"
+    )]
+    SplitStretching,
+    /// Fewer custodians than needed.
+    #[error("fewer custodians than its quorum have come")]
+    SplitQuorum,
+    /// A split file whose custodians are right, but not all of what it says.
+    #[error(
+        "it is split among custodians, and was changed by somebody who does not have the key; restore it from backup and look for who wrote it"
+    )]
+    SplitChanged,
 }

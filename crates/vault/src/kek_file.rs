@@ -1,8 +1,10 @@
-//! One key-encryption key in one file: a header line, then 32 bytes in base64.
+//! One key-encryption key in one file: plain, as a header line and 32 bytes in base64, or split among
+//! custodians.
 
 use crate::error::{KeyFileFault, VaultError};
 use crate::file_provider::KEK_FILES_MAX;
 use crate::provider::KekState;
+use crate::split::{self, SplitKek};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
@@ -14,9 +16,11 @@ use tollgate_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 /// The length of an AES-256 key.
-const KEY_BYTES: usize = 32;
-/// The longest key file, in bytes; a right one has about 75.
-const FILE_BYTES_MAX: usize = 256;
+pub(crate) const KEY_BYTES: usize = 32;
+/// The longest key file, in bytes; a plain one has about 75, one that is split among five about 2,500.
+const FILE_BYTES_MAX: usize = 4096;
+/// Room for what a plain file may hold in base64, in bytes.
+const PLAIN_BYTES_MAX: usize = 256;
 /// A key drawn at random has fewer different bytes than this less than once in 2^80 draws.
 const DIFFERENT_BYTES_MIN: usize = 12;
 
@@ -85,9 +89,37 @@ pub(crate) fn written_at(folder: &Path, version: u32, state: KekState) -> Result
     Ok(Timestamp(facts.mtime().saturating_mul(1_000_000)))
 }
 
+/// What a key file holds.
+pub(crate) enum KekFile {
+    /// The key itself.
+    Plain(Zeroizing<Vec<u8>>),
+    /// The key, for its custodians.
+    Split(SplitKek),
+}
+
+/// Whether a file was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// It is ours.
+    Ours,
+    /// Another process was faster.
+    AnothersFirst,
+}
+
 /// Reads and judges the key of `version`.
-pub(crate) fn read(folder: &Path, version: u32) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let path = path_of(folder, version);
+pub(crate) fn read(folder: &Path, version: u32) -> Result<KekFile, VaultError> {
+    read_file(path_of(folder, version), version)
+}
+
+/// The same of one in that state.
+pub(crate) fn read_in(folder: &Path, version: u32, state: KekState) -> Result<KekFile, VaultError> {
+    match state {
+        KekState::Live => read(folder, version),
+        KekState::Retired => read_file(retired_path(folder, version), version),
+    }
+}
+
+fn read_file(path: PathBuf, version: u32) -> Result<KekFile, VaultError> {
     let failed = |source| VaultError::Io { path: path.clone(), doing: "read it", source };
     let refused = |fault| VaultError::KeyFile { path: path.clone(), fault };
     let named = fs::symlink_metadata(&path).map_err(failed)?;
@@ -107,25 +139,44 @@ pub(crate) fn read(folder: &Path, version: u32) -> Result<Zeroizing<Vec<u8>>, Va
     let mut text = Zeroizing::new(Vec::with_capacity(2 * FILE_BYTES_MAX));
     let limit = u64::try_from(FILE_BYTES_MAX + 1).unwrap_or(u64::MAX);
     file.take(limit).read_to_end(&mut text).map_err(failed)?;
-    parse(&text, version).map_err(refused)
+    if text.starts_with(split::HEADER.as_bytes()) {
+        let split = SplitKek::parse(&text, version).map_err(refused)?;
+        split.check_stretching().map_err(refused)?;
+        return Ok(KekFile::Split(split));
+    }
+    parse(&text, version).map(KekFile::Plain).map_err(refused)
 }
 
-/// Makes the key of `version` unless there is one. The file appears whole or not at all: it is written
-/// under a temporary name, flushed, and then linked to its own name, which fails when that is taken.
+/// Makes a plain key of `version` unless there is one.
 pub(crate) fn create(folder: &Path, version: u32) -> Result<(), VaultError> {
     let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
     aws_lc_rs::rand::fill(&mut key).map_err(|_| VaultError::Random)?;
-    let mut nonce = [0; 8];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| VaultError::Random)?;
-    let temporary = Temporary(folder.join(format!(".kek-{version}.{}.tmp", hex::encode(nonce))));
-    let failed = |source| VaultError::Io { path: temporary.0.clone(), doing: "write it", source };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0).map_err(failed)?;
-    file.write_all(render(&key, version).as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    // Another process may have been faster, and then its key counts.
+    place(folder, version, render(&key, version).as_bytes()).map(drop)
+}
+
+/// Makes the file of a split key unless there is one of its version.
+pub(crate) fn create_split(folder: &Path, split: &SplitKek) -> Result<Created, VaultError> {
+    place(folder, split.version(), split.render().as_bytes())
+}
+
+/// Puts a split key in the place of the one of its version.
+pub(crate) fn replace_split(folder: &Path, split: &SplitKek) -> Result<(), VaultError> {
+    let temporary = Temporary::write(folder, split.version(), split.render().as_bytes())?;
+    let path = path_of(folder, split.version());
+    let failed = |source| VaultError::Io { path: path.clone(), doing: "rename the new one to it", source };
+    fs::rename(&temporary.0, &path).map_err(failed)?;
+    sync_folder(folder)
+}
+
+/// The file appears whole or not at all: it is written under a temporary name, flushed, and then linked to its
+/// own name, which fails when that is taken.
+fn place(folder: &Path, version: u32, text: &[u8]) -> Result<Created, VaultError> {
+    let temporary = Temporary::write(folder, version, text)?;
     let path = path_of(folder, version);
     match fs::hard_link(&temporary.0, &path) {
-        Ok(()) => Ok(()),
-        // Another process was faster, and its key counts.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => Ok(Created::Ours),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Created::AnothersFirst),
         Err(source) => Err(VaultError::Io { path, doing: "link the new key to it", source }),
     }
 }
@@ -147,6 +198,19 @@ pub(crate) fn check_mode(mode: u32) -> Result<(), KeyFileFault> {
 /// The temporary name, which goes when the creation ends, however it ends.
 struct Temporary(PathBuf);
 
+impl Temporary {
+    fn write(folder: &Path, version: u32, text: &[u8]) -> Result<Temporary, VaultError> {
+        let mut nonce = [0; 8];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| VaultError::Random)?;
+        let temporary = Temporary(folder.join(format!(".kek-{version}.{}.tmp", hex::encode(nonce))));
+        let failed = |source| VaultError::Io { path: temporary.0.clone(), doing: "write it", source };
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0).map_err(failed)?;
+        file.write_all(text).and_then(|()| file.sync_all()).map_err(failed)?;
+        Ok(temporary)
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
         // Left behind it does no harm: nobody else may read it, and no start looks at it.
@@ -167,7 +231,7 @@ fn header(version: u32) -> String {
 }
 
 fn render(key: &[u8], version: u32) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX));
+    let mut text = Zeroizing::new(String::with_capacity(PLAIN_BYTES_MAX));
     text.push_str(&header(version));
     text.push('\n');
     STANDARD.encode_string(key, &mut text);
@@ -179,7 +243,7 @@ fn parse(text: &[u8], version: u32) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> 
     let after_header = text.strip_prefix(header(version).as_bytes()).ok_or(KeyFileFault::Header)?;
     let line = after_header.strip_prefix(b"\n").ok_or(KeyFileFault::Header)?;
     let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let mut room = Zeroizing::new([0; FILE_BYTES_MAX]);
+    let mut room = Zeroizing::new([0; PLAIN_BYTES_MAX]);
     let length = STANDARD.decode_slice(line, room.as_mut_slice()).map_err(|_| KeyFileFault::Length)?;
     let key = room.get(..length).filter(|key| key.len() == KEY_BYTES).ok_or(KeyFileFault::Length)?;
     judge(key)?;
@@ -188,7 +252,7 @@ fn parse(text: &[u8], version: u32) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> 
 
 /// Refuses keys that were not drawn at random, as far as one can see. A random key passes but for a
 /// chance below 2^-40.
-fn judge(key: &[u8]) -> Result<(), KeyFileFault> {
+pub(crate) fn judge(key: &[u8]) -> Result<(), KeyFileFault> {
     let (front, back) = key.split_at(key.len() / 2);
     let mut steps = key.iter().zip(key.iter().skip(1)).map(|(byte, next)| next.wrapping_sub(*byte));
     let first_step = steps.next();

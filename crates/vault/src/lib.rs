@@ -7,7 +7,7 @@
 //! 2. [`DataKeys`] is the port through which a store keeps data keys, wrapped. The store never sees
 //!    one in clear. [`MemoryDataKeys`] keeps them in memory.
 //! 3. [`KeyProvider`] holds the key-encryption keys (KEK) and never gives one out.
-//!    [`FileKeyProvider`] holds them in files, [`Pkcs11KeyProvider`] in a hardware security module, which
+//!    [`FileKeyProvider`] holds them in files, plain or split among custodians, [`Pkcs11KeyProvider`] in a hardware security module, which
 //!    they never leave.
 //!
 //! What is sealed is bound to its place by associated data: a card moved to another order or another
@@ -29,7 +29,9 @@
 //! one sealing of the new key for each row that it takes over. A key-encryption key wraps one data key per merchant and month and never comes near it.
 
 mod aead;
+mod arrivals;
 mod audit_key;
+mod bounded_calls;
 mod data_key;
 mod envelope;
 mod error;
@@ -39,29 +41,36 @@ mod jwk;
 mod kek_file;
 mod keyring;
 mod memory;
+mod passphrase;
 mod pkcs11;
 mod port;
 mod provider;
 mod reveal;
 mod rotation;
 mod sealed;
+mod split;
 mod token;
 mod vault;
 
+pub use arrivals::{CUSTODIAN_WAIT_MS_MAX, WRONG_TRIES_MAX, WRONG_WAIT_MS_MAX, WRONG_WAIT_MS_MIN};
 pub use audit_key::{AUDIT_MAC_BYTES, AUDIT_PERIOD, AuditKey};
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
-pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
+pub use file_provider::{Arrival, FileKeyProvider, KEK_FILES_MAX, LockedKek, StoredDataKeys};
 pub use jwe::{
     JWE_CHARS_MAX, JWE_CONTENT_BYTES_MAX, JWE_HEADER_BYTES_MAX, JWE_KID_CHARS_MAX, Jwe, JweAlgorithm, JweFault, encrypt,
 };
 pub use jwk::{DecryptionKey, Jwk, JwkFault, NewKeyPair};
 pub use memory::MemoryDataKeys;
-pub use pkcs11::{Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
+pub use passphrase::{
+    CUSTODIAN_CHARS_MAX, CUSTODIANS_MAX, CUSTODIANS_MIN, Custodian, PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN,
+    PlanFault, QUORUM_MIN, SplitPlan, check_name, check_passphrase, check_quorum,
+};
+pub use pkcs11::{PKCS11_CALL_MS_MAX, Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
 pub use port::{
     DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, WrappedDataKey,
 };
-pub use provider::{KekCustody, KekFacts, KekState, KeyProvider, WrappedKey};
+pub use provider::{KekCustody, KekFacts, KekSplit, KekState, KeyProvider, WrappedKey};
 pub use reveal::{Receipt, Revealed};
 pub use rotation::{Reseal, SealedPlace, data_key_of};
 pub use sealed::SealedCard;

@@ -1,6 +1,7 @@
 //! Key-encryption keys in a PKCS#11 module: an HSM, or its imitation in software.
 
 use crate::aead::OVERHEAD_BYTES;
+use crate::bounded_calls::BoundedCalls;
 use crate::data_key::{DATA_KEY_BYTES, DataKeyBytes};
 use crate::error::VaultError;
 use crate::file_provider::StoredDataKeys;
@@ -15,7 +16,7 @@ use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tollgate_core::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -44,7 +45,12 @@ pub struct Pkcs11Settings {
     pub pin: Secret,
     /// Keys are labelled `LABEL-VERSION`.
     pub key_label: String,
+    /// How long a call may take, in milliseconds; it may open a session and try twice.
+    pub call_ms_max: u64,
 }
+
+/// How long a call of the module may take unless something else is said, in milliseconds.
+pub const PKCS11_CALL_MS_MAX: u64 = 5_000;
 
 /// Which token of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +68,11 @@ pub enum Pkcs11Token {
 /// module, bound to the version and the context. A key that could be read out of the token, or that
 /// belongs to one session only, is refused.
 ///
-/// Calls block for as long as the module does: a module behind a network has to bound its own time.
+/// Each call runs on a thread of its own and is given up after [`Pkcs11Settings::call_ms_max`]: a module that
+/// hangs takes some threads, and no payment with it.
 pub struct Pkcs11KeyProvider {
-    module: Pkcs11,
-    settings: Pkcs11Settings,
-    sessions: Mutex<Vec<Session>>,
+    token: Arc<Token>,
+    calls: BoundedCalls,
 }
 
 impl Pkcs11KeyProvider {
@@ -74,24 +80,94 @@ impl Pkcs11KeyProvider {
     /// store has no data key that would need a lost one.
     ///
     /// # Errors
-    /// When the module, the token or the PIN is not right, or a key is not as it has to be.
+    /// When the module, the token or the PIN is not right, a key is not as it has to be, or a call takes too
+    /// long.
     pub fn create_or_open(settings: Pkcs11Settings, stored: StoredDataKeys) -> Result<Pkcs11KeyProvider, VaultError> {
+        let calls = BoundedCalls::new(settings.call_ms_max);
+        let token = calls.run("open the token", move || Token::create_or_open(settings, stored))?;
+        Ok(Pkcs11KeyProvider { token: Arc::new(token), calls })
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        call: impl FnOnce(&Token) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let token = Arc::clone(&self.token);
+        self.calls.run(doing, move || call(&token))
+    }
+}
+
+impl KeyProvider for Pkcs11KeyProvider {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn wrap(&self, plain: &DataKeyBytes, context: &[u8]) -> Result<WrappedKey, VaultError> {
+        let plain = DataKeyBytes::copied_from(plain.reveal()).ok_or(VaultError::Cipher)?;
+        let context = context.to_vec();
+        self.run("wrap a data key", move |token| token.wrap(&plain, &context))
+    }
+
+    fn unwrap(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<DataKeyBytes, VaultError> {
+        let (wrapped, context) = (wrapped.clone(), context.to_vec());
+        self.run("unwrap a data key", move |token| token.unwrap(&wrapped, &context))
+    }
+
+    fn newest_version(&self) -> Result<u32, VaultError> {
+        self.run("look for keys", Token::newest_version)
+    }
+}
+
+impl KekCustody for Pkcs11KeyProvider {
+    fn add_version(&self, version_above: u32) -> Result<u32, VaultError> {
+        self.run("make a key", move |token| token.add_version(version_above))
+    }
+
+    fn retire_version(&self, version: u32) -> Result<(), VaultError> {
+        self.run("retire a key", move |token| token.retire_version(version))
+    }
+
+    fn revive_version(&self, version: u32) -> Result<(), VaultError> {
+        self.run("revive a key", move |token| token.relabel(version, KekState::Retired, KekState::Live))
+    }
+
+    fn keks(&self) -> Result<Vec<KekFacts>, VaultError> {
+        self.run("look for keys", Token::keks)
+    }
+}
+
+impl fmt::Debug for Pkcs11KeyProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pkcs11KeyProvider").field("settings", &self.token.settings).finish_non_exhaustive()
+    }
+}
+
+/// The token, with calls that take as long as the module does.
+struct Token {
+    module: Pkcs11,
+    settings: Pkcs11Settings,
+    sessions: Mutex<Vec<Session>>,
+}
+
+impl Token {
+    fn create_or_open(settings: Pkcs11Settings, stored: StoredDataKeys) -> Result<Token, VaultError> {
         let module = Pkcs11::new(&settings.module).map_err(failed("load the module"))?;
         match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             // The module is one per process, whoever loaded it first.
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
             Err(error) => return Err(failed("initialize the module")(error)),
         }
-        let provider = Pkcs11KeyProvider { module, settings, sessions: Mutex::default() };
-        let found = provider.with_session("look for keys", |session| provider.found(session))?;
+        let token = Token { module, settings, sessions: Mutex::default() };
+        let found = token.with_session("look for keys", |session| token.found(session))?;
         if !found.iter().any(|key| key.state == KekState::Live) {
             if stored == StoredDataKeys::Present {
                 return Err(VaultError::KekMissing { provider: NAME, version: FIRST_VERSION });
             }
-            provider.make(FIRST_VERSION)?;
+            token.make(FIRST_VERSION)?;
         }
-        provider.newest_version()?;
-        Ok(provider)
+        token.newest_version()?;
+        Ok(token)
     }
 
     fn make(&self, version: u32) -> Result<(), VaultError> {
@@ -243,11 +319,7 @@ struct Found {
     state: KekState,
 }
 
-impl KeyProvider for Pkcs11KeyProvider {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
+impl Token {
     fn wrap(&self, plain: &DataKeyBytes, context: &[u8]) -> Result<WrappedKey, VaultError> {
         let version = self.newest_version()?;
         let mut nonce = [0; NONCE_BYTES];
@@ -301,14 +373,7 @@ impl KeyProvider for Pkcs11KeyProvider {
     }
 }
 
-/// What a module said to wrapped bytes.
-enum Opened {
-    Plain(Zeroizing<Vec<u8>>),
-    Refused,
-    NoKek,
-}
-
-impl KekCustody for Pkcs11KeyProvider {
+impl Token {
     fn add_version(&self, version_above: u32) -> Result<u32, VaultError> {
         let newest = self.keks()?.last().map_or(0, |kek| kek.version);
         let too_high = || VaultError::Module { doing: "make a key", reason: "there is no higher version".to_owned() };
@@ -323,22 +388,19 @@ impl KekCustody for Pkcs11KeyProvider {
         self.relabel(version, KekState::Live, KekState::Retired)
     }
 
-    fn revive_version(&self, version: u32) -> Result<(), VaultError> {
-        self.relabel(version, KekState::Retired, KekState::Live)
-    }
-
     fn keks(&self) -> Result<Vec<KekFacts>, VaultError> {
         let found = self.with_session("look for keys", |session| self.found(session))?;
         // A token does not tell when a key was made.
-        let facts = |key: &Found| KekFacts { version: key.version, state: key.state, made_at: None };
+        let facts = |key: &Found| KekFacts { version: key.version, state: key.state, made_at: None, split: None };
         Ok(found.iter().map(facts).collect())
     }
 }
 
-impl fmt::Debug for Pkcs11KeyProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pkcs11KeyProvider").field("settings", &self.settings).finish_non_exhaustive()
-    }
+/// What a module said to wrapped bytes.
+enum Opened {
+    Plain(Zeroizing<Vec<u8>>),
+    Refused,
+    NoKek,
 }
 
 /// Whether the token still knows who we are. It would not say so by itself: to a stranger it shows no keys, as if

@@ -75,6 +75,17 @@ pub struct KekFacts {
     /// When it was made, where the provider knows. A key file that was restored is as old as its
     /// restoring.
     pub made_at: Option<Timestamp>,
+    /// Who opens it together, where it is split.
+    pub split: Option<KekSplit>,
+}
+
+/// Who opens a split KEK together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KekSplit {
+    /// How many of them are needed.
+    pub quorum: usize,
+    /// Their names.
+    pub custodians: Vec<String>,
 }
 
 /// What has become of a KEK.

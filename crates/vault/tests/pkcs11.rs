@@ -3,11 +3,15 @@
 //! SoftHSM reads where its tokens are from an environment variable, once per process: each test starts a process of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/soft_token.rs"]
+mod soft_token;
+
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
-use std::path::{Path, PathBuf};
+use soft_token::MODULE;
+use std::path::PathBuf;
 use std::process::Command;
 use tollgate_core::secret::Secret;
 use tollgate_vault::{
@@ -15,7 +19,6 @@ use tollgate_vault::{
     VaultError, WrappedKey,
 };
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const TOKEN: &str = "vault test";
 const PIN: &str = "73195862";
 
@@ -169,6 +172,7 @@ fn settings() -> Pkcs11Settings {
         token: Pkcs11Token::Label(TOKEN.to_owned()),
         pin: Secret::new(PIN),
         key_label: "test-kek".to_owned(),
+        call_ms_max: 60_000,
     }
 }
 
@@ -185,7 +189,7 @@ fn slot(module: &Pkcs11) -> cryptoki::slot::Slot {
 
 fn in_a_process_of_its_own(child: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let config = soft_token(folder.path());
+    let config = soft_token::make(folder.path(), TOKEN, PIN);
     let ended = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", child, "--ignored", "--nocapture"])
         .env("SOFTHSM2_CONF", config)
@@ -194,23 +198,4 @@ fn in_a_process_of_its_own(child: &str) {
     let said = String::from_utf8_lossy(&ended.stdout);
     assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
     assert!(said.contains("1 passed"), "{said}");
-}
-
-/// The configuration of a SoftHSM with one token, in a folder of its own. It has to be installed: what is not tried is
-/// not tested.
-fn soft_token(folder: &Path) -> PathBuf {
-    assert!(
-        Path::new(MODULE).exists(),
-        "SoftHSM2 is not installed ({MODULE} is not there): `apt-get install softhsm2`, or run ./test, which does it"
-    );
-    let (tokens, config) = (folder.join("tokens"), folder.join("softhsm2.conf"));
-    std::fs::create_dir(&tokens).unwrap();
-    std::fs::write(&config, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display())).unwrap();
-    let made = Command::new("softhsm2-util")
-        .args(["--init-token", "--free", "--label", TOKEN, "--pin", PIN, "--so-pin", "87654321"])
-        .env("SOFTHSM2_CONF", &config)
-        .output()
-        .expect("softhsm2-util runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    config
 }

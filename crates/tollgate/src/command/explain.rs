@@ -36,9 +36,10 @@ impl Explain {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let folder = self.data.open()?;
         small_runtime()?.block_on(async {
-            let opened = wiring::open(&folder, Keep::Existing).await?;
-            let told = tell(opened.store.as_ref(), &self.key, self.format).await;
-            wiring::close(opened).await;
+            // A story holds no card, so the vault stays closed.
+            let looked = wiring::look(&folder, Keep::Existing).await?;
+            let told = tell(looked.store.as_ref(), &self.key, self.format).await;
+            looked.close().await;
             told.map(|()| ExitCode::SUCCESS)
         })
     }

@@ -1,11 +1,14 @@
-//! `tollgate keys list|rotate|retire`.
+//! `tollgate keys list|rotate|retire|ceremony|unlock`.
 
+use super::ceremony::{self, Ceremony};
+use super::unlock::{self, Unlock};
 use super::{OperatorArgs, small_runtime};
 use crate::data_folder::DataFolder;
 use crate::duration;
 use crate::operator::OperatorClient;
+use crate::passphrases::PassphraseSource;
 use crate::who;
-use crate::wiring::{self, Keep, Opened};
+use crate::wiring::{self, Keep, Looked, Opened};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use http::Method;
@@ -14,11 +17,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_app::{Accounts, RotationProgress, Rotations};
+use tollgate_app::{AccountError, RotationProgress, Rotations};
 use tollgate_core::audit::AuditAction;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_store::{DataKeyId, SealedColumn};
+use tollgate_store::{DataKeyId, SealedColumn, Store};
 use tollgate_vault::{
     AUDIT_PERIOD, FINGERPRINT_PERIOD, GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of,
 };
@@ -40,18 +43,57 @@ enum Action {
     Rotate(Rotate),
     /// Put an old key-encryption key aside, once nothing is wrapped under it
     Retire(Retire),
+    /// Split the key-encryption key among custodians, of whom none alone opens anything
+    Ceremony(Ceremony),
+    /// Come as a custodian: a gateway whose key is split takes no payments before enough of them have
+    Unlock(Unlock),
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["kek", "data_keys"]))]
 struct Rotate {
-    /// A new key-encryption key; every data key is wrapped under it
+    /// A new key-encryption key; every data key is wrapped under it. Where the old one is split, all its custodians
+    /// have to come, and the new one is split in the same way
     #[arg(long)]
     kek: bool,
     /// A new data key, which seals every card and credential anew: of one merchant, or of all and the
     /// gateway itself
     #[arg(long, value_name = "MERCHANT", num_args = 0..=1)]
     data_keys: Option<Option<String>>,
+    #[command(flatten)]
+    custodians: CustodianArgs,
+}
+
+/// Passphrases of custodians for scripts; without them they are asked at the terminal.
+#[derive(Clone, Debug, Args)]
+#[group(skip)]
+pub(super) struct CustodianArgs {
+    /// The file with a custodian's passphrase, or NAME=env:VARIABLE; once for each custodian
+    #[arg(long = "passphrase-file", value_name = "NAME=FILE")]
+    passphrase_files: Vec<String>,
+    /// The same for the passphrases of a new key, where they are other ones
+    #[arg(long = "new-passphrase-file", value_name = "NAME=FILE")]
+    new_passphrase_files: Vec<String>,
+}
+
+impl CustodianArgs {
+    /// Where the passphrases of those are who open a key.
+    pub(super) fn present(&self) -> anyhow::Result<Vec<PassphraseSource>> {
+        PassphraseSource::parse_each(&self.passphrase_files)
+    }
+
+    /// Where the passphrases for a new key are; they come first where a custodian has two.
+    pub(super) fn new_key(&self) -> anyhow::Result<Vec<PassphraseSource>> {
+        let mut sources = PassphraseSource::parse_each(&self.new_passphrase_files)?;
+        sources.extend(self.present()?);
+        Ok(sources)
+    }
+
+    /// Where the passphrase of a new custodian is: never that of one who opens the key.
+    pub(super) fn new_custodian(&self) -> anyhow::Result<Vec<PassphraseSource>> {
+        PassphraseSource::parse_each(&self.new_passphrase_files)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -76,40 +118,78 @@ impl Keys {
     /// # Errors
     /// What went wrong and what to do.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let folder = self.common.data.open()?;
         small_runtime()?.block_on(async {
-            let opened = wiring::open(&folder, Keep::Existing).await?;
-            let done = match &self.action {
-                Action::List => self.list(&folder, &opened).await,
-                Action::Rotate(Rotate { data_keys: Some(merchant), .. }) => {
-                    self.rotate_data_keys(&folder, &opened, merchant.as_deref()).await
-                }
-                Action::Rotate(_) => self.rotate_kek(&folder, &opened).await,
-                Action::Retire(Retire { kek }) => self.retire(&folder, &opened, *kek).await,
+            let folder = match &self.action {
+                Action::Ceremony(ceremony) if ceremony.is_first() => return ceremony.first(&self.common).await,
+                _ => self.common.data.open()?,
             };
-            wiring::close(opened).await;
-            done
+            if let Action::Unlock(unlock) = &self.action {
+                return unlock.run(&folder, &self.common).await;
+            }
+            let looked = wiring::look(&folder, Keep::Existing).await?;
+            match &self.action {
+                Action::List => closing(looked, async |looked: &Looked| self.list(looked).await).await,
+                Action::Retire(Retire { kek }) => {
+                    // A key that is split is retired with its custodians present: the audit log opens with it.
+                    looked.unlock_here(&[])?;
+                    let opened = looked.open_noting().await?;
+                    let done = self.retire(&folder, &opened, *kek).await;
+                    wiring::close(opened).await;
+                    done
+                }
+                Action::Ceremony(ceremony) => ceremony.run(&folder, looked, &self.common).await,
+                Action::Rotate(rotate) => self.rotate(rotate, &folder, looked).await,
+                Action::Unlock(_) => Ok(ExitCode::SUCCESS),
+            }
         })
     }
 
-    async fn list(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
-        let provider = opened.custody(folder)?;
-        let rows = opened.store.data_keys().await?;
+    async fn list(&self, looked: &Looked) -> anyhow::Result<ExitCode> {
+        let provider = looked.custody()?;
+        let rows = looked.store.data_keys().await?;
         let inventory = Inventory {
-            now: opened.clock.now(),
+            now: looked.clock.now(),
             provider: provider.name(),
-            keks: keks(provider.as_ref(), &rows, opened.clock.now())?,
-            names: names(opened).await?,
-            sealed: sealed_counts(opened).await?,
+            keks: keks(provider.as_ref(), &rows, looked.clock.now())?,
+            names: names(looked.store.as_ref()).await?,
+            sealed: sealed_counts(looked.store.as_ref()).await?,
             rows,
         };
         self.common.print(&inventory.shown(), print_list)
     }
 
+    async fn rotate(&self, rotate: &Rotate, folder: &DataFolder, looked: Looked) -> anyhow::Result<ExitCode> {
+        let Rotate { data_keys, custodians, .. } = rotate;
+        if let Some(merchant) = data_keys
+            && let Some(gateway) = OperatorClient::of_running(folder)?
+        {
+            // It has the keys open; here they need not be.
+            return closing(looked, async |looked: &Looked| {
+                self.rotate_by_gateway(&gateway, looked, merchant.as_deref()).await
+            })
+            .await;
+        }
+        looked.unlock_here(&custodians.present()?)?;
+        if data_keys.is_none()
+            && let Some(plan) = ceremony::of_the_same(&looked, custodians)?
+        {
+            return ceremony::take_over(folder, looked, &plan, &self.common).await;
+        }
+        let opened = looked.open_noting().await?;
+        let done = match data_keys {
+            Some(merchant) => self.rotate_data_keys(&opened, merchant.as_deref()).await,
+            None => self.rotate_kek(folder, &opened).await,
+        };
+        wiring::close(opened).await;
+        done
+    }
+
     async fn rotate_kek(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
-        let provider = opened.custody(folder)?;
+        let provider = opened.custody()?;
         let unfinished = opened.vault.rewrap_left().await?;
-        if unfinished == 0 {
+        if unfinished > 0 {
+            unlock::refuse_locked_gateway(folder).await?;
+        } else {
             let rows = opened.store.data_keys().await?;
             let made = provider.add_version(rows.iter().map(|row| row.kek_version).max().unwrap_or(0))?;
             opened.note(who::person(), AuditAction::KekMade, &format!("version {made}")).await?;
@@ -130,22 +210,24 @@ impl Keys {
         })
     }
 
-    async fn rotate_data_keys(
+    async fn rotate_by_gateway(
         &self,
-        folder: &DataFolder,
-        opened: &Opened,
+        gateway: &OperatorClient,
+        looked: &Looked,
         merchant: Option<&str>,
     ) -> anyhow::Result<ExitCode> {
-        let merchants = match merchant {
-            None => None,
-            Some(name) => Some(vec![merchant_named(opened, name).await?]),
-        };
-        let done = match OperatorClient::of_running(folder)? {
-            Some(gateway) => rotate_in_gateway(&gateway, merchants).await?,
-            None => rotate_here(opened, merchants).await?,
-        };
+        let merchants = merchants_named(looked.store.as_ref(), merchant).await?;
+        self.show_rotation(&rotate_in_gateway(gateway, merchants).await?)
+    }
+
+    async fn rotate_data_keys(&self, opened: &Opened, merchant: Option<&str>) -> anyhow::Result<ExitCode> {
+        let merchants = merchants_named(opened.store.as_ref(), merchant).await?;
+        self.show_rotation(&rotate_here(opened, merchants).await?)
+    }
+
+    fn show_rotation(&self, done: &Value) -> anyhow::Result<ExitCode> {
         let unreadable = done["unreadable_rows"].as_u64().unwrap_or_default();
-        self.common.print(&done, print_rotation)?;
+        self.common.print(done, print_rotation)?;
         if unreadable > 0 {
             bail!(
                 "{unreadable} sealed rows do not open and were left as they are; restore them from backup and rotate \
@@ -157,11 +239,12 @@ impl Keys {
     }
 
     async fn retire(&self, folder: &DataFolder, opened: &Opened, version: u32) -> anyhow::Result<ExitCode> {
-        let provider = opened.custody(folder)?;
-        refuse_in_use(opened, version).await?;
+        let provider = opened.custody()?;
+        refuse_in_use(opened.store.as_ref(), version).await?;
+        unlock::refuse_locked_gateway(folder).await?;
         provider.retire_version(version)?;
         // Somebody may have wrapped a key under it between the two.
-        if let Err(error) = refuse_in_use(opened, version).await {
+        if let Err(error) = refuse_in_use(opened.store.as_ref(), version).await {
             provider.revive_version(version)?;
             return Err(error);
         }
@@ -176,8 +259,18 @@ impl Keys {
     }
 }
 
-async fn refuse_in_use(opened: &Opened, version: u32) -> anyhow::Result<()> {
-    let rows = opened.store.data_keys().await?;
+/// Does it, then closes what it was done with.
+async fn closing(
+    looked: Looked,
+    work: impl AsyncFnOnce(&Looked) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let done = work(&looked).await;
+    looked.close().await;
+    done
+}
+
+async fn refuse_in_use(store: &dyn Store, version: u32) -> anyhow::Result<()> {
+    let rows = store.data_keys().await?;
     match rows.iter().filter(|row| row.kek_version == version).count() {
         0 => Ok(()),
         count => bail!(
@@ -250,28 +343,32 @@ fn print_rotation(done: &Value) {
     );
 }
 
-async fn merchant_named(opened: &Opened, name: &str) -> anyhow::Result<MerchantId> {
+/// The owner of data keys by that name; everybody where none is given.
+async fn merchants_named(store: &dyn Store, name: Option<&str>) -> anyhow::Result<Option<Vec<MerchantId>>> {
+    let Some(name) = name else { return Ok(None) };
     if name == GATEWAY_NAME {
-        return Ok(GATEWAY);
+        return Ok(Some(vec![GATEWAY]));
     }
-    let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
-    Ok(accounts.by_name(name).await?.merchant.id)
+    let merchants = store.merchants().await?;
+    let found = merchants.into_iter().find(|record| record.name == name);
+    let found = found.ok_or_else(|| AccountError::NotFound(name.to_owned()))?;
+    Ok(Some(vec![found.id]))
 }
 
-async fn names(opened: &Opened) -> anyhow::Result<HashMap<MerchantId, String>> {
-    let merchants = opened.store.merchants().await?;
+async fn names(store: &dyn Store) -> anyhow::Result<HashMap<MerchantId, String>> {
+    let merchants = store.merchants().await?;
     let mut names: HashMap<_, _> = merchants.into_iter().map(|record| (record.id, record.name)).collect();
     names.insert(GATEWAY, GATEWAY_NAME.to_owned());
     Ok(names)
 }
 
 /// How many rows each data key has sealed, column by column.
-async fn sealed_counts(opened: &Opened) -> anyhow::Result<HashMap<DataKeyId, BTreeMap<SealedColumn, u64>>> {
+async fn sealed_counts(store: &dyn Store) -> anyhow::Result<HashMap<DataKeyId, BTreeMap<SealedColumn, u64>>> {
     let mut counts: HashMap<DataKeyId, BTreeMap<SealedColumn, u64>> = HashMap::new();
     for column in SealedColumn::ALL {
         let mut after = None;
         loop {
-            let rows = opened.store.sealed_rows(column, after, ROWS_PER_READ_MAX).await?;
+            let rows = store.sealed_rows(column, after, ROWS_PER_READ_MAX).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.number);
             for row in &rows {
@@ -300,6 +397,8 @@ fn keks(provider: &dyn KekCustody, rows: &[WrappedDataKey], now: Timestamp) -> a
             "age_days": kek.made_at.map(|at| age_days(at, now)),
             "data_keys": rows.iter().filter(|row| row.kek_version == kek.version).count(),
             "state": state,
+            "quorum": kek.split.as_ref().map(|split| split.quorum),
+            "custodians": kek.split.as_ref().map(|split| &split.custodians),
         })
     });
     Ok(shown.collect())
@@ -373,12 +472,13 @@ fn print_list(shown: &Value) {
     println!("key-encryption keys ({})", shown["provider"].as_str().unwrap_or_default());
     for kek in shown["key_encryption_keys"].as_array().into_iter().flatten() {
         println!(
-            "  version {:<4} made {}  age {:<8} wraps {} data keys  {}",
+            "  version {:<4} made {}  age {:<8} wraps {} data keys  {}{}",
             kek["version"],
             text(kek, "made_at"),
             age(kek),
             kek["data_keys"],
-            text(kek, "state")
+            text(kek, "state"),
+            split(kek)
         );
     }
     println!("data keys");
@@ -403,6 +503,11 @@ fn print_list(shown: &Value) {
             }
         );
     }
+}
+
+fn split(kek: &Value) -> String {
+    let custodians: Vec<&str> = kek["custodians"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if custodians.is_empty() { String::new() } else { format!("  any {} of {}", kek["quorum"], custodians.join(", ")) }
 }
 
 fn age(key: &Value) -> String {

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod call;
+mod ceremony;
 mod clock;
 mod config;
 mod explain;
@@ -20,6 +21,7 @@ mod serve;
 mod sign;
 mod token;
 mod unknown;
+mod unlock;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -58,7 +60,7 @@ enum Command {
     Merchant(merchant::Merchant),
     /// List, show and delete tokens
     Token(token::TokenCommand),
-    /// List, rotate and retire keys
+    /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
     Jwks(jwks::Jwks),

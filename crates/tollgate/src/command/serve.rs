@@ -4,6 +4,7 @@ use super::DataArg;
 use crate::audit_heads::AuditKeeper;
 use crate::clock::FolderClock;
 use crate::config::{Config, environment};
+use crate::custodians::{self, Custodians, Door, Waiting};
 use crate::data_folder::DataFolder;
 use crate::feedback::{FortRenderer, Watch};
 use crate::keys::{self, KeyRotation};
@@ -14,7 +15,7 @@ use crate::running::Running;
 use crate::sandbox::{ClockRoute, FaultRoute, Mode, NetworkAdmin, ReferenceFaults, SandboxAcquirer};
 use crate::token::TokenRoute;
 use crate::unknown::UnknownRoute;
-use crate::wiring::{self, Keep, Opened};
+use crate::wiring::{self, Keep, Looked, Opened};
 use crate::{demo, logging};
 use anyhow::Context;
 use clap::Args;
@@ -29,13 +30,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
 use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations};
-use tollgate_core::audit::AuditWho;
+use tollgate_core::audit::{AuditAction, AuditWho};
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::guard::Reach;
 use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
-use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings};
+use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service};
 use tollgate_issuer::{Issuer, IssuerSettings};
 use tollgate_store::Tenancy;
 
@@ -111,9 +112,29 @@ impl Serve {
             folder.mark_as_sandbox()?;
         }
         let keep = if self.dev { Keep::OrCreate } else { Keep::Existing };
-        let opened = wiring::open_with(folder, keep, config.keys.clone()).await?;
-        mode.may_run_on(folder, &opened.clock)?;
-        opened.begin_audit(AuditWho::Gateway(format!("serve, node {}", config.gateway.node))).await?;
+        let looked = wiring::look_with(folder, keep, &config.keys).await?;
+        mode.may_run_on(folder, &looked.clock)?;
+        let token = operator::make_token(folder)?;
+        let custodians = looked.source.files().cloned().map(Custodians::start);
+        let front = match &custodians {
+            None => None,
+            Some(custodians) => match admit(folder, &config, &looked, custodians, &token, &metrics, &mut end).await? {
+                Admitted::AllCame(front) => front,
+                Admitted::Ended => {
+                    looked.close().await;
+                    if let Some(issuer) = issuer {
+                        issuer.shutdown().await;
+                    }
+                    return Ok(());
+                }
+            },
+        };
+        let opened = looked.open().await?;
+        let who = AuditWho::Gateway(format!("serve, node {}", config.gateway.node));
+        opened.begin_audit(who.clone()).await?;
+        if let (Some(custodians), Some(_)) = (&custodians, &front) {
+            opened.note(who, AuditAction::CustodiansCame, &custodians.names().join(", ")).await?;
+        }
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
             demo::ensure(&accounts, opened.clock.now()).await?;
@@ -122,8 +143,10 @@ impl Serve {
         let around = Around {
             mode,
             network: issuer.as_ref().map(|issuer| NetworkAdmin::new(issuer.admin_address())),
-            token: operator::make_token(folder)?,
+            token,
             logins_failed: logins_failed.clone(),
+            custodians,
+            front,
         };
         let (store, clock) = (opened.store.clone(), opened.clock.clone());
         let audit = AuditKeeper::start(store, clock, opened.heads.clone(), logins_failed).await;
@@ -134,6 +157,7 @@ impl Serve {
             admin: Some(started.admin.address()),
             issuer: issuer.as_ref().map(Issuer::iso_address),
             issuer_admin: issuer.as_ref().map(Issuer::admin_address),
+            waits_for_custodians: false,
         };
         running.write(folder)?;
         if self.dev {
@@ -153,9 +177,78 @@ impl Serve {
     }
 }
 
+/// Whether the keys are open.
+enum Admitted {
+    /// They are. If somebody had to come, this stood on the admin address meanwhile.
+    AllCame(Option<Front>),
+    /// A signal came first.
+    Ended,
+}
+
+/// The admin address, listened on already.
+struct Front {
+    server: Server,
+    door: Arc<Door>,
+}
+
+/// Has the custodians come whom the configuration names, and waits for the rest on the admin address.
+async fn admit(
+    folder: &DataFolder,
+    config: &Config,
+    looked: &Looked,
+    custodians: &Arc<Custodians>,
+    token: &Secret,
+    metrics: &PrometheusHandle,
+    end: &mut EndSignals,
+) -> anyhow::Result<Admitted> {
+    if let Err(error) = looked.unlock_unattended() {
+        tracing::error!(error = format!("{error:#}"), "the configured passphrases do not open the keys");
+    }
+    let awaited = looked.awaited()?;
+    if awaited.is_empty() {
+        return Ok(Admitted::AllCame(None));
+    }
+    let needed = awaited.iter().map(|locked| locked.version).collect();
+    let waiting = Waiting::new(Arc::clone(custodians), needed, metrics.clone(), token.clone());
+    let door = Door::to(Arc::new(waiting));
+    let server = listen_for_operators(config, door.clone()).await?;
+    let running = Running {
+        pid: std::process::id(),
+        url: format!("{}://{}", config.scheme(), config.server.listen),
+        admin: Some(server.address()),
+        issuer: None,
+        issuer_admin: None,
+        waits_for_custodians: true,
+    };
+    running.write(folder)?;
+    tracing::warn!(admin = %server.address(), "no payments yet: {}", custodians::waits_in_words(&awaited));
+    while !looked.awaited()?.is_empty() {
+        tokio::select! {
+            () = custodians.opened() => {}
+            () = end.wait() => {
+                Running::remove(folder);
+                server.stop(Duration::from_secs(1)).await;
+                return Ok(Admitted::Ended);
+            }
+        }
+    }
+    tracing::info!("the custodians have come: the gateway starts");
+    Ok(Admitted::AllCame(Some(Front { server, door })))
+}
+
+async fn listen_for_operators(config: &Config, service: Arc<dyn Service>) -> anyhow::Result<Server> {
+    Server::start(config.admin.listen, service, ServerSettings::default()).await.with_context(|| {
+        format!("{} cannot be listened on; name another address with --admin-listen", config.admin.listen)
+    })
+}
+
 /// What a gateway is started with beside its configuration.
 struct Around {
     mode: Mode,
+    /// The custodians of its keys, where they are in files.
+    custodians: Option<Arc<Custodians>>,
+    /// The admin address, where it was needed before.
+    front: Option<Front>,
     /// The sandbox card network that was started beside it.
     network: Option<NetworkAdmin>,
     /// The token of its operator API,
@@ -182,7 +275,7 @@ impl Started {
     async fn start(
         config: &Config,
         opened: &Opened,
-        around: Around,
+        mut around: Around,
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Started> {
         let (late, late_replies) = tokio::sync::mpsc::channel::<LateReply>(LATE_WAITING_MAX);
@@ -219,13 +312,17 @@ impl Started {
         let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
-        let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone());
+        let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone(), around.custodians.take());
+        let front = around.front.take();
         let operator = operator_api(&gateway, opened, around, faults, hearing, keys);
         let admin_service = Arc::new(Admin::new(gateway.clone(), metrics.clone(), operator));
-        let admin =
-            Server::start(config.admin.listen, admin_service.clone(), ServerSettings::default()).await.with_context(
-                || format!("{} cannot be listened on; name another address with --admin-listen", config.admin.listen),
-            )?;
+        let admin = match front {
+            Some(Front { server, door }) => {
+                door.lead_to(admin_service.clone());
+                server
+            }
+            None => listen_for_operators(config, admin_service.clone()).await?,
+        };
         let upkeep = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_millis(METRICS_UPKEEP_MS)).await;
@@ -311,7 +408,7 @@ fn operator_api(
     hearing: Hearing,
     keys: KeyRotation,
 ) -> Operator {
-    let Around { mode, network, token, logins_failed } = around;
+    let Around { mode, network, token, logins_failed, .. } = around;
     let Hearing { listeners, wake } = hearing;
     let routes: Vec<Arc<dyn OperatorRoute>> = vec![
         Arc::new(ClockRoute::new(mode, opened.clock.clone(), gateway.clone(), network)),

@@ -258,8 +258,11 @@ impl Gateway {
 
 fn serve_command(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = self::command();
+    let listen: &[&str] = if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
     command
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
+        .arg("serve")
+        .args(listen)
+        .args(["--admin-listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .args(arguments)
         .env("RUST_LOG", "debug")
