@@ -27,7 +27,7 @@ mod unknown;
 mod update_token;
 
 pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
-pub use channel::{ChannelError, ChannelKey, ChannelKeys};
+pub use channel::{ChannelError, ChannelKey, ChannelKeys, PUBLISHED_KEYS_CACHED_SECONDS_MAX};
 pub use counted::Counted;
 pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};

@@ -5,6 +5,7 @@ use crate::code::refused;
 use crate::command::CardInput;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::source::SourceTerms;
 use crate::time::Timestamp;
 use std::borrow::Cow;
 use std::fmt;
@@ -17,6 +18,8 @@ pub struct ChannelTerms {
     pub stray_card_numbers: StrayCardNumbers,
     /// How card data may come over the trusted channel.
     pub card_data: CardDataRule,
+    /// From where requests may come.
+    pub source: SourceTerms,
 }
 
 /// How card data may come over the trusted channel.

@@ -8,7 +8,7 @@
 //! - [`card`], [`bin`]: card numbers (secret), expiry dates, brands;
 //! - [`card_scan`]: the search for card numbers where none belongs;
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
-//! - [`merchant`], [`channel`]: what an account may do, and how its requests may come;
+//! - [`merchant`], [`channel`], [`source`]: what an account may do, and how and whence its requests may come;
 //! - [`token`]: names under which cards are kept;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
@@ -32,6 +32,7 @@ pub mod order;
 pub mod refusal;
 pub mod secret;
 pub mod shown;
+pub mod source;
 pub mod time;
 pub mod token;
 pub mod transition;

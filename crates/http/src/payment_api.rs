@@ -1,13 +1,14 @@
 //! `POST /FortAPI/paymentApi`: from bytes to a signed answer.
 //!
 //! The order in which things are looked at: body, account by access code, merchant identifier, account
-//! active, signature, command, parameters, and then the use case. Whatever a FORT client can be told
+//! active, signature, where it came from, command, parameters, and then the use case. Whatever a FORT client can be told
 //! is told with HTTP 200; only its JSON says no.
 
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
 use crate::server::Service as HttpService;
+use crate::source::{Arrival, Peer, ProxySettings, SourceGuard};
 use crate::stray::stray_in_head;
 use http::{Method, StatusCode, header};
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use tollgate_app::{Account, Counted, Gateway, Refused};
+use tollgate_app::{Account, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused};
 use tollgate_core::answer::Answer;
 use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
@@ -36,8 +37,6 @@ use tollgate_store::RefusalRow;
 const PATH: &str = "/FortAPI/paymentApi";
 /// Where the keys are published that card data is encrypted to.
 const KEYS_PATH: &str = "/.well-known/tollgate/jwks.json";
-/// How long a client may go by the keys it has read, in seconds. Short, so that a rotation gets about.
-const KEYS_CACHED_SECONDS_MAX: u32 = 300;
 /// How many signature mismatches a second are explained at once; it is a search and takes milliseconds.
 const EXPLAINED_PER_SECOND_MAX: u32 = 1;
 /// The most parameters of a message that is explained at once: the search grows with them.
@@ -48,18 +47,20 @@ const VALUE_LOGGED_CHARS_MAX: usize = 60;
 /// The FORT payment API of a gateway.
 pub struct PaymentApi {
     gateway: Gateway,
+    guard: SourceGuard,
     explained: Explained,
     answers_counted: Counted<String>,
 }
 
 impl PaymentApi {
-    /// The API of `gateway`.
+    /// The API of `gateway`, behind these proxies if there are any.
     #[must_use]
-    pub fn new(gateway: Gateway) -> PaymentApi {
-        PaymentApi { gateway, explained: Explained::default(), answers_counted: Counted::default() }
+    pub fn new(gateway: Gateway, proxies: ProxySettings) -> PaymentApi {
+        let guard = SourceGuard::new(proxies);
+        PaymentApi { gateway, guard, explained: Explained::default(), answers_counted: Counted::default() }
     }
 
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, request: Request, peer: Peer) -> Response {
         let stray = stray_in_head(&request);
         let path = request.uri().path();
         if stray.is_some() && (path != PATH || request.method() != Method::POST) {
@@ -79,12 +80,14 @@ impl PaymentApi {
             );
         }
         let form = is_form(&request);
-        let fields = match body::read(request.into_body(), BODY_BYTES_MAX).await {
+        let (head, body) = request.into_parts();
+        let arrival = Arrival { peer, headers: head.headers };
+        let fields = match body::read(body, BODY_BYTES_MAX).await {
             Body::Whole(bytes) => {
                 let parsed = if form { Message::from_form(&bytes) } else { Message::from_json(&bytes) };
                 drop(bytes);
                 match parsed {
-                    Ok(message) => self.answer_message(&message, stray).await,
+                    Ok(message) => self.answer_message(&message, &arrival, stray).await,
                     Err(fault) => unreadable(&fault.to_string()),
                 }
             }
@@ -104,8 +107,8 @@ impl PaymentApi {
         }
         match self.gateway.channel_keys().published().await {
             Ok(keys) => {
-                let mut response = crate::answer::json(StatusCode::OK, &serde_json::json!({ "keys": keys }));
-                let cached = format!("public, max-age={KEYS_CACHED_SECONDS_MAX}");
+                let mut response = crate::answer::json(StatusCode::OK, &serde_json::json!({ "keys": *keys }));
+                let cached = format!("public, max-age={PUBLISHED_KEYS_CACHED_SECONDS_MAX}");
                 if let Ok(cached) = header::HeaderValue::from_str(&cached) {
                     response.headers_mut().insert(header::CACHE_CONTROL, cached);
                 }
@@ -118,7 +121,12 @@ impl PaymentApi {
         }
     }
 
-    async fn answer_message(&self, message: &Message, stray_in_head: Option<Cow<'static, str>>) -> Fields {
+    async fn answer_message(
+        &self,
+        message: &Message,
+        arrival: &Arrival,
+        stray_in_head: Option<Cow<'static, str>>,
+    ) -> Fields {
         let identity = service::identify(message);
         let account = match self.account(identity.access_code.as_deref()).await {
             Ok(account) => account,
@@ -133,7 +141,7 @@ impl PaymentApi {
             return render_refusal(None, message, &Answer::bare(refused::INVALID_ACCESS_CODE), identity.language);
         };
         let service = Service::of(message);
-        let asked = Asked { message, identity: &identity, stray_in_head };
+        let asked = Asked { message, identity: &identity, arrival, stray_in_head };
         let outcome = self.carry_out(asked, &account, credential, service.clone()).await;
         let service = service.ok();
         let fields = match outcome {
@@ -171,6 +179,7 @@ impl PaymentApi {
         merchant_fits(asked.identity, account)?;
         merchant_active(account)?;
         self.signature_fits(message, credential, service.as_ref().ok().copied())?;
+        self.guard.judge(account, message, asked.arrival, self.gateway.now())?;
         free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
         match FortRequest::parse(service?, message)? {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
@@ -223,8 +232,8 @@ impl PaymentApi {
 }
 
 impl HttpService for PaymentApi {
-    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
-        Box::pin(async move { self.answer(request).await })
+    fn call(self: Arc<Self>, request: Request, peer: Peer) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        Box::pin(async move { self.answer(request, peer).await })
     }
 }
 
@@ -248,6 +257,7 @@ fn merchant_active(account: &Account) -> Result<(), Refusal> {
 struct Asked<'a> {
     message: &'a Message,
     identity: &'a service::Identity<'a>,
+    arrival: &'a Arrival,
     /// Where in the request's head a card number stands.
     stray_in_head: Option<Cow<'static, str>>,
 }

@@ -523,7 +523,7 @@ fn print_text(account: &Account, now: Timestamp) {
         );
         println!("{:<22}{} at {}", "verified by", attestation.verified_by, attestation.verified_at);
     }
-    merchant_channel::print(&merchant.terms.channel);
+    merchant_channel::print(&merchant.terms.channel, now);
     let feedback = &merchant.terms.feedback;
     for (what, url, format) in [
         ("direct feedback", &feedback.direct_url, feedback.direct_format),
