@@ -7,6 +7,7 @@ use crate::directory::{Account, Directory};
 use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
+use crate::route_days::RouteDays;
 use crate::stans::Stans;
 use crate::{check_status, maintain, pay, update_token};
 use std::future::Future;
@@ -20,6 +21,7 @@ use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand, UpdateT
 use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::scope::Route;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{RefusalRow, Store, StoreError, Tenancy};
 use tollgate_vault::{Vault, VaultError};
@@ -141,6 +143,7 @@ pub(crate) struct Inner {
     /// Operations by the numbers of their kind and of what became of them.
     pub(crate) operations_counted: Counted<(u8, u8)>,
     pub(crate) doubts: Doubts,
+    pub(crate) route_days: RouteDays,
     pub(crate) life: Life,
     pub(crate) recovery_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
@@ -174,6 +177,7 @@ impl Gateway {
             claims: Claims::default(),
             operations_counted: Counted::default(),
             doubts: Doubts::default(),
+            route_days: RouteDays::default(),
             life,
             recovery_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
@@ -234,8 +238,9 @@ impl Gateway {
         let (gateway, unsettled) = (self.clone(), Unsettled::default());
         let told = unsettled.clone();
         let work = async move {
+            let route = Route::of_payment(&command);
             let command = channel::take_card(&gateway.inner, &account, command).await?;
-            pay::pay(&gateway.inner, &account, command, &told).await
+            pay::pay(&gateway.inner, &account, command, route, &told).await
         };
         self.to_its_end(unsettled, work).await
     }

@@ -20,6 +20,7 @@ mod maintain;
 mod pace;
 mod pay;
 mod rotation;
+mod route_days;
 mod settle;
 mod stans;
 mod token;

@@ -4,6 +4,7 @@ use crate::card::SecurityCode;
 use crate::code::refused;
 use crate::command::CardInput;
 use crate::refusal::Refusal;
+use crate::scope::Questionnaire;
 use crate::secret::Secret;
 use crate::source::SourceTerms;
 use crate::time::Timestamp;
@@ -20,6 +21,9 @@ pub struct ChannelTerms {
     pub card_data: CardDataRule,
     /// From where requests may come.
     pub source: SourceTerms,
+    /// The PCI DSS questionnaire that the merchant says it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci_scope: Option<Questionnaire>,
 }
 
 /// How card data may come over the trusted channel.

@@ -9,6 +9,7 @@
 //! - [`card_scan`]: the search for card numbers where none belongs;
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
 //! - [`merchant`], [`channel`], [`source`]: what an account may do, and how and whence its requests may come;
+//! - [`scope`]: which PCI DSS questionnaire a merchant's routes point to;
 //! - [`token`]: names under which cards are kept;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
@@ -30,6 +31,7 @@ pub mod merchant;
 pub mod money;
 pub mod order;
 pub mod refusal;
+pub mod scope;
 pub mod secret;
 pub mod shown;
 pub mod source;

@@ -9,6 +9,7 @@ mod body;
 mod client_certificate;
 mod operator;
 mod payment_api;
+mod scope_watch;
 mod server;
 mod source;
 mod stray;

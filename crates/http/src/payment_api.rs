@@ -7,6 +7,7 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
+use crate::scope_watch::ScopeWatch;
 use crate::server::Service as HttpService;
 use crate::source::{Arrival, Peer, ProxySettings, SourceGuard};
 use crate::stray::stray_in_head;
@@ -48,6 +49,7 @@ const VALUE_LOGGED_CHARS_MAX: usize = 60;
 pub struct PaymentApi {
     gateway: Gateway,
     guard: SourceGuard,
+    scope: ScopeWatch,
     explained: Explained,
     answers_counted: Counted<String>,
 }
@@ -57,7 +59,13 @@ impl PaymentApi {
     #[must_use]
     pub fn new(gateway: Gateway, proxies: ProxySettings) -> PaymentApi {
         let guard = SourceGuard::new(proxies);
-        PaymentApi { gateway, guard, explained: Explained::default(), answers_counted: Counted::default() }
+        PaymentApi {
+            gateway,
+            guard,
+            scope: ScopeWatch::default(),
+            explained: Explained::default(),
+            answers_counted: Counted::default(),
+        }
     }
 
     async fn answer(&self, request: Request, peer: Peer) -> Response {
@@ -180,6 +188,7 @@ impl PaymentApi {
         merchant_active(account)?;
         self.signature_fits(message, credential, service.as_ref().ok().copied())?;
         self.guard.judge(account, message, asked.arrival, self.gateway.now())?;
+        self.scope.watch(account, message, self.gateway.now());
         free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
         match FortRequest::parse(service?, message)? {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,

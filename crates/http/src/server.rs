@@ -149,13 +149,8 @@ async fn handshake(
     }
 }
 
-async fn serve<S>(
-    stream: S,
-    service: Arc<dyn Service>,
-    peer: Peer,
-    mut stopped: watch::Receiver<bool>,
-    head_ms: u64,
-) where
+async fn serve<S>(stream: S, service: Arc<dyn Service>, peer: Peer, mut stopped: watch::Receiver<bool>, head_ms: u64)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let answer = service_fn(move |request: Request| {

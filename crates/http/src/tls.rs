@@ -68,9 +68,7 @@ pub fn server_config(
         ClientCertificates::Ask => builder.with_client_cert_verifier(Arc::new(verifier)),
         ClientCertificates::Off => builder.with_no_client_auth(),
     };
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| TlsError::Unusable(error.to_string()))?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| TlsError::Unusable(error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -227,6 +227,7 @@ fn new_order(number: u64) -> NewOrder {
         card: SealedCard::from_bytes(vec![7; 57]),
         owner: LifeId(1),
         token: None,
+        route: None,
     }
 }
 

@@ -6,7 +6,9 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, token};
+use crate::{
+    accounts, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, route, token,
+};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -22,8 +24,8 @@ use tollgate_store::{
     FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives,
     MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
     OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
-    ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder,
-    StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    ReplacedSealed, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation,
+    StoredOrder, StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -222,6 +224,10 @@ impl Orders for SqliteStore {
         Box::pin(async move {
             self.readers.point(|connection| read::orders_by_reference(connection, merchant_reference, limit))
         })
+    }
+
+    fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>> {
+        Box::pin(async move { self.readers.point(route::list) })
     }
 
     fn totals(&self) -> StoreFuture<'_, Vec<CurrencyTotals>> {

@@ -1,11 +1,12 @@
 //! The port for orders, their operations and what became of them.
 
-use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, StoreFuture, TokenIntent};
+use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, StoreFuture, TokenIntent};
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, Totals, WayOut};
+use tollgate_core::scope::Route;
 use tollgate_core::time::Timestamp;
 use tollgate_vault::SealedCard;
 
@@ -39,6 +40,9 @@ pub trait Orders {
     /// Orders with this merchant reference, of any merchant, newest first.
     fn orders_by_reference<'a>(&'a self, merchant_reference: &'a str, limit: usize) -> StoreFuture<'a, Vec<FortId>>;
 
+    /// The routes by which merchants' payments have come, by merchant and route.
+    fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>>;
+
     /// The sums of all orders by currency, for comparing with the network's ledger.
     fn totals(&self) -> StoreFuture<'_, Vec<CurrencyTotals>>;
 }
@@ -58,6 +62,8 @@ pub struct NewOrder {
     pub owner: LifeId,
     /// What becomes of a token when the payment succeeds: given if, and only if, the order's token waits for that.
     pub token: Option<TokenIntent>,
+    /// The route by which it came, where that is to be noted: once a day is enough.
+    pub route: Option<Route>,
 }
 
 /// Whether an order could be made.

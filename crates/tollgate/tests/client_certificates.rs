@@ -16,8 +16,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use support::secrets::{Forbidden, Sink, files};
 use support::{Gateway, Merchant, accounts, field, operation, payment, status, text};
+use tollgate_core::time::{DAY_US, Timestamp, Utc};
 use tollgate_vault::{JweAlgorithm, Jwk};
 
 const CARD: &str = "4005550000000001";
@@ -32,28 +34,18 @@ struct Client {
 }
 
 impl Client {
-    /// One that ends in 2099.
-    fn make(folder: &Path, name: &str, authority: &Path) -> Client {
-        Client::make_until(folder, name, authority, 2099)
-    }
-
-    fn make_until(folder: &Path, name: &str, authority: &Path, last_year: i32) -> Client {
+    fn make(folder: &Path, name: &str, authority: &Path, until: Utc) -> Client {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(last_year, 1, 1);
+        params.not_after = date_time_ymd(until.year, until.month, until.day);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         let pem = folder.join(format!("{name}.pem"));
         std::fs::write(&pem, certificate.pem()).unwrap();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.der());
         let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-        let mut client = Client {
-            pem,
-            certificate: certificate.der().clone(),
-            key,
-            fingerprint: hex::encode(digest),
-            config: None,
-        };
+        let mut client =
+            Client { pem, certificate: certificate.der().clone(), key, fingerprint: hex::encode(digest), config: None };
         client.config = Some(client.config_with_key(authority, client.key.clone_key()));
         client
     }
@@ -116,8 +108,13 @@ impl Bed {
         Bed { folder, authority, gateway, demo, nobody }
     }
 
+    /// A client whose certificate ends in 2099.
     fn client(&self, name: &str) -> Client {
-        Client::make(self.folder.path(), name, &self.authority)
+        self.client_until(name, Timestamp::from_date(2099, 1, 1).unwrap().utc())
+    }
+
+    fn client_until(&self, name: &str, until: Utc) -> Client {
+        Client::make(self.folder.path(), name, &self.authority, until)
     }
 
     /// Posts over TLS; the error of a handshake that failed.
@@ -143,7 +140,7 @@ impl Bed {
     fn encrypted(&self, nonce: &str) -> String {
         let shown = self.gateway.run_well(&["clock", "show", "--format", "json"]);
         let shown: Value = serde_json::from_str(&shown).unwrap();
-        let now = tollgate_core::time::Timestamp::parse_utc(shown["now"].as_str().unwrap()).unwrap();
+        let now = Timestamp::parse_utc(shown["now"].as_str().unwrap()).unwrap();
         let content = serde_json::json!({
             "card_number": CARD, "expiry_date": "3005", "card_security_code": "737",
             "jti": format!("{nonce}-0123456789abcdef"), "iat": now.unix_seconds(),
@@ -221,7 +218,8 @@ fn a_certificate_is_changed_without_a_break_while_the_gateway_runs() {
     let bed = Bed::open(&[]);
     let (old, new) = (bed.client("old"), bed.client("new"));
     let [old_config, new_config] = [&old, &new].map(|client| client.config.clone().unwrap());
-    let pay = |config: &Arc<ClientConfig>, reference: &str| bed.code(config, &payment("PURCHASE", reference, "1000", CARD));
+    let pay =
+        |config: &Arc<ClientConfig>, reference: &str| bed.code(config, &payment("PURCHASE", reference, "1000", CARD));
     bed.set(&["--client-cert", &format!("add:{}", old.pem.display())]);
     assert_eq!((pay(&old_config, "1"), pay(&new_config, "2")), ("14000".into(), "00040".into()));
     let colons: Vec<String> = new.fingerprint.as_bytes().chunks(2).map(text).collect();
@@ -259,19 +257,32 @@ fn whoever_shows_a_certificate_has_to_hold_its_key() {
 #[test]
 fn an_expired_certificate_is_refused_and_said_before() {
     let bed = Bed::open(&[]);
-    let expired = Client::make_until(bed.folder.path(), "expired", &bed.authority, 2021);
+    let expired = bed.client_until("expired", in_days(-1));
     let config = expired.config.clone().unwrap();
     bed.set(&["--client-cert", &format!("add:{}", expired.fingerprint)]);
     assert_eq!(bed.code(&config, &payment("PURCHASE", "expired", "1000", CARD)), "00040");
     let story = bed.gateway.run_well(&["explain", "expired"]);
     assert!(story.contains("has expired"), "{story}");
-    // One that is still good, until the clock comes near its end.
-    let client = Client::make_until(bed.folder.path(), "ending", &bed.authority, 2035);
+    let client = bed.client_until("ending", in_days(20));
     bed.set(&["--client-cert", "none", "--client-cert", &format!("add:{}", client.pem.display())]);
     let shown = bed.gateway.run_well(&["merchant", "show", "demo"]);
-    assert!(shown.contains("until 2035-01-01"), "{shown}");
+    assert!(shown.contains("ends in 19 days") || shown.contains("ends in 20 days"), "{shown}");
     let config = client.config.clone().unwrap();
     assert_eq!(bed.code(&config, &payment("PURCHASE", "good", "1000", CARD)), "14000");
+    let log = bed.gateway.output();
+    assert!(log.contains("a client certificate ends soon, and is refused then"), "it is said when it is used");
+    bed.gateway.run_well(&["clock", "advance", "21d"]);
+    support::wait_for("the log tells the end without any request", || {
+        let log = bed.gateway.output();
+        log.lines().any(|line| line.contains("or has ended") && line.contains(&client.fingerprint)).then_some(())
+    });
+    assert_eq!(bed.code(&config, &payment("PURCHASE", "too-late", "1000", CARD)), "00040");
+}
+
+/// The day that so many days from now is.
+fn in_days(days: i64) -> Utc {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(now.as_micros()).unwrap() + days * DAY_US).utc()
 }
 
 #[test]

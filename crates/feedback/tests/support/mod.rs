@@ -497,6 +497,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         request: SafeParams::default(),
         owner: LifeId::NONE,
         token: None,
+        route: None,
     }
 }
 

@@ -124,6 +124,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
         request,
         owner: LifeId(1),
         token: None,
+        route: None,
     })
 }
 

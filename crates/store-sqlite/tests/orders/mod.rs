@@ -61,6 +61,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         request: SafeParams::default(),
         owner: LifeId::NONE,
         token: None,
+        route: None,
     }
 }
 

@@ -77,7 +77,15 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
     };
     let operation =
         Operation { id, fort_id, kind: kind.operation(), money, state: OperationState::Sent, wire: order.original };
-    NewOrder { order, operation, card: SealedCard::from_bytes(vec![7; 57]), request, owner: LifeId::NONE, token: None }
+    NewOrder {
+        order,
+        operation,
+        card: SealedCard::from_bytes(vec![7; 57]),
+        request,
+        owner: LifeId::NONE,
+        token: None,
+        route: None,
+    }
 }
 
 /// An operation of `kind` on `order` as it is now, number [`FIRST`] + `number`.

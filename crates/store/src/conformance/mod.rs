@@ -19,6 +19,7 @@ mod model;
 mod outcomes;
 mod reading;
 mod recovery;
+mod routes;
 mod tokens;
 
 pub use accounts::*;
@@ -32,6 +33,7 @@ pub use model::*;
 pub use outcomes::*;
 pub use reading::*;
 pub use recovery::*;
+pub use routes::*;
 pub use tokens::*;
 
 use crate::Store;
@@ -133,6 +135,7 @@ macro_rules! conformance_tests {
             a_data_key_is_rewrapped_on_the_version_that_was_read
             sealed_rows_are_walked_to_the_last
             sealed_bytes_are_replaced_on_what_was_read
+            a_route_keeps_its_first_use_and_its_last
             refusals_are_found_by_reference_and_by_order
             refusals_are_bounded_and_the_oldest_go
             a_token_reads_back_and_its_name_is_unique_per_merchant

@@ -303,5 +303,6 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         request: chance.params(),
         owner: LifeId(chance.number().cast_signed()),
         token: None,
+        route: None,
     }
 }

@@ -89,17 +89,7 @@ impl Keys {
     }
 
     async fn list(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
-        let provider = opened.custody(folder)?;
-        let rows = opened.store.data_keys().await?;
-        let inventory = Inventory {
-            now: opened.clock.now(),
-            provider: provider.name(),
-            keks: keks(provider.as_ref(), &rows, opened.clock.now())?,
-            names: names(opened).await?,
-            sealed: sealed_counts(opened).await?,
-            rows,
-        };
-        self.common.print(&inventory.shown(), print_list)
+        self.common.print(&inventory(folder, opened).await?, print_list)
     }
 
     async fn rotate_kek(&self, folder: &DataFolder, opened: &Opened) -> anyhow::Result<ExitCode> {
@@ -168,6 +158,24 @@ impl Keys {
             );
         })
     }
+}
+
+/// Every key with its age, its place in a rotation and what it seals.
+///
+/// # Errors
+/// When keys or what they seal cannot be read.
+pub(crate) async fn inventory(folder: &DataFolder, opened: &Opened) -> anyhow::Result<Value> {
+    let provider = opened.custody(folder)?;
+    let rows = opened.store.data_keys().await?;
+    let inventory = Inventory {
+        now: opened.clock.now(),
+        provider: provider.name(),
+        keks: keks(provider.as_ref(), &rows, opened.clock.now())?,
+        names: names(opened).await?,
+        sealed: sealed_counts(opened).await?,
+        rows,
+    };
+    Ok(inventory.shown())
 }
 
 async fn refuse_in_use(opened: &Opened, version: u32) -> anyhow::Result<()> {

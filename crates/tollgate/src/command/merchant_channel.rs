@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use tollgate_core::channel::{CardDataRule, ChannelTerms, StrayCardNumbers};
+use tollgate_core::scope::Questionnaire;
 use tollgate_core::source::{
     CERTIFICATES_MAX, Fingerprint, GuardedRequests, NETWORKS_MAX, Network, PinnedCertificate, SourceTerms,
     certificate_days_left,
@@ -31,6 +32,10 @@ pub struct ChannelArgs {
     /// token), or all
     #[arg(long, value_name = "card-data|all")]
     source_applies_to: Option<String>,
+    /// The PCI DSS questionnaire that it says it answers: saq-a, saq-a-ep, saq-d, saq-d-sp (service provider) or none; a
+    /// merchant of the first two is told of when it sends card data all the same
+    #[arg(long, value_name = "saq-a|saq-a-ep|saq-d|saq-d-sp|none")]
+    pci_scope: Option<String>,
 }
 
 impl ChannelArgs {
@@ -58,6 +63,14 @@ impl ChannelArgs {
         if let Some(name) = &self.source_applies_to {
             terms.source.requests = GuardedRequests::parse(name)
                 .with_context(|| format!("--source-applies-to is card-data or all, not {name:?}"))?;
+        }
+        if let Some(name) = &self.pci_scope {
+            terms.pci_scope = match name.as_str() {
+                "none" => None,
+                name => Some(Questionnaire::parse(name).with_context(|| {
+                    format!("--pci-scope is saq-a, saq-a-ep, saq-d, saq-d-sp or none, not {name:?}")
+                })?),
+            };
         }
         Ok(())
     }
@@ -159,6 +172,9 @@ fn network(text: &str) -> anyhow::Result<Network> {
 pub fn print(terms: &ChannelTerms, now: Timestamp) {
     println!("{:<22}{}", "card data", terms.card_data.name());
     println!("{:<22}{}", "stray card numbers", terms.stray_card_numbers.name());
+    if let Some(declared) = terms.pci_scope {
+        println!("{:<22}{}", "declared PCI scope", declared.title());
+    }
     let source = &terms.source;
     for pinned in &source.certificates {
         println!("{:<22}SHA-256 {}{}", "client certificate", pinned.fingerprint, end_words(pinned, now));

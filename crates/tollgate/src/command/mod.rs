@@ -9,11 +9,12 @@ mod fault;
 mod feedback;
 mod issuer;
 mod jwks;
-mod keys;
+pub(crate) mod keys;
 mod listen;
 mod merchant;
 mod merchant_channel;
 mod pay;
+mod pci;
 mod serve;
 mod sign;
 mod unknown;
@@ -57,6 +58,8 @@ enum Command {
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
     Jwks(jwks::Jwks),
+    /// Tell merchants' PCI DSS scope, and write evidence for an assessor
+    Pci(pci::Pci),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -87,6 +90,7 @@ impl Cli {
             Command::Merchant(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
+            Command::Pci(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),
