@@ -43,6 +43,7 @@ impl Client {
         let pem = folder.join(format!("{name}.pem"));
         std::fs::write(&pem, certificate.pem()).unwrap();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.der());
+        std::fs::write(folder.join(format!("{name}-both.pem")), certificate.pem() + &key.serialize_pem()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
         let mut client =
             Client { pem, certificate: certificate.der().clone(), key, fingerprint: hex::encode(digest), config: None };
@@ -193,6 +194,14 @@ fn card_data_without_the_pinned_certificate_is_refused_and_everything_else_goes_
     assert_eq!(bed.code(&bed.nobody, &by_token), "14000");
     assert_eq!(bed.code(&bed.nobody, &operation("REFUND", "pinned", "1000")), "06000");
     assert_eq!(bed.code(&bed.nobody, &status("pinned")), "12000");
+
+    let (ca, both) =
+        (bed.authority.display().to_string(), bed.folder.path().join("own-both.pem").display().to_string());
+    let pay_command = ["pay", "--amount", "10", "--card", CARD, "--expiry", "3005", "--cvv", "737", "--ca", &ca];
+    let paid = bed.gateway.run_well(&[&pay_command[..], &["--client-cert", &both]].concat());
+    assert!(paid.ends_with("paid\n"), "{paid}");
+    let said = bed.gateway.run_badly(&[&pay_command[..], &["--client-cert", &own.pem.display().to_string()]].concat());
+    assert!(said.contains("its private key"), "{said}");
 
     bed.set(&["--source-applies-to", "all"]);
     assert_eq!(bed.code(&bed.nobody, &status("pinned")), "00040");
