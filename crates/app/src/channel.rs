@@ -20,6 +20,10 @@ use tollgate_vault::{DecryptionKey, Jwe, JweAlgorithm, Jwk, JwkFault, NewKeyPair
 const PARAMETER: &str = "encrypted_card_data";
 /// How long keys that were read count, in milliseconds: a rotation by another process counts then.
 const KEYS_FRESH_MS: u64 = 10_000;
+/// How long a client may go by the published keys that it has read, in seconds. Short, so that a rotation gets about.
+pub const PUBLISHED_KEYS_CACHED_SECONDS_MAX: u32 = 300;
+/// For how long published keys that were read before are told on while the store fails, in milliseconds.
+const PUBLISHED_KEPT_MS_MAX: u64 = 300_000;
 /// How soon after a look a key that is not known is looked for again, in milliseconds: a stranger who names
 /// keys that do not exist causes no more reads than this.
 const KEYS_LOOKED_AGAIN_MS: u64 = 500;
@@ -77,6 +81,7 @@ pub struct ChannelKeys {
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     opened: Mutex<Arc<Opened>>,
+    published: Mutex<Option<Published>>,
     /// One reads or makes keys while the others wait.
     turn: tokio::sync::Mutex<()>,
 }
@@ -117,6 +122,19 @@ struct Opened {
     keys: HashMap<String, OpenedKey>,
 }
 
+/// Published keys that were read.
+#[derive(Clone)]
+struct Published {
+    at: Instant,
+    keys: Arc<[Jwk]>,
+}
+
+impl Published {
+    fn is_younger_than(&self, ms: u64) -> bool {
+        self.at.elapsed() < Duration::from_millis(ms)
+    }
+}
+
 #[derive(Clone)]
 struct OpenedKey {
     key: Arc<DecryptionKey>,
@@ -134,23 +152,54 @@ impl ChannelKeys {
     /// The keys in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>, clock: Arc<dyn Clock>) -> ChannelKeys {
-        ChannelKeys { store, vault, clock, opened: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        let (opened, published) = (Mutex::default(), Mutex::default());
+        ChannelKeys { store, vault, clock, opened, published, turn: tokio::sync::Mutex::default() }
     }
 
     /// The keys that are published: one for each algorithm. The first ones are made when they are first asked for.
+    /// They are kept in memory for seconds, so that many who ask cause few reads.
     ///
     /// # Errors
-    /// When keys cannot be read or made.
-    pub async fn published(&self) -> Result<Vec<Jwk>, ChannelError> {
+    /// When keys cannot be read or made, and none were read before.
+    pub async fn published(&self) -> Result<Arc<[Jwk]>, ChannelError> {
+        let known = self.known_published();
+        let turn = match &known {
+            Some(known) if known.is_younger_than(KEYS_FRESH_MS) => return Ok(Arc::clone(&known.keys)),
+            // Somebody else reads them already: these are good for as long as it takes.
+            Some(known) if known.is_younger_than(PUBLISHED_KEPT_MS_MAX) => match self.turn.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(Arc::clone(&known.keys)),
+            },
+            _ => self.turn.lock().await,
+        };
+        if let Some(known) = self.known_published().filter(|known| known.is_younger_than(KEYS_FRESH_MS)) {
+            return Ok(known.keys);
+        }
+        let keys = match (self.read_published().await, known) {
+            (Ok(keys), _) => keys,
+            (Err(error), Some(known)) if known.is_younger_than(PUBLISHED_KEPT_MS_MAX) => {
+                tracing::warn!(%error, "the published keys cannot be read again; those read before are told");
+                return Ok(known.keys);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let published = Published { at: Instant::now(), keys: Arc::clone(&keys) };
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = Some(published);
+        drop(turn);
+        Ok(keys)
+    }
+
+    fn known_published(&self) -> Option<Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads them, and makes the first ones. Under the lock of `turn`.
+    async fn read_published(&self) -> Result<Arc<[Jwk]>, ChannelError> {
         let mut all = self.all().await?;
         if all.is_empty() {
-            let _turn = self.turn.lock().await;
+            let keys = self.make().await?;
+            self.store.add_channel_keys(keys, ChannelKeyOccasion::First).await?;
             all = self.all().await?;
-            if all.is_empty() {
-                let keys = self.make().await?;
-                self.store.add_channel_keys(keys, ChannelKeyOccasion::First).await?;
-                all = self.all().await?;
-            }
         }
         Ok(all.into_iter().filter(|key| key.accepted_until.is_none()).map(|key| key.public).collect())
     }
@@ -174,6 +223,7 @@ impl ChannelKeys {
         let time_us = i64::try_from(others_accepted_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
         let others_accepted_until = Timestamp(self.clock.now().0.saturating_add(time_us));
         self.store.add_channel_keys(keys, ChannelKeyOccasion::Rotation { others_accepted_until }).await?;
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.all().await
     }
 
@@ -255,7 +305,6 @@ impl ChannelKeys {
     }
 }
 
-/// What a private half is bound to.
 /// What the private half of a key is sealed under.
 pub(crate) fn label(kid: &str) -> String {
     format!("channel-key:{kid}")
@@ -264,4 +313,48 @@ pub(crate) fn label(kid: &str) -> String {
 fn shown(record: &ChannelKeyRecord) -> Result<ChannelKey, ChannelError> {
     let public = serde_json::from_str(&record.public).map_err(|_| ChannelError::Unreadable(record.kid.clone()))?;
     Ok(ChannelKey { public, created_at: record.created_at, accepted_until: record.accepted_until })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
+    use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_795_176_000_000_000)
+        }
+    }
+
+    async fn two_processes(folder: &std::path::Path) -> [ChannelKeys; 2] {
+        let store = Arc::new(SqliteStore::open(&folder.join("t.db"), SqliteOptions::default()).unwrap());
+        let provider = FileKeyProvider::create_or_open(&folder.join("keys"), StoredDataKeys::NoneYet).unwrap();
+        let vault = Arc::new(Vault::open(Box::new(provider), Arc::new(MemoryDataKeys::new())).await.unwrap());
+        [(); 2].map(|()| ChannelKeys::new(store.clone(), vault.clone(), Arc::new(Noon)))
+    }
+
+    fn kids(keys: &[Jwk]) -> Vec<String> {
+        keys.iter().filter_map(|key| key.kid.clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn published_keys_are_kept_in_memory_until_they_are_10_seconds_old_or_rotated() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, elsewhere] = two_processes(folder.path()).await;
+        let first = here.published().await.unwrap();
+        assert_eq!(first.len(), JweAlgorithm::ALL.len());
+        assert_eq!(kids(&first), kids(&elsewhere.published().await.unwrap()), "made once");
+        elsewhere.rotate(0).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &here.published().await.unwrap()), "the store is not asked");
+        let rotated = elsewhere.published().await.unwrap();
+        assert_ne!(kids(&first), kids(&rotated), "a rotation of one's own counts at once");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_millis(KEYS_FRESH_MS)).await;
+        tokio::time::resume();
+        assert_eq!(kids(&here.published().await.unwrap()), kids(&rotated));
+    }
 }

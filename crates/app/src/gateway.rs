@@ -7,6 +7,7 @@ use crate::directory::{Account, Directory};
 use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
+use crate::route_days::RouteDays;
 use crate::stans::Stans;
 use crate::token_desk::TokenDesk;
 use crate::{check_status, list_tokens, maintain, pay, tokenize, update_token};
@@ -25,6 +26,7 @@ use tollgate_core::held_code::HeldCodes;
 use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::scope::Route;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{RefusalRow, Store, StoreError, Tenancy};
 use tollgate_vault::{Vault, VaultError};
@@ -147,6 +149,7 @@ pub(crate) struct Inner {
     pub(crate) operations_counted: Counted<(u8, u8)>,
     pub(crate) doubts: Doubts,
     held_codes: Arc<Mutex<HeldCodes>>,
+    pub(crate) route_days: RouteDays,
     pub(crate) life: Life,
     pub(crate) recovery_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
@@ -181,6 +184,7 @@ impl Gateway {
             operations_counted: Counted::default(),
             doubts: Doubts::default(),
             held_codes: Arc::default(),
+            route_days: RouteDays::default(),
             life,
             recovery_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
@@ -241,8 +245,9 @@ impl Gateway {
         let (gateway, unsettled) = (self.clone(), Unsettled::default());
         let told = unsettled.clone();
         let work = async move {
+            let route = Route::of_payment(&command);
             let command = channel::take_card(&gateway.inner, &account, command).await?;
-            pay::pay(&gateway.inner, &account, command, &told).await
+            pay::pay(&gateway.inner, &account, command, route, &told).await
         };
         self.to_its_end(unsettled, work).await
     }

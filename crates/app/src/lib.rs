@@ -23,6 +23,7 @@ mod maintain;
 mod pace;
 mod pay;
 mod rotation;
+mod route_days;
 mod settle;
 mod stans;
 mod token;
@@ -35,7 +36,7 @@ pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation
 pub use audit::{
     AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
 };
-pub use channel::{ChannelError, ChannelKey, ChannelKeys};
+pub use channel::{ChannelError, ChannelKey, ChannelKeys, PUBLISHED_KEYS_CACHED_SECONDS_MAX};
 pub use counted::Counted;
 pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};

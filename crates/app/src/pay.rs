@@ -15,6 +15,7 @@ use tollgate_core::decide::{self, PayIntent};
 use tollgate_core::ident::FortId;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::scope::Route;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{LifeId, NewOrder, OrderClaim, StoreError};
 use tollgate_vault::Receipt;
@@ -26,16 +27,18 @@ pub(crate) async fn pay(
     inner: &Inner,
     account: &Account,
     command: PayCommand,
+    route: Route,
     unsettled: &Unsettled,
 ) -> Result<Answer, Refused> {
     let stored = token::named(inner, account, &command).await?;
     let intent =
         decide::pay(&account.merchant, &command, stored.as_ref().map(|stored| &stored.token), inner.clock.now())?;
     inner.link_ready()?;
+    let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
     let PayIntent { card, facts, token } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let mut means = Means { card, receipt, facts, token };
+    let mut means = Means { card, receipt, facts, token, route };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
@@ -72,6 +75,7 @@ struct Means {
     receipt: Option<Receipt>,
     facts: CardFacts,
     token: TokenPart,
+    route: Route,
 }
 
 /// What came of making the intent durable.
@@ -100,6 +104,7 @@ async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &M
         let (order, operation) = draft(inner, account, command, means, now);
         let in_flight = inner.claims.take(operation.id);
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &means.card.pan, now).await?;
+        let unnoted = inner.route_days.unnoted(order.merchant, means.route, now);
         let new = NewOrder {
             order: order.clone(),
             operation: operation.clone(),
@@ -108,9 +113,13 @@ async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &M
             owner,
             token: means.token.intent.clone(),
             audit: revealed(means, &operation, now),
+            route: unnoted.then_some(means.route),
         };
         match inner.store.claim_order(new).await {
             Ok(OrderClaim::Claimed) => {
+                if unnoted {
+                    inner.route_days.noted(order.merchant, means.route, now);
+                }
                 return Ok(Intent::Durable(Box::new(Claimed { order, operation, owner, _in_flight: in_flight })));
             }
             Ok(OrderClaim::NumberTaken) => {}

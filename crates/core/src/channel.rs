@@ -5,7 +5,9 @@ use crate::code::refused;
 use crate::command::CardInput;
 use crate::page::PageTerms;
 use crate::refusal::Refusal;
+use crate::scope::Questionnaire;
 use crate::secret::Secret;
+use crate::source::SourceTerms;
 use crate::time::Timestamp;
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +22,11 @@ pub struct ChannelTerms {
     pub card_data: CardDataRule,
     /// How its customers come to the gateway's page and go back.
     pub page: PageTerms,
+    /// From where requests may come.
+    pub source: SourceTerms,
+    /// The PCI DSS questionnaire that the merchant says it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci_scope: Option<Questionnaire>,
 }
 
 /// How card data may come over the trusted channel.

@@ -133,6 +133,8 @@ pub mod refused {
         NO_TOKEN_SERVICE = 38;
         /// No payment option is enabled at all.
         NO_ACTIVE_OPTION = 39;
+        /// It came from an address, or with a client certificate, that is none of the merchant's.
+        INVALID_SOURCE = 40;
         /// A capture above the open authorized amount.
         EXCEEDS_AUTHORIZED = 42;
         /// No such token, or an inactive one.

@@ -103,6 +103,7 @@ fn kept(name: &str) -> Token {
         name: name.into(),
         status: TokenStatus::Active,
         lapses_at: None,
+        after_payment: AfterPayment::Keep,
         card: CardFacts {
             mask: "411111******1111".into(),
             expiry: "3005".into(),

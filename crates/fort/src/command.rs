@@ -18,7 +18,7 @@ use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenStatus;
 
-pub use safe::{Strays, mask_card_numbers, safe_params, stray_card_numbers};
+pub use safe::{Strays, carries_card_data, mask_card_numbers, safe_params, stray_card_numbers};
 pub(crate) use safe::{is_security_code, safe_text};
 
 /// What a merchant asks for.

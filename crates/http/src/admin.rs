@@ -4,6 +4,7 @@ use crate::Request;
 use crate::answer::{Response, plain};
 use crate::operator::{OPERATOR_PATH, Operator};
 use crate::server::Service;
+use crate::source::Peer;
 use http::{Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::future::Future;
@@ -64,7 +65,7 @@ impl Admin {
 }
 
 impl Service for Admin {
-    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    fn call(self: Arc<Self>, request: Request, _peer: Peer) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         Box::pin(async move { self.answer(request).await })
     }
 }

@@ -6,21 +6,26 @@
 mod admin;
 mod answer;
 mod body;
+mod client_certificate;
 mod html;
 mod operator;
 mod payment_api;
 mod payment_page;
+mod scope_watch;
 mod server;
+mod source;
 mod stray;
 mod tls;
 
 pub use admin::Admin;
 pub use answer::{AnswerBody, Response, json, pieces, plain, problem};
 pub use body::BODY_BYTES_DRAINED_MAX;
+pub use client_certificate::{client_certificate, client_certificate_of_pem};
 pub use operator::{OPERATOR_BODY_BYTES_MAX, OPERATOR_PATH, Operator, OperatorRequest, OperatorRoute};
 pub use payment_api::PaymentApi;
 pub use server::{Server, ServerSettings, Service};
-pub use tls::{TlsError, server_config};
+pub use source::{Peer, ProxySettings};
+pub use tls::{ClientCertificates, TlsError, server_config};
 
 /// A request with its body still on the way.
 pub type Request = http::Request<hyper::body::Incoming>;

@@ -1,14 +1,16 @@
 //! `POST /FortAPI/paymentApi`: from bytes to a signed answer; and what [`crate::payment_page`] does as well.
 //!
 //! The order in which things are looked at: body, account by access code, merchant identifier, account
-//! active, signature, command, parameters, and then the use case. Whatever a FORT client can be told
+//! active, signature, where it came from, command, parameters, and then the use case. Whatever a FORT client can be told
 //! is told with HTTP 200; only its JSON says no.
 
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
 use crate::payment_page;
+use crate::scope_watch::ScopeWatch;
 use crate::server::Service as HttpService;
+use crate::source::{Arrival, Peer, ProxySettings, SourceGuard};
 use crate::stray::stray_in_head;
 use http::{Method, StatusCode, header};
 use std::borrow::Cow;
@@ -16,7 +18,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use tollgate_app::{Account, Counted, Gateway, Refused};
+use tollgate_app::{Account, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused};
 use tollgate_core::answer::Answer;
 use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
@@ -37,8 +39,6 @@ use tollgate_store::RefusalRow;
 
 /// Where the keys are published that card data is encrypted to.
 const KEYS_PATH: &str = "/.well-known/tollgate/jwks.json";
-/// How long a client may go by the keys it has read, in seconds. Short, so that a rotation gets about.
-const KEYS_CACHED_SECONDS_MAX: u32 = 300;
 /// How many signature mismatches a second are explained at once; it is a search and takes milliseconds.
 const EXPLAINED_PER_SECOND_MAX: u32 = 1;
 /// The most parameters of a message that is explained at once: the search grows with them.
@@ -49,18 +49,27 @@ const VALUE_LOGGED_CHARS_MAX: usize = 60;
 /// The FORT payment API of a gateway.
 pub struct PaymentApi {
     gateway: Gateway,
+    guard: SourceGuard,
+    scope: ScopeWatch,
     explained: Explained,
     answers_counted: Counted<String>,
 }
 
 impl PaymentApi {
-    /// The API of `gateway`.
+    /// The API of `gateway`, behind these proxies if there are any.
     #[must_use]
-    pub fn new(gateway: Gateway) -> PaymentApi {
-        PaymentApi { gateway, explained: Explained::default(), answers_counted: Counted::default() }
+    pub fn new(gateway: Gateway, proxies: ProxySettings) -> PaymentApi {
+        let guard = SourceGuard::new(proxies);
+        PaymentApi {
+            gateway,
+            guard,
+            scope: ScopeWatch::default(),
+            explained: Explained::default(),
+            answers_counted: Counted::default(),
+        }
     }
 
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, request: Request, peer: Peer) -> Response {
         let stray = stray_in_head(&request);
         let path = request.uri().path();
         let endpoint = endpoint_of(path);
@@ -86,14 +95,16 @@ impl PaymentApi {
         }
         let form = is_form(&request);
         let mut format = FeedbackFormat::Json;
-        let fields = match body::read(request.into_body(), BODY_BYTES_MAX).await {
+        let (head, body) = request.into_parts();
+        let arrival = Arrival { peer, headers: head.headers };
+        let fields = match body::read(body, BODY_BYTES_MAX).await {
             Body::Whole(bytes) => {
                 let parsed = if form { Message::from_form(&bytes) } else { Message::from_json(&bytes) };
                 drop(bytes);
                 match parsed {
                     Ok(message) => {
                         format = answer_format(&message);
-                        self.told(&message, stray, Endpoint::PaymentApi).await.signed()
+                        self.told(&message, stray, Endpoint::PaymentApi, Some(&arrival)).await.signed()
                     }
                     Err(fault) => unreadable(&fault.to_string()),
                 }
@@ -112,8 +123,8 @@ impl PaymentApi {
         }
         match self.gateway.channel_keys().published().await {
             Ok(keys) => {
-                let mut response = crate::answer::json(StatusCode::OK, &serde_json::json!({ "keys": keys }));
-                let cached = format!("public, max-age={KEYS_CACHED_SECONDS_MAX}");
+                let mut response = crate::answer::json(StatusCode::OK, &serde_json::json!({ "keys": *keys }));
+                let cached = format!("public, max-age={PUBLISHED_KEYS_CACHED_SECONDS_MAX}");
                 if let Ok(cached) = header::HeaderValue::from_str(&cached) {
                     response.headers_mut().insert(header::CACHE_CONTROL, cached);
                 }
@@ -133,12 +144,14 @@ impl PaymentApi {
         self.answers_counted.count(code, look_up);
     }
 
-    /// Does what a message asks for, as far as it may be asked for at `endpoint`; what there is to tell.
+    /// Does what a message asks for, as far as it may be asked for at `endpoint`; what there is to tell. `arrival` is
+    /// the merchant's own server; `None` of a customer's browser, which may come from anywhere.
     pub(crate) async fn told(
         &self,
         message: &Message,
         stray_in_head: Option<Cow<'static, str>>,
         endpoint: Endpoint,
+        arrival: Option<&Arrival>,
     ) -> Told {
         let identity = service::identify(message);
         let account = match self.account(identity.access_code.as_deref()).await {
@@ -156,7 +169,7 @@ impl PaymentApi {
             return Told { fields: render_refusal(None, message, &answer, identity.language), account: None };
         };
         let service = Service::of(message);
-        let asked = Asked { message, identity: &identity, stray_in_head, endpoint };
+        let asked = Asked { message, identity: &identity, arrival, stray_in_head, endpoint };
         let outcome = match account.merchant.credentials.get(place) {
             Some(credential) => self.carry_out(asked, &account, credential, service.clone()).await,
             None => Err(Refusal::request(refused::INVALID_ACCESS_CODE, "access_code", "it is unknown").into()),
@@ -197,6 +210,10 @@ impl PaymentApi {
         merchant_fits(asked.identity, account)?;
         merchant_active(account)?;
         self.signature_fits(message, credential, service.as_ref().ok().copied())?;
+        if let Some(arrival) = asked.arrival {
+            self.guard.judge(account, message, arrival, self.gateway.now())?;
+            self.scope.watch(account, message, self.gateway.now());
+        }
         free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
         match FortRequest::parse(service?.at(asked.endpoint)?, message)? {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
@@ -254,8 +271,8 @@ impl PaymentApi {
 }
 
 impl HttpService for PaymentApi {
-    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
-        Box::pin(async move { self.answer(request).await })
+    fn call(self: Arc<Self>, request: Request, peer: Peer) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        Box::pin(async move { self.answer(request, peer).await })
     }
 }
 
@@ -279,6 +296,8 @@ fn merchant_active(account: &Account) -> Result<(), Refusal> {
 struct Asked<'a> {
     message: &'a Message,
     identity: &'a service::Identity<'a>,
+    /// The merchant's server, where it is one.
+    arrival: Option<&'a Arrival>,
     /// Where in the request's head a card number stands.
     stray_in_head: Option<Cow<'static, str>>,
     /// Where it was posted to.

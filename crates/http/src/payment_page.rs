@@ -69,7 +69,7 @@ fn is_usable(url: &str) -> bool {
 
 async fn go_back(api: &PaymentApi, message: &Message, stray: Option<Cow<'static, str>>) -> Response {
     let language = identify(message).language;
-    let mut told = api.told(message, stray, Endpoint::PaymentPage).await;
+    let mut told = api.told(message, stray, Endpoint::PaymentPage, None).await;
     api.count(&told.fields);
     let way = told.account.as_ref().and_then(|to| {
         let target = return_target(&to.account, message)?.into_owned();

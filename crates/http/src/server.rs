@@ -1,5 +1,7 @@
 //! Accepting connections: limits, TLS, and an end that finishes what is under way.
 
+use crate::client_certificate::client_certificate;
+use crate::source::Peer;
 use crate::{Request, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,8 +20,8 @@ use tokio_util::task::TaskTracker;
 
 /// What answers requests.
 pub trait Service: Send + Sync + 'static {
-    /// The answer to one request.
-    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>>;
+    /// The answer to one request from `peer`.
+    fn call(self: Arc<Self>, request: Request, peer: Peer) -> Pin<Box<dyn Future<Output = Response> + Send>>;
 }
 
 /// Limits of a server.
@@ -98,9 +100,9 @@ async fn accept_all(
             _ = stopped.changed() => return,
         };
         let Ok(place) = place else { return };
-        let stream = tokio::select! {
+        let (stream, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(ACCEPT_RETRY_MS)).await;
@@ -117,11 +119,14 @@ async fn accept_all(
                 tracing::debug!(%error, "a connection was gone at once");
                 return;
             }
+            let mut peer = Peer { address: address.ip(), certificate: None };
             match tls {
-                None => serve(stream, service, stopped, head_ms).await,
+                None => serve(stream, service, peer, stopped, head_ms).await,
                 Some(tls) => {
                     if let Some(stream) = handshake(tls, stream, handshake_ms).await {
-                        serve(stream, service, stopped, head_ms).await;
+                        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                        peer.certificate = shown.map(|der| client_certificate(der));
+                        serve(stream, service, peer, stopped, head_ms).await;
                     }
                 }
             }
@@ -144,13 +149,13 @@ async fn handshake(
     }
 }
 
-async fn serve<S>(stream: S, service: Arc<dyn Service>, mut stopped: watch::Receiver<bool>, head_ms: u64)
+async fn serve<S>(stream: S, service: Arc<dyn Service>, peer: Peer, mut stopped: watch::Receiver<bool>, head_ms: u64)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let answer = service_fn(move |request: Request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.call(request).await) }
+        async move { Ok::<_, Infallible>(service.call(request, peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -27,7 +27,7 @@ use tollgate_store::{
     FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
     MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
     OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow,
-    RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow, SealedRows, StoreError,
+    RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError,
     StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens,
     Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
@@ -390,6 +390,10 @@ impl Orders for WorldStore {
 
     fn orders_by_reference<'a>(&'a self, merchant_reference: &'a str, limit: usize) -> StoreFuture<'a, Vec<FortId>> {
         self.inner.orders_by_reference(merchant_reference, limit)
+    }
+
+    fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>> {
+        self.inner.route_uses()
     }
 
     fn totals(&self) -> StoreFuture<'_, Vec<CurrencyTotals>> {

@@ -228,6 +228,7 @@ fn new_order(number: u64) -> NewOrder {
         owner: LifeId(1),
         token: None,
         audit: Vec::new(),
+        route: None,
     }
 }
 

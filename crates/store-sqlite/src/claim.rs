@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::failure::Failure;
 use crate::rows::first;
-use crate::token;
+use crate::{route, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, Order};
@@ -20,6 +20,9 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
     }
     if insert_operation(connection, &new.operation, None, request, new.owner)? {
         token::insert_intent(connection, new)?;
+        if let Some(route) = new.route {
+            route::note(connection, &new.order, route)?;
+        }
         return Ok(OrderClaim::Claimed);
     }
     // The number is that of a later operation of another order: take the order back.

@@ -27,10 +27,13 @@ mod read;
 mod readers;
 mod recovery;
 mod refusal;
+mod route;
 mod rows;
+mod scan;
 mod store;
 mod token;
 mod writer;
 
 pub use migrate::{SCHEMA_VERSION, SchemaVersion};
+pub use scan::{ScannedValue, scan_values};
 pub use store::{SqliteOptions, SqliteStore};

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(9);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(10);
 
 struct Migration {
     version: u32,
@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "token after payment",
         sql: include_str!("../migrations/0009_token_after_payment.sql"),
     },
+    Migration { version: 10, name: "routes", sql: include_str!("../migrations/0010_routes.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -8,7 +8,7 @@ use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
 use crate::{
-    accounts, audit, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, token,
+    accounts, audit, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, route, token,
 };
 use rusqlite::Connection;
 use std::path::Path;
@@ -27,9 +27,9 @@ use tollgate_store::{
     FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
     FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
     MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim, OrderClaim, Orders,
-    OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, SealedColumn,
-    SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter,
-    TokenPut, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RouteRow,
+    SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story,
+    TokenFilter, TokenPut, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -249,6 +249,10 @@ impl Orders for SqliteStore {
         Box::pin(async move {
             self.readers.point(|connection| read::orders_by_reference(connection, merchant_reference, limit))
         })
+    }
+
+    fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>> {
+        Box::pin(async move { self.readers.point(route::list) })
     }
 
     fn totals(&self) -> StoreFuture<'_, Vec<CurrencyTotals>> {

@@ -14,6 +14,7 @@ mod merchants;
 mod orders;
 mod recoveries;
 mod refusals;
+mod routes;
 mod sealed;
 mod tokens;
 
@@ -37,6 +38,7 @@ pub use orders::{
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
+pub use routes::RouteRow;
 pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};
 pub use tokens::{StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave, Tokens};
 

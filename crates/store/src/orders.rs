@@ -1,12 +1,13 @@
 //! The port for orders, their operations and what became of them.
 
-use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, StoreFuture, TokenIntent};
+use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, StoreFuture, TokenIntent};
 use tollgate_core::audit::AuditEntry;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, Totals, WayOut};
+use tollgate_core::scope::Route;
 use tollgate_core::time::Timestamp;
 use tollgate_vault::SealedCard;
 
@@ -40,6 +41,9 @@ pub trait Orders {
     /// Orders with this merchant reference, of any merchant, newest first.
     fn orders_by_reference<'a>(&'a self, merchant_reference: &'a str, limit: usize) -> StoreFuture<'a, Vec<FortId>>;
 
+    /// The routes by which merchants' payments have come, by merchant and route.
+    fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>>;
+
     /// The sums of all orders by currency, for comparing with the network's ledger.
     fn totals(&self) -> StoreFuture<'_, Vec<CurrencyTotals>>;
 }
@@ -61,6 +65,8 @@ pub struct NewOrder {
     pub token: Option<TokenIntent>,
     /// What the audit log is told, whatever the answer is: the cards that were opened for it.
     pub audit: Vec<AuditEntry>,
+    /// The route by which it came, where that is to be noted: once a day is enough.
+    pub route: Option<Route>,
 }
 
 /// Whether an order could be made.

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,11 +36,20 @@ impl Target {
     /// # Errors
     /// When the URL or the file cannot be read.
     pub fn parse(url: &str, authority: Option<&Path>) -> anyhow::Result<Target> {
+        Target::parse_showing(url, authority, None)
+    }
+
+    /// The same, with a PEM file of a client certificate and its private key to show, if there is one.
+    ///
+    /// # Errors
+    /// When the URL or a file cannot be read.
+    pub fn parse_showing(url: &str, authority: Option<&Path>, identity: Option<&Path>) -> anyhow::Result<Target> {
         let uri: Uri = url.parse().with_context(|| format!("{url:?} is no URL"))?;
         let host = uri.host().with_context(|| format!("{url:?} names no host"))?.trim_matches(['[', ']']).to_owned();
         let tls = match uri.scheme_str() {
+            Some("http") if identity.is_some() => bail!("a client certificate is shown over https:// only"),
             Some("http") => None,
-            Some("https") => Some(client_config(authority)?),
+            Some("https") => Some(client_config(authority, identity)?),
             _ => bail!("{url:?} begins neither with http:// nor with https://"),
         };
         let port = uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
@@ -144,7 +153,7 @@ async fn open(stream: Stream) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-fn client_config(authority: Option<&Path>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+fn client_config(authority: Option<&Path>, identity: Option<&Path>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls_native_certs::load_native_certs().certs {
         // The system's store may hold certificates that rustls does not take; the others count.
@@ -158,9 +167,12 @@ fn client_config(authority: Option<&Path>) -> anyhow::Result<Arc<rustls::ClientC
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    let Some(path) = identity else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    let unreadable = || format!("{} has to hold a certificate and its private key in PEM", path.display());
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).with_context(unreadable)?;
+    let key = PrivateKeyDer::from_pem_file(path).with_context(unreadable)?;
+    Ok(Arc::new(builder.with_client_auth_cert(chain, key).with_context(unreadable)?))
 }

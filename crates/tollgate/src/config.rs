@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tollgate_acquirer::{ANSWER_TIMEOUT_MS_MAX, LinkSettings};
 use tollgate_app::GatewaySettings;
+use tollgate_core::source::Network;
 use tollgate_feedback::FeedbackSettings;
+use tollgate_http::{ClientCertificates, ProxySettings};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -41,8 +43,17 @@ pub struct ServerConfig {
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of the private key.
     pub tls_key: Option<PathBuf>,
+    /// Whether clients are asked for a certificate in the TLS handshake.
+    pub client_certificates: ClientCertificates,
     /// What stands in front of a server that speaks plain HTTP.
     pub plain_http: PlainHttp,
+    /// The addresses of proxies in front, whose headers are believed.
+    #[serde(deserialize_with = "networks")]
+    pub proxy_networks: Vec<Network>,
+    /// The header in which they tell the client's address, as X-Forwarded-For does.
+    pub proxy_address_header: Option<String>,
+    /// The header in which they tell the client's certificate.
+    pub proxy_certificate_header: Option<String>,
     /// Connections at once.
     pub connections_max: usize,
     /// How long a stop waits for requests under way, in milliseconds.
@@ -65,11 +76,68 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             tls_certificate: None,
             tls_key: None,
+            client_certificates: ClientCertificates::default(),
             plain_http: PlainHttp::LoopbackOnly,
+            proxy_networks: Vec::new(),
+            proxy_address_header: None,
+            proxy_certificate_header: None,
             connections_max: 4096,
             stop_timeout_ms: 60_000,
         }
     }
+}
+
+impl ServerConfig {
+    /// The proxies in front, and what they tell.
+    ///
+    /// # Errors
+    /// When a header's name is none, or is believed of nobody or of everybody.
+    pub fn proxies(&self) -> anyhow::Result<ProxySettings> {
+        let header = |setting: &str, name: &Option<String>| match name {
+            None => Ok(None),
+            Some(name) => http::HeaderName::try_from(name.as_str())
+                .map(Some)
+                .with_context(|| format!("server.{setting} is the name of a header, not {name:?}")),
+        };
+        let address_header = header("proxy_address_header", &self.proxy_address_header)?;
+        let certificate_header = header("proxy_certificate_header", &self.proxy_certificate_header)?;
+        let names_header = address_header.is_some() || certificate_header.is_some();
+        if names_header && self.proxy_networks.is_empty() {
+            bail!("server.proxy_networks is empty: name the proxies whose headers are to be believed");
+        }
+        if let Some(network) = self.proxy_networks.iter().find(|network| network.is_everything()) {
+            bail!("server.proxy_networks has {network}: then everybody could claim to be anybody");
+        }
+        Ok(ProxySettings { networks: self.proxy_networks.clone(), address_header, certificate_header })
+    }
+
+    /// Whether a client's certificate can come to be seen at all.
+    pub fn sees_certificates(&self) -> bool {
+        let asks = self.tls_certificate.is_some() && self.client_certificates == ClientCertificates::Ask;
+        asks || self.proxy_certificate_header.is_some()
+    }
+}
+
+/// Networks as a list, or, as the environment has it, as one text with commas.
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        List(Vec<String>),
+    }
+    let texts = match <Written as serde::Deserialize>::deserialize(deserializer)? {
+        Written::Text(text) => text.split(',').map(|text| text.trim().to_owned()).collect(),
+        Written::List(texts) => texts,
+    };
+    let read = |text: &String| {
+        Network::parse(text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{text:?} is no address and no network such as 10.0.0.0/8 or 2001:db8::/32, its other bits zero"
+            ))
+        })
+    };
+    texts.iter().filter(|text| !text.is_empty()).map(read).collect()
 }
 
 /// Where operators connect.
@@ -195,6 +263,7 @@ impl Config {
                 server.listen
             );
         }
+        server.proxies()?;
         if server.connections_max == 0 {
             bail!("server.connections_max is 0: nobody could connect");
         }
@@ -367,6 +436,26 @@ mod tests {
         assert!(written.contains("never an argument") && !written.contains("owls"), "{written}");
         let token = "provider = \"pkcs11\"\ncustodian_passphrases = \"ada=/run/ada\"\n";
         assert!(keys(token).unwrap_err().contains("for keys in files"));
+    }
+
+    #[test]
+    fn proxies_are_named_by_networks_and_never_everybody() {
+        let text = "[server]\nproxy_networks = [\"10.0.0.0/8\", \"::1\"]\nproxy_address_header = \"X-Forwarded-For\"\n";
+        let proxies = load(text, &[]).unwrap().server.proxies().unwrap();
+        assert_eq!(proxies.networks.len(), 2);
+        assert_eq!(proxies.address_header.unwrap(), "x-forwarded-for");
+        let environment = [("TOLLGATE_SERVER_PROXY_NETWORKS", "10.0.0.0/8, 192.0.2.1")];
+        assert_eq!(load("", &environment).unwrap().server.proxy_networks.len(), 2);
+        for (wrong, said) in [
+            ("proxy_networks = [\"10.0.0.1/8\"]", "10.0.0.1/8"),
+            ("proxy_networks = [\"0.0.0.0/0\"]", "everybody"),
+            ("proxy_address_header = \"X-Forwarded-For\"", "proxy_networks is empty"),
+            ("proxy_networks = [\"10.0.0.1\"]\nproxy_certificate_header = \"a b\"", "proxy_certificate_header"),
+            ("client_certificates = \"demand\"", "client_certificates"),
+        ] {
+            let error = load(&format!("[server]\n{wrong}\n"), &[]).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 use tollgate_core::secret::{Secret, Wiped};
 use tollgate_http::{
-    OPERATOR_PATH, Operator, OperatorRequest, OperatorRoute, Request, Response, Service, json, plain, problem,
+    OPERATOR_PATH, Operator, OperatorRequest, OperatorRoute, Peer, Request, Response, Service, json, plain, problem,
 };
 use tollgate_vault::{Arrival, FileKeyProvider, LockedKek, VaultError};
 
@@ -221,7 +221,7 @@ impl Waiting {
 }
 
 impl Service for Waiting {
-    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    fn call(self: Arc<Self>, request: Request, _peer: Peer) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         Box::pin(async move { self.answer(request).await })
     }
 }
@@ -260,9 +260,9 @@ impl Door {
 }
 
 impl Service for Door {
-    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    fn call(self: Arc<Self>, request: Request, peer: Peer) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         let service = Arc::clone(&self.behind.read().unwrap_or_else(PoisonError::into_inner));
-        service.call(request)
+        service.call(request, peer)
     }
 }
 

@@ -499,6 +499,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         owner: LifeId::NONE,
         token: None,
         audit: Vec::new(),
+        route: None,
     }
 }
 

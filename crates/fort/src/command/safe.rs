@@ -50,6 +50,13 @@ pub fn safe_params(message: &Message) -> SafeParams {
     safe
 }
 
+/// Whether `message` carries card data in any form: a card number, a security code (beside a token too), or both
+/// encrypted. An expiry date alone is none.
+#[must_use]
+pub fn carries_card_data(message: &Message) -> bool {
+    message.params().any(|(name, value)| value.is_sent() && (name == "card_number" || is_security_code(name)))
+}
+
 /// Parameters that are never judged for stray card numbers: where one belongs, where the account is named,
 /// and a digest, whose digits are as they fall.
 const NEVER_STRAY: [&str; 4] = ["card_number", "access_code", "merchant_identifier", SIGNATURE];

@@ -125,6 +125,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
         owner: LifeId(1),
         token: None,
         audit: Vec::new(),
+        route: None,
     })
 }
 

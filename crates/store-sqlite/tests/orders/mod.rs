@@ -62,6 +62,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         owner: LifeId::NONE,
         token: None,
         audit: Vec::new(),
+        route: None,
     }
 }
 

@@ -85,6 +85,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
         owner: LifeId::NONE,
         token: None,
         audit: Vec::new(),
+        route: None,
     }
 }
 

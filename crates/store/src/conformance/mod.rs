@@ -20,6 +20,7 @@ mod model;
 mod outcomes;
 mod reading;
 mod recovery;
+mod routes;
 mod tokens;
 
 pub use accounts::*;
@@ -34,6 +35,7 @@ pub use model::*;
 pub use outcomes::*;
 pub use reading::*;
 pub use recovery::*;
+pub use routes::*;
 pub use tokens::*;
 
 use crate::Store;
@@ -139,6 +141,7 @@ macro_rules! conformance_tests {
             entries_before_the_log_is_begun_are_refused
             many_writers_make_one_chain
             what_the_store_does_itself_is_noted
+            a_route_keeps_its_first_use_and_its_last
             refusals_are_found_by_reference_and_by_order
             refusals_are_bounded_and_the_oldest_go
             a_token_reads_back_and_its_name_is_unique_per_merchant

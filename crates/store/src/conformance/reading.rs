@@ -304,5 +304,6 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         owner: LifeId(chance.number().cast_signed()),
         token: None,
         audit: Vec::new(),
+        route: None,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::code::{STATUS_FOUND, refused};
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
-use tollgate_http::{AnswerBody, Request, Response, Server, ServerSettings, Service};
+use tollgate_http::{AnswerBody, Peer, Request, Response, Server, ServerSettings, Service};
 
 /// A running echo on threads of its own.
 pub struct Echo {
@@ -46,7 +46,7 @@ struct Answering {
 }
 
 impl Service for Answering {
-    fn call(self: Arc<Self>, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    fn call(self: Arc<Self>, request: Request, _peer: Peer) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         Box::pin(async move {
             let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
             let answer = body.map(|body| self.answer(&body.to_bytes())).unwrap_or_default();

@@ -31,6 +31,9 @@ pub struct Caller {
     /// PEM file of a certificate authority to trust beside the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+    /// PEM file of a client certificate and its private key, to show where the merchant's card data needs one
+    #[arg(long, value_name = "FILE")]
+    pub client_cert: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -116,7 +119,7 @@ pub fn target(folder: &DataFolder, caller: &Caller) -> anyhow::Result<Target> {
         Some(url) => url.clone(),
         None => Running::read(folder)?.url,
     };
-    Target::parse(&url, caller.ca.as_deref())
+    Target::parse_showing(&url, caller.ca.as_deref(), caller.client_cert.as_deref())
 }
 
 impl Exchanged {

@@ -37,7 +37,7 @@ impl ConfigCommand {
         match self.action {
             Action::Check => {
                 if let (Some(certificate), Some(key)) = (&config.server.tls_certificate, &config.server.tls_key) {
-                    tollgate_http::server_config(certificate, key)?;
+                    tollgate_http::server_config(certificate, key, config.server.client_certificates)?;
                 }
                 for warning in config.warnings() {
                     eprintln!("warning: {warning}");

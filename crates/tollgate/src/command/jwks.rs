@@ -5,7 +5,7 @@ use crate::duration::{self, Duration};
 use crate::wiring::{self, Keep};
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
-use tollgate_app::{ChannelKey, ChannelKeys};
+use tollgate_app::{ChannelKey, ChannelKeys, PUBLISHED_KEYS_CACHED_SECONDS_MAX};
 use tollgate_core::time::{Clock, Timestamp};
 
 /// List and rotate the keys that merchants encrypt card data to.
@@ -43,7 +43,10 @@ impl Jwks {
             let opened = wiring::open(&folder, Keep::Existing).await?;
             let keys = ChannelKeys::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
             let all = match self.action {
-                Action::Rotate { accept_old_for } => keys.rotate(accept_old_for.ms).await,
+                Action::Rotate { accept_old_for } => {
+                    warn_of_cached_keys(accept_old_for.ms);
+                    keys.rotate(accept_old_for.ms).await
+                }
                 Action::List => keys.all().await,
             };
             let now = opened.clock.now();
@@ -52,6 +55,17 @@ impl Jwks {
             print(&all?, self.format, now)?;
             Ok(ExitCode::SUCCESS)
         })
+    }
+}
+
+/// Clients may go by keys that they have read for as long as the answer said.
+fn warn_of_cached_keys(accept_old_for_ms: u64) {
+    let cached_seconds = u64::from(PUBLISHED_KEYS_CACHED_SECONDS_MAX);
+    if accept_old_for_ms < cached_seconds * 1_000 {
+        eprintln!(
+            "warning: clients may go by the keys before for {cached_seconds} seconds more, and what they encrypt to them is \
+             refused (00033) once they have ended"
+        );
     }
 }
 

@@ -145,17 +145,8 @@ impl Keys {
     }
 
     async fn list(&self, looked: &Looked) -> anyhow::Result<ExitCode> {
-        let provider = looked.custody()?;
-        let rows = looked.store.data_keys().await?;
-        let inventory = Inventory {
-            now: looked.clock.now(),
-            provider: provider.name(),
-            keks: keks(provider.as_ref(), &rows, looked.clock.now())?,
-            names: names(looked.store.as_ref()).await?,
-            sealed: sealed_counts(looked.store.as_ref()).await?,
-            rows,
-        };
-        self.common.print(&inventory.shown(), print_list)
+        let shown = inventory(looked.custody()?.as_ref(), looked.store.as_ref(), looked.clock.now()).await?;
+        self.common.print(&shown, print_list)
     }
 
     async fn rotate(&self, rotate: &Rotate, folder: &DataFolder, looked: Looked) -> anyhow::Result<ExitCode> {
@@ -267,6 +258,23 @@ async fn closing(
     let done = work(&looked).await;
     looked.close().await;
     done
+}
+
+/// Every key with its age, its place in a rotation and what it seals.
+///
+/// # Errors
+/// When keys or what they seal cannot be read.
+pub(crate) async fn inventory(provider: &dyn KekCustody, store: &dyn Store, now: Timestamp) -> anyhow::Result<Value> {
+    let rows = store.data_keys().await?;
+    let inventory = Inventory {
+        now,
+        provider: provider.name(),
+        keks: keks(provider, &rows, now)?,
+        names: names(store).await?,
+        sealed: sealed_counts(store).await?,
+        rows,
+    };
+    Ok(inventory.shown())
 }
 
 async fn refuse_in_use(store: &dyn Store, version: u32) -> anyhow::Result<()> {

@@ -527,7 +527,7 @@ fn print_text(account: &Account, now: Timestamp) {
         );
         println!("{:<22}{} at {}", "verified by", attestation.verified_by, attestation.verified_at);
     }
-    merchant_channel::print(&merchant.terms.channel);
+    merchant_channel::print(&merchant.terms.channel, now);
     merchant_page::print(&merchant.terms.channel.page);
     let feedback = &merchant.terms.feedback;
     for (what, url, format) in [

@@ -11,12 +11,13 @@ mod fault;
 mod feedback;
 mod issuer;
 mod jwks;
-mod keys;
+pub(crate) mod keys;
 mod listen;
 mod merchant;
 mod merchant_channel;
 mod merchant_page;
 mod pay;
+mod pci;
 mod serve;
 mod sign;
 mod token;
@@ -66,6 +67,8 @@ enum Command {
     Jwks(jwks::Jwks),
     /// Read the audit log and prove that it is unbroken
     Audit(audit::Audit),
+    /// Tell merchants' PCI DSS scope, and write evidence for an assessor
+    Pci(pci::Pci),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -98,6 +101,7 @@ impl Cli {
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),
+            Command::Pci(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),

@@ -3,7 +3,7 @@
 use super::DataArg;
 use crate::audit_heads::AuditKeeper;
 use crate::clock::FolderClock;
-use crate::config::{Config, environment};
+use crate::config::{Config, ServerConfig, environment};
 use crate::custodians::{self, Custodians, Door, Waiting};
 use crate::data_folder::DataFolder;
 use crate::feedback::{FortRenderer, Watch};
@@ -33,6 +33,7 @@ use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Ro
 use tollgate_core::audit::{AuditAction, AuditWho};
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::secret::Secret;
+use tollgate_core::source::certificate_days_left;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::guard::Reach;
 use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
@@ -301,14 +302,16 @@ impl Started {
         let deliveries = start_deliveries(config, opened, &gateway, &hearing, around.mode).await?;
         let jobs = Jobs::start(&gateway, late_replies).await?;
         wait_for_link(&link).await;
-        let attestations = tokio::spawn(watch_attestations(gateway.clone()));
+        let attestations = tokio::spawn(watch_accounts(gateway.clone(), config.server.clone()));
         let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
-            (Some(certificate), Some(key)) => Some(tollgate_http::server_config(certificate, key)?),
+            (Some(certificate), Some(key)) => {
+                Some(tollgate_http::server_config(certificate, key, config.server.client_certificates)?)
+            }
             _ => None,
         };
         let settings =
             ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
-        let api = Arc::new(PaymentApi::new(gateway.clone()));
+        let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?));
         let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
@@ -421,12 +424,16 @@ fn operator_api(
     Operator::new(token, routes).counting(logins_failed)
 }
 
-/// Warns, now, once a day and when the clock was moved, of attestations that end soon or have ended.
-async fn watch_attestations(gateway: Gateway) {
+/// Warns, now, once a day and when the clock was moved, of attestations and client certificates that end soon or have
+/// ended, and of accounts that demand what this server cannot see.
+async fn watch_accounts(gateway: Gateway, server: ServerConfig) {
     let mut woken = gateway.jobs_woken();
     loop {
         match gateway.directory().all().await {
-            Ok(accounts) => accounts.iter().for_each(|account| warn_of_attestation(account, gateway.now())),
+            Ok(accounts) => accounts.iter().for_each(|account| {
+                warn_of_attestation(account, gateway.now());
+                warn_of_certificates(account, &server, gateway.now());
+            }),
             Err(error) => tracing::error!(%error, "the accounts cannot be read"),
         }
         // It ends early when the clock was moved; the gateway that would have moved it is ours, so it is there.
@@ -444,6 +451,24 @@ fn warn_of_attestation(account: &Account, now: Timestamp) {
             tracing::warn!(merchant, days_left, "the PCI DSS attestation ends soon, and the trusted channel with it");
         }
         TrustedChannel::NotActivated | TrustedChannel::Active { .. } => {}
+    }
+}
+
+fn warn_of_certificates(account: &Account, server: &ServerConfig, now: Timestamp) {
+    let merchant = account.merchant.name.as_str();
+    let certificates = &account.merchant.terms.channel.source.certificates;
+    if !certificates.is_empty() && !server.sees_certificates() {
+        tracing::warn!(
+            merchant,
+            "this merchant has to show a client certificate, which this server sees of nobody: it speaks no TLS that asks \
+             for one, and server.proxy_certificate_header names no header"
+        );
+    }
+    for pinned in certificates {
+        if let Some(days_left) = pinned.valid_until.and_then(|until| certificate_days_left(until, now)) {
+            let fingerprint = pinned.fingerprint;
+            tracing::warn!(merchant, %fingerprint, days_left, "a client certificate ends soon, or has ended");
+        }
     }
 }
 

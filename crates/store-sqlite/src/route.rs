@@ -1,0 +1,54 @@
+//! The routes by which merchants' payments have come.
+
+use crate::failure::Failure;
+use crate::rows::all;
+use rusqlite::{Connection, params};
+use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::order::Order;
+use tollgate_core::scope::{Route, Use, UsedRoute};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{RouteRow, StoreError};
+
+/// Notes that an order came by a route: its first use, or one later than the last that was noted.
+pub(crate) fn note(connection: &Connection, order: &Order, route: Route) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "INSERT INTO route_uses (merchant_id, route, first_at, first_fort_id, first_reference, last_at, last_fort_id, \
+             last_reference) VALUES (?1, ?2, ?3, ?4, ?5, ?3, ?4, ?5) ON CONFLICT (merchant_id, route) DO UPDATE SET \
+             last_at = excluded.last_at, last_fort_id = excluded.last_fort_id, \
+             last_reference = excluded.last_reference WHERE excluded.last_at > route_uses.last_at",
+        )?
+        .execute(params![
+            order.merchant.0,
+            route.number(),
+            order.created_at.0,
+            order.fort_id.0,
+            order.merchant_reference
+        ])?;
+    Ok(())
+}
+
+/// All of them, by merchant and route.
+pub(crate) fn list(connection: &Connection) -> Result<Vec<RouteRow>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT merchant_id, route, first_at, first_fort_id, first_reference, last_at, last_fort_id, last_reference \
+         FROM route_uses ORDER BY merchant_id, route",
+    )?;
+    all(statement.query([])?, |row| {
+        let number: u8 = row.get(1)?;
+        let route = Route::of_number(number).ok_or_else(|| {
+            Failure::Store(StoreError::Corrupt(format!(
+                "a route has the number {number}, which this version does not know"
+            )))
+        })?;
+        let use_at = |place: usize| -> Result<Use, Failure> {
+            Ok(Use {
+                at: Timestamp(row.get(place)?),
+                fort_id: FortId(row.get(place + 1)?),
+                merchant_reference: row.get(place + 2)?,
+            })
+        };
+        let used = UsedRoute { route, first: use_at(2)?, last: use_at(5)? };
+        Ok(RouteRow { merchant: MerchantId(row.get(0)?), used })
+    })
+}
