@@ -9,6 +9,9 @@ use support::page::{self, form, returned, signed, submit};
 use support::shop::*;
 use support::{Gateway, accounts, field, payment, text, wait_for};
 
+/// Parameters besides the usual ones.
+type Params<'a> = &'a [(&'a str, &'a str)];
+
 /// Declined by the issuer.
 const DECLINED: &str = "4005559000001000";
 /// How the story of a payment shows that a security code went to the network.
@@ -59,7 +62,7 @@ fn a_token_becomes_permanent_by_a_success_and_lapses_after_an_hour_without_one()
 fn remember_me_decides_what_the_payment_does_to_the_token() {
     let shop = Shop::open();
     let (yes, no) = (("remember_me", "YES"), ("remember_me", "NO"));
-    let cases: [(&[(&str, &str)], &[(&str, &str)], bool); 6] = [
+    let cases: [(Params<'_>, Params<'_>, bool); 6] = [
         (&[], &[], true),
         (&[yes], &[], true),
         (&[no], &[], false),
