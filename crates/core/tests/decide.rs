@@ -10,6 +10,7 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
 use tollgate_core::merchant::*;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::*;
+use tollgate_core::page::{AfterPayment, CustomPage};
 use tollgate_core::refusal::Guilty;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
@@ -450,4 +451,54 @@ fn maintenance_in_another_currency_is_00013_and_names_must_agree() {
 fn a_void_moves_all_that_is_held() {
     let order = order(PayKind::Authorization, Phase::Authorized, 15000, 0, 0);
     assert_eq!(decide::maintain(&order, &maintain(MaintainKind::Void, 0)).unwrap(), money(15000, "AED"));
+}
+
+#[test]
+fn a_card_from_the_merchants_own_form_is_judged_by_its_look_alone() {
+    let mut terms = merchant().terms;
+    let command = |kind, number: &str, expiry: &str, code: Option<&str>| TokenizeCommand {
+        kind,
+        merchant_reference: "R".into(),
+        card: Some(CardInput {
+            number: Some(Secret::new(number)),
+            expiry: Some(expiry.into()),
+            security_code: code.map(|code| SecurityCode::parse(code).unwrap()),
+            holder: None,
+        }),
+        token_name: None,
+        currency: None,
+        remember_me: None,
+    };
+    use TokenizeKind::{CreateToken, Tokenization};
+    let visa = "4005550000000001";
+    let judged = |terms: &Terms, command: &TokenizeCommand| {
+        decide::tokenize(terms, command, now()).map_err(|refusal| refusal.code)
+    };
+    let good = command(Tokenization, visa, "3005", Some("123"));
+    assert_eq!(judged(&terms, &good).unwrap_err(), refused::INVALID_EXTRA_PARAMETERS, "the form is off");
+    terms.channel.page.custom_page = CustomPage::On;
+    for (command, code) in [
+        (TokenizeCommand { card: None, ..good.clone() }, refused::MISSING_PARAMETER),
+        (TokenizeCommand { merchant_reference: visa.into(), ..good.clone() }, refused::VALUE_NOT_ALLOWED),
+        (TokenizeCommand { token_name: Some(visa.into()), ..good.clone() }, refused::VALUE_NOT_ALLOWED),
+        (command(Tokenization, "4005550000000002", "3005", Some("123")), refused::INVALID_CARD_NUMBER),
+        (command(Tokenization, "6011000000000004", "3005", Some("123")), refused::INVALID_CARD_NUMBER),
+        (command(Tokenization, visa, "3013", Some("123")), refused::INVALID_EXPIRY),
+        (command(Tokenization, visa, "2001", Some("123")), refused::CARD_EXPIRED),
+        (command(Tokenization, visa, "3005", None), refused::MISSING_PARAMETER),
+        (command(Tokenization, "5123456789012346", "3005", Some("123")), refused::OPTION_NOT_AVAILABLE),
+    ] {
+        assert_eq!(judged(&terms, &command).unwrap_err(), code, "{command:?}");
+    }
+    let made = judged(&terms, &good).unwrap();
+    assert_eq!((made.lapses_at, made.after_payment), (Some(now().plus_ms(60 * 60_000)), AfterPayment::Keep));
+    let created = judged(&terms, &command(CreateToken, visa, "3005", None)).unwrap();
+    assert_eq!(created.lapses_at, None, "for good, and without a security code");
+    let forget = |remember_me| judged(&terms, &TokenizeCommand { remember_me, ..good.clone() }).unwrap().after_payment;
+    assert_eq!(forget(Some(RememberMe::No)), AfterPayment::Forget);
+    terms.channel.page.token_after_payment = AfterPayment::Forget;
+    let rule = |remember_me| judged(&terms, &TokenizeCommand { remember_me, ..good.clone() }).unwrap().after_payment;
+    assert_eq!((rule(None), rule(Some(RememberMe::Yes))), (AfterPayment::Forget, AfterPayment::Keep));
+    terms.tokens = TokenService::Off;
+    assert_eq!(judged(&terms, &good).unwrap_err(), refused::NO_TOKEN_SERVICE);
 }

@@ -215,7 +215,13 @@ impl PaymentApi {
             self.scope.watch(account, message, self.gateway.now());
         }
         free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
-        match FortRequest::parse(service?.at(asked.endpoint)?, message)? {
+        let service = service?;
+        if asked.endpoint == Endpoint::PaymentApi {
+            service.at(asked.endpoint)?;
+        }
+        let request = FortRequest::parse(service, message)?;
+        service.at(asked.endpoint)?;
+        match request {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
             FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
             FortRequest::Status(command) => Ok(self.gateway.check_status(account, &command).await),

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use support::card_network::CardNetwork;
 use support::receiver::{Behaviour, Receiver};
 use support::secrets::{Forbidden, Sink, files};
-use support::{Gateway, Merchant, all_at_once, exchange, field, text, try_post, wait_for};
+use support::{Gateway, Merchant, all_at_once, exchange, field, page, text, try_post, wait_for};
 
 /// The published test cards and those made up for the sandbox.
 const CARDS: &str = include_str!("data/test_cards.csv");
@@ -238,6 +238,7 @@ fn pay_with(gateway: &Gateway, demo: &Merchant, card: &str, place: usize) -> Vec
     by_token.retain(|(name, _)| !matches!(*name, "card_number" | "expiry_date"));
     by_token.push(("token_name", &token));
     say("a kept card", &demo.sign(&by_token), json);
+    sinks_of_the_page(gateway, demo, card, place, &mut say);
     let other = Merchant { request_phrase: "another phrase".to_owned(), ..demo.clone() };
     say("a bad signature", &other.sign(&card_payment("PURCHASE", &reference("s"), "1000", card)), json);
     say("a used reference", &demo.sign(&card_payment("PURCHASE", &reference("p"), "1000", card)), json);
@@ -259,11 +260,47 @@ fn pay_with(gateway: &Gateway, demo: &Merchant, card: &str, place: usize) -> Vec
     sinks
 }
 
+/// A form of the merchant's own with the card, the pages that send the browser back, and the payment by the token.
+fn sinks_of_the_page(
+    gateway: &Gateway,
+    demo: &Merchant,
+    card: &str,
+    place: usize,
+    say: &mut impl FnMut(&str, &[u8], &str),
+) {
+    let reference = format!("f-{place}");
+    let code = if card.len() == 15 { SECURITY_CODES[1] } else { SECURITY_CODES[0] };
+    let token = format!("form-{place}");
+    let mistyped = mistyped(card);
+    let mut pages = Vec::new();
+    for (service, number, name) in [
+        ("TOKENIZATION", card, token.as_str()),
+        ("TOKENIZATION", mistyped.as_str(), "mistyped"),
+        ("CREATE_TOKEN", card, "created"),
+    ] {
+        let mut params = page::form(service, &reference, number);
+        params.retain(|(known, _)| *known != "card_security_code");
+        params.extend([("card_security_code", code), ("token_name", name)]);
+        let answer = page::post(gateway, &page::signed(demo, &params));
+        assert!(text(&answer.body).contains("*****"), "{service} shows a mask");
+        pages.push(Sink { name: format!("the page after {service} of card {place}"), bytes: answer.body });
+        params.retain(|(known, _)| *known != "return_url");
+        let lost = page::post(gateway, &page::signed(demo, &params));
+        pages.push(Sink { name: format!("the error page after {service} of card {place}"), bytes: lost.body });
+    }
+    forbidden(&[card.to_owned()]).assert_in_none(&pages);
+    let mut by_token = card_payment("PURCHASE", &reference, "1000", card);
+    by_token.retain(|(name, _)| !matches!(*name, "card_number" | "expiry_date" | "card_security_code"));
+    by_token.push(("token_name", &token));
+    say("a token of a form", &demo.sign(&by_token), "application/json");
+    say("GET_TOKENS", &demo.sign(&[("query_command", "GET_TOKENS")]), "application/json");
+}
+
 /// What the commands, the metrics and the card network's admin pages tell.
 fn told(gateway: &Gateway, network: &CardNetwork, cards: &[String]) -> Vec<Sink> {
     let mut sinks = Vec::new();
     for place in 0..cards.len() {
-        for kind in ["p", "a", "s", "m", "k", "g"] {
+        for kind in ["p", "a", "s", "m", "k", "g", "f"] {
             let reference = format!("{kind}-{place}");
             let output = gateway.run(&["explain", &reference]);
             sinks.push(Sink { name: format!("explain {reference}"), bytes: [output.stdout, output.stderr].concat() });
@@ -271,6 +308,8 @@ fn told(gateway: &Gateway, network: &CardNetwork, cards: &[String]) -> Vec<Sink>
         let output = gateway.run(&["explain", &format!("a-{place}"), "--format", "json"]);
         sinks.push(Sink { name: format!("explain a-{place} as JSON"), bytes: output.stdout });
     }
+    sinks.push(Sink::text("token list", gateway.run_well(&["token", "list", "demo"])));
+    sinks.push(Sink::text("token list", gateway.run_well(&["token", "list", "demo", "--format", "json"])));
     sinks.push(Sink::text("/metrics", gateway.admin("/metrics").1));
     sinks.push(Sink::text("/health/ready", gateway.admin("/health/ready").1));
     for path in ["/health", "/messages/stats", "/ledger/totals", "/accounts"] {

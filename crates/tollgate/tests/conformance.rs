@@ -7,7 +7,7 @@ mod support;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use support::receiver::Receiver;
-use support::{Gateway, Merchant, accounts, field, payment, text, wire};
+use support::{Gateway, Merchant, accounts, field, page, payment, text, wire};
 use tollgate_core::merchant::ShaType;
 
 const EXAMPLES: &str = include_str!("../../../tests/data/fort_examples.jsonl");
@@ -47,7 +47,7 @@ fn every_pair_of_the_fact_base_holds_field_by_field() {
     }
     let with_answer: Vec<&Example> = examples.iter().filter(|example| !example.is_feedback()).collect();
     let worlds = worlds(&with_answer);
-    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 50);
+    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 62);
     std::thread::scope(|scope| {
         for world in &worlds {
             scope.spawn(|| {
@@ -125,6 +125,7 @@ impl Accounts {
                 ["--sha-type", text("sha_type")],
             ];
             let merchant = accounts::add(&gateway, &name, &options.concat());
+            accounts::set(&gateway, &name, &["--custom-page", "on"]);
             assert_eq!(merchant.access_code, text("access_code"));
             assert_eq!(merchant.sha_type, ShaType::parse(text("sha_type")).unwrap());
             merchants.insert(key, merchant);
@@ -184,7 +185,8 @@ impl Example {
 
     fn needs_a_gateway(&self) -> bool {
         let given = self.row["given"].to_string();
-        self.expected("service_command").is_some()
+        self.row["service"] == "UPDATE_TOKEN"
+            || given.contains("not enabled")
             || self.lists_tokens()
             || given.contains("INACTIVE")
             || given.contains("expired")
@@ -291,6 +293,9 @@ fn hold(accounts: &Accounts, example: &Example) {
     for given in example.row["given"].as_array().unwrap() {
         bring_about(accounts, merchant, given.as_str().unwrap(), example, &mut made);
     }
+    if example.row["response"]["delivery"] == "browser_post" {
+        return hold_page(accounts, example);
+    }
     let body = example.body(merchant, &made);
     let answer = wire::post(&accounts.gateway.address, "1.1", &["Content-Type: application/json"], &body);
     assert_eq!(u64::from(answer.status), example.row["response"]["http_status"].as_u64().unwrap(), "{}", example.id);
@@ -300,6 +305,18 @@ fn hold(accounts: &Accounts, example: &Example) {
         merchant.check(&answer);
     }
     compare(example, &answer, &made);
+}
+
+/// Posts the form as it stands in the file, as a browser does, and compares what goes back to the merchant.
+fn hold_page(accounts: &Accounts, example: &Example) {
+    let merchant = &accounts.merchants[&example.account];
+    let params = example.row["request"]["params"].as_object().unwrap();
+    let pairs = params.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+    let body = page::encoded(pairs);
+    let returned = page::returned(&page::post(&accounts.gateway, &body));
+    assert_eq!(Some(returned.to.as_str()), example.row["response"]["to"].as_str(), "{}", example.id);
+    merchant.check(&returned.fields);
+    compare(example, &returned.fields, &Made::default());
 }
 
 fn compare(example: &Example, answer: &Map<String, Value>, made: &Made) {
@@ -323,6 +340,9 @@ fn compare(example: &Example, answer: &Map<String, Value>, made: &Made) {
             "authorization_code" if example.is_volatile(name) => {
                 assert_eq!(ours.len(), 6, "{id}");
                 assert!(ours.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+            }
+            "token_name" if example.is_volatile(name) => {
+                assert!(ours.len() == 32 && ours.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}: {ours}");
             }
             "creation_date" if example.is_volatile(name) => {
                 assert_eq!(ours.len(), expected.len(), "{id}: {ours}");
@@ -381,7 +401,13 @@ fn bring_about(accounts: &Accounts, merchant: &Merchant, given: &str, example: &
             keep_card(accounts, merchant, example);
             gateway.run_well(&["clock", "advance", "4000d"]);
         }
-        "the client encodes the JSON text in ISO-8859-1" => {}
+        "token b9d2c1f6a1e14c0fa3b2b5b1f9c2a001 exists" => {
+            keep_card(accounts, merchant, example);
+        }
+        "custom merchant page not enabled for the account" => {
+            accounts::set(gateway, &example.account.to_lowercase(), &["--custom-page", "off"]);
+        }
+        "the client encodes the JSON text in ISO-8859-1" | "token my.card@1 does not exist" => {}
         "5000 captured already" => maintain("CAPTURE", "5000", "04000"),
         "captured 5000, then refunded 1000" => {
             maintain("CAPTURE", "5000", "04000");

@@ -162,7 +162,7 @@ fn a_deleted_token_is_gone_for_good_and_its_sealed_card_is_in_no_file() {
     let sealed = sealed_card(&shop.gateway.data, "gone");
     assert!(holds(&shop.gateway.data, &sealed) > 0, "before");
     let output = shop.gateway.run_well(&["token", "delete", "demo", "gone"]);
-    assert!(output.contains("nothing in the data folder opens the card"), "{output}");
+    assert!(output.contains("no file of the data folder holds the card"), "{output}");
     assert_eq!(holds(&shop.gateway.data, &sealed), 0, "while the gateway runs");
     assert_code(&by_token(&shop, "gone"), "00044", "gone");
     assert_eq!(names_of(&shop.call(&get_tokens(&EVER))).len(), 40, "the others stay");

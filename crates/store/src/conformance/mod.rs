@@ -156,6 +156,8 @@ macro_rules! conformance_tests {
             lapsed_tokens_are_deleted_unless_a_payment_may_keep_them
             a_deleted_token_stays_gone
             traces_are_erased_and_nothing_else
+            a_card_is_put_under_a_name_unless_it_is_switched_off
+            a_look_for_lapsed_tokens_sees_what_the_sweep_deletes
             an_order_names_no_token_that_it_did_not_make
             an_order_and_its_token_belong_together
             random_calls_answer_as_the_model_does

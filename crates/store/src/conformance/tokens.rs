@@ -3,7 +3,8 @@
 use super::Subject;
 use super::fixtures::{FIRST, MERCHANT, aed, at, begin_attempt, claimed, new_order, outcome, settled, stored};
 use crate::{
-    NewOrder, OrderClaim, Recorded, Store, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenSave,
+    NewOrder, OrderClaim, Recorded, Store, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut,
+    TokenSave,
 };
 use std::sync::Arc;
 use tollgate_core::bin::Brand;
@@ -241,6 +242,47 @@ pub async fn a_deleted_token_stays_gone(subject: &dyn Subject) {
     assert_eq!(store.record_outcome(record).await.unwrap(), Recorded::Written);
     assert_eq!(found(&store, MERCHANT, "gone").await, None);
     assert!(found(&store, MerchantId(2), "gone").await.is_some());
+}
+
+/// Rule: a card put under a name makes a token, or takes the place of an active one's card; an inactive one keeps its own.
+pub async fn a_card_is_put_under_a_name_unless_it_is_switched_off(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let first = provisional(1, "card", at(3_600));
+    assert_eq!(store.put_token(first.clone()).await.unwrap(), TokenPut::Added);
+    assert_eq!(found(&store, MERCHANT, "card").await, Some(first));
+    let second = provisional(2, "card", at(7_200));
+    let forgets = Token { after_payment: AfterPayment::Forget, currency: None, ..second.token };
+    let second = StoredToken { token: forgets, ..second };
+    assert_eq!(store.put_token(second.clone()).await.unwrap(), TokenPut::Replaced);
+    let expected = Token { currency: Some(aed(1).currency), created_at: at(1), version: 2, ..second.token.clone() };
+    assert_eq!(found(&store, MERCHANT, "card").await, Some(StoredToken { token: expected.clone(), ..second }));
+    let permanent = Token { lapses_at: None, version: 3, ..expected };
+    assert_eq!(store.change_token(permanent).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.put_token(provisional(3, "card", at(9_000))).await.unwrap(), TokenPut::Replaced);
+    let now = found(&store, MERCHANT, "card").await.unwrap().token;
+    assert_eq!((now.id, now.lapses_at, now.version), (TokenId(FIRST + 3), None, 4), "it stays permanent");
+    let off = Token { status: TokenStatus::Inactive, version: 5, ..now };
+    assert_eq!(store.change_token(off.clone()).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.put_token(provisional(4, "card", at(9_000))).await.unwrap(), TokenPut::Inactive);
+    assert_eq!(found(&store, MERCHANT, "card").await.unwrap().token, off);
+}
+
+/// Rule: whether there is anything to sweep is told exactly as the sweep would find it.
+pub async fn a_look_for_lapsed_tokens_sees_what_the_sweep_deletes(subject: &dyn Subject) {
+    let store = subject.open().await;
+    store.add_token(token(1, "permanent")).await.unwrap();
+    let paying = provisional(2, "paying", at(80));
+    for new in [paying.clone(), provisional(3, "unused", at(100))] {
+        store.add_token(new).await.unwrap();
+    }
+    let unknown = settled(&*store, keeping(10, &paying), OperationEvent::NoAnswer).await;
+    assert!(!store.has_lapsed_tokens(at(99)).await.unwrap(), "a payment may keep it yet");
+    assert!(store.has_lapsed_tokens(at(100)).await.unwrap());
+    assert_eq!(store.delete_lapsed_tokens(at(100), 10).await.unwrap(), 1);
+    assert!(!store.has_lapsed_tokens(at(100)).await.unwrap());
+    let declined = outcome(&unknown.order, &unknown.operation, OperationEvent::Declined, at(110));
+    assert_eq!(store.record_outcome(declined).await.unwrap(), Recorded::Written);
+    assert!(store.has_lapsed_tokens(at(120)).await.unwrap());
 }
 
 /// Rule: erasing the traces of what was deleted leaves everything else where it is.

@@ -68,7 +68,12 @@ impl Sign {
         let texts = flat(&message)?;
         let params: Vec<(&str, &str)> = texts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         if form {
-            println!("{}", signed_form(&params, &[], phrase, credential.sha_type));
+            // An answer is signed whole; of a request the gateway leaves out what the browser adds.
+            let exclude = match Service::of(&message) {
+                Ok(service) if !self.response => service.signature_exclude(),
+                _ => &[],
+            };
+            println!("{}", signed_form(&params, exclude, phrase, credential.sha_type));
         } else {
             println!("{}", String::from_utf8_lossy(&signed_json(&params, phrase, credential.sha_type)));
         }

@@ -118,7 +118,7 @@ fn print(answer: &Value) {
     if deleted.is_object() {
         println!("token {} ({}) is deleted", text(deleted, "token_name"), text(deleted, "card_number"));
         match answer["traces"].as_str() {
-            Some("gone") => println!("nothing in the data folder opens the card that was kept under it"),
+            Some("gone") => println!("no file of the data folder holds the card that was sealed for it any more"),
             _ => println!("the log of the store holds its sealed card until it is used again: it was busy"),
         }
         println!("orders keep their mask, and the sealed card that their own captures and refunds need");
