@@ -24,6 +24,7 @@ mod rotation;
 mod settle;
 mod stans;
 mod token;
+mod transfer;
 mod unknown;
 mod update_token;
 
@@ -39,4 +40,5 @@ pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
 pub use jobs::Jobs;
 pub use life::BeginError;
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
+pub use transfer::{ExportPage, Imported, OtherCard, Transfer, TransferError};
 pub use unknown::{ForcedOutcome, Resolution, ResolveError, Resolved, UnknownOperation};

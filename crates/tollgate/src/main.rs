@@ -22,6 +22,7 @@ mod running;
 mod sandbox;
 mod story;
 mod unknown;
+mod vault_file;
 mod who;
 mod wiring;
 

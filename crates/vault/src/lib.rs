@@ -33,6 +33,7 @@ mod audit_key;
 mod data_key;
 mod envelope;
 mod error;
+mod export;
 mod file_provider;
 mod jwe;
 mod jwk;
@@ -51,11 +52,15 @@ mod vault;
 pub use audit_key::{AUDIT_MAC_BYTES, AUDIT_PERIOD, AuditKey};
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
+pub use export::{
+    EXPORT_CHUNK_CHARS_MAX, EXPORT_CHUNK_TOKENS_MAX, ExportChunk, ExportFault, ReceiptedCard, TokenCard, TokenFacts,
+    open_chunk, seal_chunk,
+};
 pub use file_provider::{FileKeyProvider, KEK_FILES_MAX, StoredDataKeys};
 pub use jwe::{
     JWE_CHARS_MAX, JWE_CONTENT_BYTES_MAX, JWE_HEADER_BYTES_MAX, JWE_KID_CHARS_MAX, Jwe, JweAlgorithm, JweFault, encrypt,
 };
-pub use jwk::{DecryptionKey, Jwk, JwkFault, NewKeyPair};
+pub use jwk::{DecryptionKey, Jwk, JwkFault, NewKeyPair, OwnKeyPair};
 pub use memory::MemoryDataKeys;
 pub use pkcs11::{Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token};
 pub use port::{

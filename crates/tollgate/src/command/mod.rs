@@ -18,6 +18,7 @@ mod pay;
 mod serve;
 mod sign;
 mod unknown;
+mod vault;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -60,6 +61,8 @@ enum Command {
     Jwks(jwks::Jwks),
     /// Read the audit log and prove that it is unbroken
     Audit(audit::Audit),
+    /// Take a merchant's tokens with their cards to another vault, encrypted
+    Vault(vault::Vault),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -91,6 +94,7 @@ impl Cli {
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),
+            Command::Vault(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),
