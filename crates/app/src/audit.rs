@@ -144,7 +144,7 @@ pub async fn verify_audit(
         let rows = match walk.rows(store).await {
             Ok(rows) => rows,
             Err(AuditError::Store(StoreError::Corrupt(text))) => {
-                return Ok(checked.up_to_the_unreadable(store, &walk, text).await?);
+                return checked.up_to_the_unreadable(store, &walk, text).await;
             }
             Err(error) => return Err(error),
         };

@@ -29,6 +29,7 @@ mod stans;
 mod token;
 mod token_desk;
 mod tokenize;
+mod transfer;
 mod unknown;
 mod update_token;
 
@@ -45,4 +46,5 @@ pub use jobs::Jobs;
 pub use life::BeginError;
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
 pub use token_desk::{DeletedToken, TokenDesk, TokenDeskError, TokenPage, TokenRest, Traces};
+pub use transfer::{ExportPage, Imported, OtherCard, Transfer, TransferError};
 pub use unknown::{ForcedOutcome, Resolution, ResolveError, Resolved, UnknownOperation};

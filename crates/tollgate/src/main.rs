@@ -28,6 +28,7 @@ mod story;
 mod terminal;
 mod token;
 mod unknown;
+mod vault_file;
 mod who;
 mod wiring;
 

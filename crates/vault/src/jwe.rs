@@ -147,7 +147,7 @@ fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
 }
 
 impl<'a> Jwe<'a> {
-    /// Reads a compact message.
+    /// Reads a compact message of at most [`JWE_CHARS_MAX`] characters.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -155,6 +155,11 @@ impl<'a> Jwe<'a> {
         if text.len() > JWE_CHARS_MAX {
             return Err(JweFault::TooLong);
         }
+        Jwe::parse_any_length(text)
+    }
+
+    /// The same for a text whose length the caller has looked at.
+    pub(crate) fn parse_any_length(text: &'a str) -> Result<Jwe<'a>, JweFault> {
         let mut parts = text.split('.');
         let (Some(header), Some(key), Some(iv), Some(ciphertext), Some(tag), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
@@ -244,6 +249,11 @@ pub fn encrypt(content: &[u8], key: &Jwk) -> Result<String, JweFault> {
     if content.len() > JWE_CONTENT_BYTES_MAX {
         return Err(JweFault::ContentTooLong);
     }
+    encrypt_any_length(content, key)
+}
+
+/// The same for a content whose length the caller has looked at.
+pub(crate) fn encrypt_any_length(content: &[u8], key: &Jwk) -> Result<String, JweFault> {
     let mut content_key = Zeroizing::new([0; CONTENT_KEY_BYTES]);
     let mut iv = [0; NONCE_LEN];
     aws_lc_rs::rand::fill(content_key.as_mut_slice()).map_err(|_| JweFault::Cipher)?;

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A coordinate of P-256, in bytes.
 const COORDINATE_BYTES: usize = 32;
@@ -112,6 +112,61 @@ impl NewKeyPair {
 impl fmt::Debug for NewKeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewKeyPair").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+/// A pair of curve P-256 as a JSON Web Key (RFC 7517): the public members and the private one.
+#[derive(Serialize, Deserialize)]
+struct PrivateJwk {
+    #[serde(flatten)]
+    public: Jwk,
+    /// EC: the private number, base64url.
+    d: String,
+}
+
+impl Drop for PrivateJwk {
+    fn drop(&mut self) {
+        self.d.zeroize();
+    }
+}
+
+impl NewKeyPair {
+    /// The pair as a private JSON Web Key, which JOSE libraries read. Of curve P-256 alone.
+    ///
+    /// # Errors
+    /// When the pair is of another kind.
+    pub fn to_private_jwk(&self) -> Result<Zeroizing<String>, JwkFault> {
+        if self.public.kty != "EC" {
+            return Err(JwkFault::Unusable);
+        }
+        let d = URL_SAFE_NO_PAD.encode(self.private.as_slice());
+        let private = PrivateJwk { public: self.public.clone(), d };
+        serde_json::to_string_pretty(&private).map(Zeroizing::new).map_err(|_| JwkFault::NotMade)
+    }
+}
+
+/// The private half of a pair that lies in a file, and its public half.
+pub struct OwnKeyPair {
+    /// The public half.
+    pub public: Jwk,
+    /// The private half.
+    pub private: DecryptionKey,
+}
+
+impl OwnKeyPair {
+    /// Reads a private JSON Web Key of curve P-256.
+    ///
+    /// # Errors
+    /// When it is none, or its public half is another's.
+    pub fn of_private_jwk(text: &[u8]) -> Result<OwnKeyPair, JwkFault> {
+        let read: PrivateJwk = serde_json::from_slice(text).map_err(|_| JwkFault::Unusable)?;
+        let number = Zeroizing::new(URL_SAFE_NO_PAD.decode(read.d.as_bytes()).map_err(|_| JwkFault::Unusable)?);
+        let private = DecryptionKey::read(JweAlgorithm::EcdhEsA256Kw, &number)?;
+        let DecryptionKey::Ec(key) = &private else { return Err(JwkFault::Unusable) };
+        if Jwk::of_point(key)?.point()? != read.public.point()? {
+            return Err(JwkFault::Unusable);
+        }
+        Ok(OwnKeyPair { public: read.public.clone(), private })
     }
 }
 

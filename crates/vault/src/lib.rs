@@ -35,6 +35,7 @@ mod bounded_calls;
 mod data_key;
 mod envelope;
 mod error;
+mod export;
 mod file_provider;
 mod jwe;
 mod jwk;
@@ -56,11 +57,15 @@ pub use arrivals::{CUSTODIAN_WAIT_MS_MAX, WRONG_TRIES_MAX, WRONG_WAIT_MS_MAX, WR
 pub use audit_key::{AUDIT_MAC_BYTES, AUDIT_PERIOD, AuditKey};
 pub use data_key::{DATA_KEY_BYTES, DataKeyBytes};
 pub use error::{KeyFileFault, VaultError};
+pub use export::{
+    EXPORT_CHUNK_CHARS_MAX, EXPORT_CHUNK_TOKENS_MAX, ExportChunk, ExportFault, ReceiptedCard, TokenCard, TokenFacts,
+    open_chunk, seal_chunk,
+};
 pub use file_provider::{Arrival, FileKeyProvider, KEK_FILES_MAX, LockedKek, StoredDataKeys};
 pub use jwe::{
     JWE_CHARS_MAX, JWE_CONTENT_BYTES_MAX, JWE_HEADER_BYTES_MAX, JWE_KID_CHARS_MAX, Jwe, JweAlgorithm, JweFault, encrypt,
 };
-pub use jwk::{DecryptionKey, Jwk, JwkFault, NewKeyPair};
+pub use jwk::{DecryptionKey, Jwk, JwkFault, NewKeyPair, OwnKeyPair};
 pub use memory::MemoryDataKeys;
 pub use passphrase::{
     CUSTODIAN_CHARS_MAX, CUSTODIANS_MAX, CUSTODIANS_MIN, Custodian, PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN,

@@ -23,6 +23,7 @@ mod sign;
 mod token;
 mod unknown;
 mod unlock;
+mod vault;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -69,6 +70,8 @@ enum Command {
     Audit(audit::Audit),
     /// Tell merchants' PCI DSS scope, and write evidence for an assessor
     Pci(pci::Pci),
+    /// Take a merchant's tokens with their cards to another vault, encrypted
+    Vault(vault::Vault),
     /// Run the sandbox card network alone
     Issuer(issuer::Issuer),
     /// Show the clock, and move it in a sandbox
@@ -102,6 +105,7 @@ impl Cli {
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),
             Command::Pci(command) => command.run(),
+            Command::Vault(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Clock(command) => command.run(),
             Command::Fault(command) => command.run(),
