@@ -379,7 +379,7 @@ fn random_phrase() -> Result<Secret, AccountError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, FeedbackTerms, TokenService};
+    use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, FeedbackTerms, TokenService, VerificationTerms};
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
 
@@ -409,6 +409,7 @@ mod tests {
             feedback,
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            verification: VerificationTerms::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
 use crate::stans::Stans;
-use crate::{check_status, maintain, pay, update_token};
+use crate::{check_status, check_verification, maintain, pay, update_token};
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,9 @@ use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::code::refused;
-use tollgate_core::command::{MaintainCommand, PayCommand, StatusCommand, UpdateTokenCommand};
+use tollgate_core::command::{
+    MaintainCommand, PayCommand, StatusCommand, UpdateTokenCommand, VerificationStatusCommand,
+};
 use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -226,7 +228,7 @@ impl Gateway {
         self.link() == LinkState::Down
     }
 
-    /// AUTHORIZATION and PURCHASE. Goes on to its end even when the caller stops waiting.
+    /// AUTHORIZATION, PURCHASE and VERIFY_CARD. Goes on to its end even when the caller stops waiting.
     ///
     /// # Errors
     /// When it is refused before it was sent.
@@ -235,7 +237,13 @@ impl Gateway {
         let told = unsettled.clone();
         let work = async move {
             let command = channel::take_card(&gateway.inner, &account, command).await?;
-            pay::pay(&gateway.inner, &account, command, &told).await
+            let paid = pay::pay(&gateway.inner, &account, command, &told).await?;
+            if let Some(release) = paid.release {
+                // The merchant has the answer without waiting for it.
+                let inner = Arc::clone(&gateway.inner);
+                gateway.inner.in_flight.spawn(async move { release.carry_out(&inner).await });
+            }
+            Ok(paid.answer)
         };
         self.to_its_end(unsettled, work).await
     }
@@ -254,6 +262,11 @@ impl Gateway {
     /// CHECK_STATUS.
     pub async fn check_status(&self, account: &Account, command: &StatusCommand) -> Answer {
         check_status::check_status(&self.inner, account, command).await
+    }
+
+    /// CHECK_VERIFY_CARD_STATUS.
+    pub async fn check_verification(&self, account: &Account, command: &VerificationStatusCommand) -> Answer {
+        check_verification::check_verification(&self.inner, account, command).await
     }
 
     /// UPDATE_TOKEN.

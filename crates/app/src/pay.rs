@@ -1,8 +1,9 @@
-//! AUTHORIZATION and PURCHASE.
+//! AUTHORIZATION and PURCHASE; and VERIFY_CARD, which goes the same way.
 
 use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
+use crate::release::Release;
 use crate::settle::{self, Settled};
 use crate::token::{self, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
@@ -12,7 +13,8 @@ use tollgate_core::code::{self, refused};
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{self, PayIntent};
 use tollgate_core::ident::FortId;
-use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
+use tollgate_core::money::Money;
+use tollgate_core::order::{LastOperation, Operation, OperationState, Order, PayKind, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{LifeId, NewOrder, OrderClaim, StoreError};
@@ -20,25 +22,37 @@ use tollgate_store::{LifeId, NewOrder, OrderClaim, StoreError};
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
 
+/// What came of a payment or a verification.
+#[derive(Debug)]
+pub(crate) struct Paid {
+    /// What the merchant is told.
+    pub(crate) answer: Answer,
+    /// The hold of a verification that has to be given up now.
+    pub(crate) release: Option<Release>,
+}
+
 pub(crate) async fn pay(
     inner: &Inner,
     account: &Account,
     command: PayCommand,
     unsettled: &Unsettled,
-) -> Result<Answer, Refused> {
+) -> Result<Paid, Refused> {
     let stored = token::named(inner, account, &command).await?;
-    let intent =
-        decide::pay(&account.merchant, &command, stored.as_ref().map(|stored| &stored.token), inner.clock.now())?;
+    let (merchant, now) = (&account.merchant, inner.clock.now());
+    let intent = match command.kind.is_verification() {
+        true => decide::verify(merchant, &command, now)?,
+        false => decide::pay(merchant, &command, stored.as_ref().map(|stored| &stored.token), now)?,
+    };
     inner.link_ready()?;
-    let PayIntent { card, facts, token } = intent;
+    let PayIntent { card, facts, token, kind, money } = intent;
     let card = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let means = Means { card, facts, token };
+    let means = Means { card, facts, token, kind, money };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
         Intent::Durable(claimed) => *claimed,
-        Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
+        Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
     };
-    unsettled.set(answer(&order, Settled::UNCERTAIN));
+    unsettled.set(paid(&order, Settled::UNCERTAIN).answer);
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
         wire: operation.wire,
@@ -56,7 +70,7 @@ pub(crate) async fn pay(
     };
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
-    Ok(answer(&order, settled))
+    Ok(paid(&order, settled))
 }
 
 /// With what a payment is made.
@@ -64,6 +78,8 @@ struct Means {
     card: CardData,
     facts: CardFacts,
     token: TokenPart,
+    kind: PayKind,
+    money: Money,
 }
 
 /// What came of making the intent durable.
@@ -129,13 +145,13 @@ async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &M
 fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, now: Timestamp) -> (Order, Operation) {
     let id = inner.next_number(now);
     let wire = inner.wire_reference(id, now);
-    let kind = command.kind.operation();
+    let kind = means.kind.operation();
     let order = Order {
         fort_id: FortId(id.0),
         merchant: account.merchant.id,
         merchant_reference: command.merchant_reference.clone(),
-        kind: command.kind,
-        money: command.money,
+        kind: means.kind,
+        money: means.money,
         eci: command.eci,
         card: means.facts.clone(),
         token: means.token.order.clone(),
@@ -149,14 +165,14 @@ fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, 
         created_at: now,
     };
     let operation =
-        Operation { id, fort_id: order.fort_id, kind, money: command.money, state: OperationState::Sent, wire };
+        Operation { id, fort_id: order.fort_id, kind, money: means.money, state: OperationState::Sent, wire };
     (order, operation)
 }
 
-fn answer(order: &Order, settled: Settled) -> Answer {
+fn paid(order: &Order, settled: Settled) -> Paid {
     let approved = settled.state == OperationState::Approved;
     let declined = settled.state == OperationState::Declined;
-    Answer {
+    let answer = Answer {
         code: settled.code,
         order: Some(OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() }),
         card: Some(order.card.clone()),
@@ -166,5 +182,6 @@ fn answer(order: &Order, settled: Settled) -> Answer {
         token_name: order.token_name_in(settled.state).map(str::to_owned),
         status: None,
         token: None,
-    }
+    };
+    Paid { answer, release: settled.release }
 }

@@ -8,10 +8,10 @@ use crate::secret::Secret;
 use crate::token::TokenStatus;
 use std::fmt;
 
-/// AUTHORIZATION or PURCHASE.
+/// AUTHORIZATION or PURCHASE; or VERIFY_CARD, as [`PayKind::VerifyAccount`] with a card and no amount.
 #[derive(Clone, Debug)]
 pub struct PayCommand {
-    /// Which of the two.
+    /// Which of them.
     pub kind: PayKind,
     /// The merchant's order number, up to 40 characters.
     pub merchant_reference: String,
@@ -103,6 +103,13 @@ pub struct StatusCommand {
     pub target: OrderTarget,
     /// `return_third_party_response_codes=YES`.
     pub third_party_codes: ThirdPartyCodes,
+}
+
+/// CHECK_VERIFY_CARD_STATUS.
+#[derive(Clone, Debug)]
+pub struct VerificationStatusCommand {
+    /// The reference of the VERIFY_CARD request.
+    pub merchant_reference: String,
 }
 
 /// UPDATE_TOKEN.

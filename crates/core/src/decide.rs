@@ -24,6 +24,10 @@ pub struct PayIntent {
     pub facts: CardFacts,
     /// What the payment has to do with a token.
     pub token: TokenPlan,
+    /// As what it is kept.
+    pub kind: PayKind,
+    /// How much the network is asked for.
+    pub money: Money,
 }
 
 /// Where the card of a payment comes from.
@@ -83,6 +87,28 @@ pub fn pay(
     taken_currency(terms, command.money)?;
     within_limit(terms, command.money)?;
     Ok(intent)
+}
+
+/// Judges VERIFY_CARD. The amount of the command does not count: what is asked for is the merchant's choice.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn verify(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Result<PayIntent, Refusal> {
+    let terms = &merchant.terms;
+    free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
+    free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
+    free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
+    channel_allows_card(terms, command, now)?;
+    let Some(input) = &command.card else { return Err(nothing_to_verify()) };
+    let card = readable_card(input, now)?;
+    let brand = known_brand(&card)?;
+    enabled_brand(terms, brand)?;
+    brand_allows_verification(brand)?;
+    let money = terms.verification.money(command.money.currency);
+    taken_currency(terms, money)?;
+    within_limit(terms, money)?;
+    let facts = card.facts(brand);
+    Ok(PayIntent { card: PayCard::Sent(card), facts, token: TokenPlan::None, kind: terms.verification.kind(), money })
 }
 
 /// Judges CAPTURE, VOID_AUTHORIZATION and REFUND of an order that was found.
@@ -239,6 +265,10 @@ fn nothing_to_pay_with() -> Refusal {
     Refusal::request(code::MISSING_PARAMETER, "card_number", "neither card_number nor token_name was sent")
 }
 
+fn nothing_to_verify() -> Refusal {
+    Refusal::request(code::MISSING_PARAMETER, "card_number", "no card was sent: only card data can be verified")
+}
+
 fn with_given_card(
     terms: &Terms,
     command: &PayCommand,
@@ -246,13 +276,14 @@ fn with_given_card(
     now: Timestamp,
 ) -> Result<PayIntent, Refusal> {
     let card = readable_card(input, now)?;
+    coded_card(&card)?;
     let facts = card.facts(known_brand(&card)?);
     let token = match (&command.token_name, command.remember_me) {
         _ if terms.tokens == TokenService::Off => TokenPlan::None,
         (_, Some(RememberMe::No)) | (None, None) => TokenPlan::None,
         (name, _) => TokenPlan::Save(name.clone()),
     };
-    Ok(PayIntent { card: PayCard::Sent(card), facts, token })
+    Ok(PayIntent { card: PayCard::Sent(card), facts, token, kind: command.kind, money: command.money })
 }
 
 fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<PayIntent, Refusal> {
@@ -267,6 +298,8 @@ fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<Pay
         card: PayCard::Kept { expiry, security_code: command.token_security_code.clone() },
         facts: token.card.clone(),
         token: TokenPlan::Use(OrderToken { name: token.name.clone(), role }),
+        kind: command.kind,
+        money: command.money,
     })
 }
 
@@ -287,14 +320,15 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
         return Err(Refusal::request(code::MISSING_PARAMETER, "expiry_date", "card_number came without expiry_date"));
     };
     let expiry = unexpired(expiry, now)?;
-    if input.security_code.is_none() {
-        return Err(Refusal::request(
-            code::MISSING_PARAMETER,
-            "card_security_code",
-            "ECOMMERCE payments need card_security_code",
-        ));
-    }
     Ok(CardData { pan, expiry, security_code: input.security_code.clone(), holder: input.holder.clone() })
+}
+
+fn coded_card(card: &CardData) -> Result<(), Refusal> {
+    if card.security_code.is_some() {
+        return Ok(());
+    }
+    let detail = "ECOMMERCE payments need card_security_code";
+    Err(Refusal::request(code::MISSING_PARAMETER, "card_security_code", detail))
 }
 
 fn unexpired(expiry: &str, now: Timestamp) -> Result<Expiry, Refusal> {
@@ -348,6 +382,15 @@ fn brand_allows_kind(command: &PayCommand, brand: Brand) -> Result<(), Refusal> 
     Ok(())
 }
 
+/// FORT verifies cards as mail order and telephone order, which these brands do not take.
+fn brand_allows_verification(brand: Brand) -> Result<(), Refusal> {
+    if brand.is_purchase_only() {
+        let detail = format!("{brand} takes PURCHASE only: its cards cannot be verified");
+        return Err(Refusal::request(code::NOT_VALID_FOR_OPTION, "service_command", detail));
+    }
+    Ok(())
+}
+
 fn taken_currency(terms: &Terms, money: Money) -> Result<(), Refusal> {
     match terms.currency(money.currency) {
         Some(_) => Ok(()),
@@ -386,6 +429,7 @@ fn order_confirmed(order: &Order) -> Result<(), Refusal> {
         Phase::Declined | Phase::Failed | Phase::Reversed => {
             refuse(code::ORDER_NOT_CONFIRMED, "the payment never succeeded")
         }
+        Phase::Verified => refuse(code::OPERATION_NOT_ALLOWED, "it is no payment: a card was verified"),
         _ if order.open_operation.is_some() => {
             refuse(code::STILL_PROCESSING, "another operation on this order is under way")
         }

@@ -9,7 +9,7 @@
 //! - [`card_scan`]: the search for card numbers where none belongs;
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
 //! - [`merchant`], [`channel`]: what an account may do, and how its requests may come;
-//! - [`token`]: names under which cards are kept;
+//! - [`token`]: names under which cards are kept; [`verification`]: how cards are verified;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
@@ -35,3 +35,4 @@ pub mod shown;
 pub mod time;
 pub mod token;
 pub mod transition;
+pub mod verification;

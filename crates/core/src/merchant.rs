@@ -7,6 +7,7 @@ use crate::ident::MerchantId;
 use crate::money::{Amount, Currency};
 use crate::secret::Secret;
 use crate::time::{DAY_US, Timestamp};
+pub use crate::verification::VerificationTerms;
 
 /// From how many days before its end an attestation warns.
 pub const ATTESTATION_WARNING_DAYS: i64 = 60;
@@ -114,6 +115,9 @@ pub struct Terms {
     /// Whether its cards may be kept under tokens.
     #[serde(default)]
     pub tokens: TokenService,
+    /// How its cards are verified.
+    #[serde(default)]
+    pub verification: VerificationTerms,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -256,6 +260,7 @@ mod tests {
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            verification: VerificationTerms::default(),
         }
     }
 

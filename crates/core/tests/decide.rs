@@ -56,6 +56,7 @@ fn merchant() -> Merchant {
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            verification: VerificationTerms::default(),
         },
     }
 }

@@ -29,6 +29,10 @@ pub enum Service {
     CheckStatus,
     /// Change a token.
     UpdateToken,
+    /// Ask whether a card is good.
+    VerifyCard,
+    /// Ask what came of that.
+    CheckVerifyCardStatus,
 }
 
 /// The parameters that name a service; a message has exactly one of them.
@@ -36,7 +40,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 7] = [
+    pub const ALL: [Service; 9] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -44,6 +48,8 @@ impl Service {
         Service::Refund,
         Service::CheckStatus,
         Service::UpdateToken,
+        Service::VerifyCard,
+        Service::CheckVerifyCardStatus,
     ];
 
     /// The service that `message` asks for.
@@ -79,6 +85,8 @@ impl Service {
             Service::Refund => "REFUND",
             Service::CheckStatus => "CHECK_STATUS",
             Service::UpdateToken => "UPDATE_TOKEN",
+            Service::VerifyCard => "VERIFY_CARD",
+            Service::CheckVerifyCardStatus => "CHECK_VERIFY_CARD_STATUS",
         }
     }
 
@@ -86,8 +94,8 @@ impl Service {
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
-            Service::CheckStatus => "query_command",
-            Service::UpdateToken => "service_command",
+            Service::CheckStatus | Service::CheckVerifyCardStatus => "query_command",
+            Service::UpdateToken | Service::VerifyCard => "service_command",
             _ => "command",
         }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
-use tollgate_core::order::{OperationEvent, WireReference};
+use tollgate_core::order::{OperationEvent, Order, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
@@ -363,6 +363,10 @@ impl Orders for WorldStore {
             OrderTarget::FortId(fort_id) => self.faults.owner(OperationId(fort_id.0)),
         };
         Box::pin(self.call("order", order, Access::Reads, self.inner.order(merchant, target), |_| "read"))
+    }
+
+    fn verification<'a>(&'a self, merchant: MerchantId, merchant_reference: &'a str) -> StoreFuture<'a, Option<Order>> {
+        self.inner.verification(merchant, merchant_reference)
     }
 
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>> {

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(7);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(8);
 
 struct Migration {
     version: u32,
@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "key rotation", sql: include_str!("../migrations/0005_key_rotation.sql") },
     Migration { version: 6, name: "channel", sql: include_str!("../migrations/0006_channel.sql") },
     Migration { version: 7, name: "tokens", sql: include_str!("../migrations/0007_tokens.sql") },
+    Migration { version: 8, name: "verifications", sql: include_str!("../migrations/0030_verifications.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::order::Order;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
@@ -204,6 +205,12 @@ impl Orders for SqliteStore {
 
     fn order<'a>(&'a self, merchant: MerchantId, target: &'a OrderTarget) -> StoreFuture<'a, Option<StoredOrder>> {
         Box::pin(async move { self.readers.point(|connection| read::order(connection, merchant, target)) })
+    }
+
+    fn verification<'a>(&'a self, merchant: MerchantId, merchant_reference: &'a str) -> StoreFuture<'a, Option<Order>> {
+        Box::pin(async move {
+            self.readers.point(|connection| read::verification(connection, merchant, merchant_reference))
+        })
     }
 
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>> {

@@ -4,6 +4,7 @@ use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
 use tollgate_core::merchant::{
     AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+    VerificationTerms,
 };
 use tollgate_core::money::Currency;
 use tollgate_core::time::{DAY_US, Timestamp};
@@ -59,6 +60,7 @@ pub fn default_terms() -> Terms {
         feedback: FeedbackTerms::default(),
         channel: ChannelTerms::default(),
         tokens: TokenService::On,
+        verification: VerificationTerms::default(),
     }
 }
 

@@ -47,7 +47,7 @@ fn every_pair_of_the_fact_base_holds_field_by_field() {
     }
     let with_answer: Vec<&Example> = examples.iter().filter(|example| !example.is_feedback()).collect();
     let worlds = worlds(&with_answer);
-    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 49);
+    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 52);
     std::thread::scope(|scope| {
         for world in &worlds {
             scope.spawn(|| {
@@ -341,6 +341,10 @@ fn bring_about(accounts: &Accounts, merchant: &Merchant, given: &str, example: &
         "card of token b9d2c1f6a1e14c0fa3b2b5b1f9c2a001 has expired" => {
             keep_card(accounts, merchant, example);
             gateway.run_well(&["clock", "advance", "4000d"]);
+        }
+        "TG-V1 verified" => {
+            let answer = gateway.call(merchant, &support::verification(reference, VISA, &[]));
+            assert_eq!(field(&answer, "response_code"), "80000", "{answer:?}");
         }
         "the client encodes the JSON text in ISO-8859-1" => {}
         "5000 captured already" => maintain("CAPTURE", "5000", "04000"),

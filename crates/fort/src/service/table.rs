@@ -134,6 +134,8 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::Refund => &tables.refund,
         Service::CheckStatus => &tables.status,
         Service::UpdateToken => &tables.update_token,
+        Service::VerifyCard => &tables.verify_card,
+        Service::CheckVerifyCardStatus => &tables.verification_status,
     }
 }
 
@@ -144,6 +146,8 @@ struct Tables {
     refund: Table,
     status: Table,
     update_token: Table,
+    verify_card: Table,
+    verification_status: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -220,6 +224,8 @@ fn read(file: &str) -> Result<Tables, TableError> {
         refund: of(Service::Refund)?,
         status: of(Service::CheckStatus)?,
         update_token: of(Service::UpdateToken)?,
+        verify_card: of(Service::VerifyCard)?,
+        verification_status: of(Service::CheckVerifyCardStatus)?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `tollgate merchant add|show|set|list|activate-trusted-channel|deactivate-trusted-channel`.
 
+use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
@@ -164,6 +165,8 @@ struct Set {
     country: Option<String>,
     #[command(flatten)]
     channel: ChannelArgs,
+    #[command(flatten)]
+    cards: CardArgs,
 }
 
 #[derive(Debug, Args)]
@@ -360,6 +363,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     }
     change_feedback(&mut terms.feedback, command, reach)?;
     command.channel.change(&mut terms.channel)?;
+    command.cards.change(&mut terms)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -515,6 +519,7 @@ fn print_text(account: &Account, now: Timestamp) {
         TokenService::Off => "off",
     };
     println!("{:<22}{tokens}", "tokens");
+    merchant_cards::print(&merchant.terms);
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

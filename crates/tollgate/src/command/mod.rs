@@ -12,6 +12,7 @@ mod jwks;
 mod keys;
 mod listen;
 mod merchant;
+mod merchant_cards;
 mod merchant_channel;
 mod pay;
 mod serve;
