@@ -118,6 +118,7 @@ pub fn verify(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Resu
 /// # Errors
 /// The first guard that fails, with its code.
 pub fn maintain(order: &Order, command: &MaintainCommand) -> Result<Money, Refusal> {
+    is_payment(order)?;
     names_agree(order, &command.target)?;
     free_of_card_numbers("maintenance_reference", command.maintenance_reference.as_deref())?;
     order_currency(order, command)?;
@@ -179,6 +180,18 @@ pub fn names_agree(order: &Order, target: &OrderTarget) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::request(code::ORDER_NOT_FOUND, "fort_id", "merchant_reference and fort_id name different orders"))
+}
+
+/// What a verification holds is given up by the gateway alone.
+fn is_payment(order: &Order) -> Result<(), Refusal> {
+    if !order.kind.is_verification() {
+        return Ok(());
+    }
+    Err(Refusal::request(
+        code::ORDER_NOT_FOUND,
+        "merchant_reference",
+        "it names the verification of a card, not an order",
+    ))
 }
 
 /// References and names are kept and sent on as they are, so that a card number in one cannot be masked.
@@ -429,7 +442,7 @@ fn order_confirmed(order: &Order) -> Result<(), Refusal> {
         Phase::Declined | Phase::Failed | Phase::Reversed => {
             refuse(code::ORDER_NOT_CONFIRMED, "the payment never succeeded")
         }
-        Phase::Verified => refuse(code::OPERATION_NOT_ALLOWED, "it is no payment: a card was verified"),
+        Phase::Verified => refuse(code::ORDER_NOT_FOUND, "it is no payment: a card was verified"),
         _ if order.open_operation.is_some() => {
             refuse(code::STILL_PROCESSING, "another operation on this order is under way")
         }

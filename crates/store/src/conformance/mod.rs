@@ -20,6 +20,7 @@ mod outcomes;
 mod reading;
 mod recovery;
 mod tokens;
+mod verifications;
 
 pub use accounts::*;
 pub use channel::*;
@@ -33,6 +34,7 @@ pub use outcomes::*;
 pub use reading::*;
 pub use recovery::*;
 pub use tokens::*;
+pub use verifications::*;
 
 use crate::Store;
 use std::future::Future;
@@ -148,6 +150,9 @@ macro_rules! conformance_tests {
             a_deleted_token_stays_gone
             an_order_names_no_token_that_it_did_not_make
             an_order_and_its_token_belong_together
+            a_verification_claims_no_reference
+            a_verification_is_never_found_as_an_order
+            what_follows_from_an_outcome_is_written_with_it
             random_calls_answer_as_the_model_does
         }
     };
