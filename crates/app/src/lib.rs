@@ -28,7 +28,7 @@ mod token;
 mod unknown;
 mod update_token;
 
-pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
+pub use accounts::{AccountError, Accounts, Activity, CardCustomers, NewMerchant, PhraseRotation, TermsChange};
 pub use channel::{ChannelError, ChannelKey, ChannelKeys};
 pub use counted::Counted;
 pub use directory::{Account, Directory};

@@ -70,6 +70,7 @@ pub(crate) async fn pay(
     };
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
+    let order = token::as_kept(inner, account, order, &settled).await;
     Ok(paid(&order, settled))
 }
 

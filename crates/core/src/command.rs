@@ -217,6 +217,13 @@ impl SafeParams {
         self.iter().find(|param| param.name == name).map(|param| param.value)
     }
 
+    /// What names the customer, in lower case: `customer_email`, the only parameter that every payment has about the
+    /// one who pays.
+    #[must_use]
+    pub fn customer(&self) -> Option<String> {
+        self.get("customer_email").map(str::to_lowercase)
+    }
+
     /// All of them in the order of the message.
     pub fn iter(&self) -> impl Iterator<Item = SafeParam<'_>> {
         let mut start = 0;

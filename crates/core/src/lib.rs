@@ -10,6 +10,7 @@
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
 //! - [`merchant`], [`channel`]: what an account may do, and how its requests may come;
 //! - [`token`]: names under which cards are kept; [`verification`]: how cards are verified;
+//!   [`card_terms`]: how many tokens and customers a card may have;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
@@ -20,6 +21,7 @@ pub mod apply;
 pub mod bin;
 pub mod card;
 pub mod card_scan;
+pub mod card_terms;
 pub mod channel;
 pub mod code;
 pub mod command;

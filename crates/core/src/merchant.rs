@@ -1,6 +1,7 @@
 //! What an account is and may do.
 
 use crate::bin::Brand;
+pub use crate::card_terms::CardTerms;
 pub use crate::channel::ChannelTerms;
 pub use crate::feedback::FeedbackTerms;
 use crate::ident::MerchantId;
@@ -118,6 +119,9 @@ pub struct Terms {
     /// How its cards are verified.
     #[serde(default)]
     pub verification: VerificationTerms,
+    /// How many tokens and customers its cards may have.
+    #[serde(default)]
+    pub cards: CardTerms,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -260,6 +264,7 @@ mod tests {
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            cards: CardTerms::default(),
             verification: VerificationTerms::default(),
         }
     }

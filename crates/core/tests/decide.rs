@@ -57,6 +57,7 @@ fn merchant() -> Merchant {
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            cards: CardTerms::default(),
             verification: VerificationTerms::default(),
         },
     }

@@ -13,6 +13,7 @@ use std::future::{Future, pending};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -704,6 +705,19 @@ impl Tokens for WorldStore {
 
     fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
         self.inner.delete_token(merchant, name)
+    }
+
+    fn card_customers(
+        &self,
+        merchant: MerchantId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<CardCustomer>> {
+        self.inner.card_customers(merchant, fingerprint, limit)
+    }
+
+    fn doubled_cards(&self, merchant: MerchantId, unique: UniqueTokens) -> StoreFuture<'_, u64> {
+        self.inner.doubled_cards(merchant, unique)
     }
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(8);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(9);
 
 struct Migration {
     version: u32,
@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "channel", sql: include_str!("../migrations/0006_channel.sql") },
     Migration { version: 7, name: "tokens", sql: include_str!("../migrations/0007_tokens.sql") },
     Migration { version: 8, name: "verifications", sql: include_str!("../migrations/0030_verifications.sql") },
+    Migration { version: 9, name: "card customers", sql: include_str!("../migrations/0031_card_customers.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

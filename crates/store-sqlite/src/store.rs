@@ -6,11 +6,14 @@ use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
-use crate::{accounts, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, token};
+use crate::{
+    accounts, card_rule, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, token,
+};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -18,15 +21,16 @@ use tollgate_core::order::Order;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys,
-    FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease,
-    FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives,
-    MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
-    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
-    ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder,
-    StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    Attempt, CardCustomer, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections,
+    CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish,
+    FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun,
+    LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder,
+    NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow,
+    RefusalRow, Refusals, ReplacedSealed, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture,
+    StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose,
+    WrappedDataKey,
 };
-use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
+use tollgate_vault::{DataKeyId, Fingerprint, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
 /// How a store is run. The default suits a gateway; tests change single numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -441,6 +445,21 @@ impl Tokens for SqliteStore {
     fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
         let name = name.to_owned();
         Box::pin(self.writer.call(move |connection| token::delete(connection, merchant, &name)))
+    }
+
+    fn card_customers(
+        &self,
+        merchant: MerchantId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<CardCustomer>> {
+        Box::pin(async move {
+            self.readers.point(|connection| card_rule::customers(connection, merchant, &fingerprint, limit))
+        })
+    }
+
+    fn doubled_cards(&self, merchant: MerchantId, unique: UniqueTokens) -> StoreFuture<'_, u64> {
+        Box::pin(async move { self.readers.point(|connection| card_rule::doubles(connection, merchant, unique)) })
     }
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {

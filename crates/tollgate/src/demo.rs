@@ -3,7 +3,7 @@
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
     VerificationTerms,
 };
 use tollgate_core::money::Currency;
@@ -60,6 +60,7 @@ pub fn default_terms() -> Terms {
         feedback: FeedbackTerms::default(),
         channel: ChannelTerms::default(),
         tokens: TokenService::On,
+        cards: CardTerms::default(),
         verification: VerificationTerms::default(),
     }
 }

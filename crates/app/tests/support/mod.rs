@@ -18,7 +18,7 @@ use tollgate_core::card::SecurityCode;
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
     VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
@@ -273,6 +273,7 @@ fn terms() -> Terms {
         },
         feedback: FeedbackTerms::default(),
         tokens: TokenService::On,
+        cards: CardTerms::default(),
         // So that a verification holds money.
         verification: VerificationTerms { method: VerificationMethod::SmallAmount, ..VerificationTerms::default() },
     }

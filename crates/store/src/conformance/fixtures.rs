@@ -11,7 +11,7 @@ use tollgate_core::code::UNCERTAIN;
 use tollgate_core::command::{Eci, OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
 use tollgate_core::merchant::{
-    AcquirerTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, TokenService, VerificationTerms,
+    AcquirerTerms, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, TokenService, VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{
@@ -232,6 +232,7 @@ fn terms() -> Terms {
         feedback: FeedbackTerms::default(),
         channel: ChannelTerms::default(),
         tokens: TokenService::On,
+        cards: CardTerms::default(),
         verification: VerificationTerms::default(),
     }
 }

@@ -298,6 +298,12 @@ async fn set(accounts: &Accounts, command: Set, reach: Reach) -> anyhow::Result<
     if changes == 0 {
         bail!("nothing was changed: `tollgate merchant set --help` lists what can be");
     }
+    if command.cards.begins_uniqueness() {
+        let doubles = accounts.doubled_cards(&command.name).await?;
+        if doubles > 0 {
+            println!("{doubles} cards have more than one token already: those stay, and from now on none gets another");
+        }
+    }
     println!("merchant {} is changed; a running gateway goes by it from the next request on", command.name);
     Ok(())
 }

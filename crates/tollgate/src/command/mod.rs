@@ -17,6 +17,8 @@ mod merchant_channel;
 mod pay;
 mod serve;
 mod sign;
+mod token;
+mod token_customers;
 mod unknown;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +56,8 @@ enum Command {
     Listen(listen::Listen),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
+    /// Show what is known of tokens: the customers of a card
+    Token(token::Token),
     /// List, rotate and retire keys
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -86,6 +90,7 @@ impl Cli {
             Command::Feedback(command) => command.run(),
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
+            Command::Token(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Issuer(command) => command.run(),
