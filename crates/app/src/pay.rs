@@ -28,7 +28,7 @@ pub(crate) struct Paid {
     /// What the merchant is told.
     pub(crate) answer: Answer,
     /// The hold of a verification that has to be given up now.
-    pub(crate) release: Option<Release>,
+    pub(crate) release: Option<Box<Release>>,
 }
 
 pub(crate) async fn pay(

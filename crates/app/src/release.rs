@@ -27,7 +27,7 @@ pub(crate) struct Release {
 
 impl Release {
     /// What has to follow when the order has come to `after`; `None` for whatever holds nothing that nobody asked for.
-    pub(crate) fn of(inner: &Inner, after: &Order, now: Timestamp) -> Option<Release> {
+    pub(crate) fn of(inner: &Inner, after: &Order, now: Timestamp) -> Option<Box<Release>> {
         let money = after.hold_to_give_up()?;
         let id = inner.next_number(now);
         let operation = Operation {
@@ -41,7 +41,8 @@ impl Release {
         let version = after.version.saturating_add(1);
         let order = Order { open_operation: Some(id), version, ..after.clone() };
         // Where the lease has run out, another gateway finds the void and repeats it.
-        Some(Release { order, operation, owner: inner.life.id(), _in_flight: inner.claims.take(id) })
+        let owner = inner.life.id();
+        Some(Box::new(Release { order, operation, owner, _in_flight: inner.claims.take(id) }))
     }
 
     /// Its intent, for the commit.

@@ -21,7 +21,7 @@ pub(crate) struct Settled {
     pub(crate) authorization_code: Option<String>,
     pub(crate) network_code: Option<String>,
     /// What has to be carried out now.
-    pub(crate) release: Option<Release>,
+    pub(crate) release: Option<Box<Release>>,
 }
 
 impl Settled {
@@ -109,7 +109,7 @@ pub(crate) struct Done {
     pub(crate) state: OperationState,
     pub(crate) code: ResponseCode,
     /// What was begun with it, and has to be carried out now.
-    pub(crate) release: Option<Release>,
+    pub(crate) release: Option<Box<Release>>,
 }
 
 /// Why an outcome was not written.

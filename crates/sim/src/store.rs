@@ -21,14 +21,14 @@ use tollgate_core::order::{OperationEvent, Order, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId,
-    DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished,
-    FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun,
-    LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation,
-    NewOrder, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries,
-    RecoveryChange, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow,
-    SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenSave,
-    Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    Attempt, CardCustomer, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections,
+    CurrencyTotals, DataKeyId, DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter,
+    FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow,
+    FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt,
+    NewDataKey, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord,
+    PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow, RefusalRow, Refusals, ReplacedSealed,
+    RewrappedDataKey, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder,
+    StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
