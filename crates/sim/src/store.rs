@@ -31,6 +31,7 @@ use tollgate_store::{
     StoredToken, Story, TokenFilter, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
+use tollgate_vault::Fingerprint;
 
 /// What stands before the order's number in `merchant_reference`.
 pub const REFERENCE_MARK: &str = "order-";
