@@ -13,6 +13,8 @@ use tollgate_core::time::Timestamp;
 use tollgate_iso8583::{Framing, Message, Mti, PackError, SetError, Spec};
 use zeroize::Zeroizing;
 
+/// Field 25 of a message that asks about the account and moves no money (ISO 8583:1987).
+const VERIFICATION_CONDITION: &str = "51";
 /// The settlement reference (field 62) in characters, as FORT limits it.
 const SETTLEMENT_REFERENCE_CHARS_MAX: usize = 34;
 /// Memory for one packed message: more than any message of this dialect has.
@@ -221,7 +223,7 @@ const fn first_kind(kind: NetworkKind) -> NetworkKind {
 /// What the message refers to: nothing for first messages, and never nothing for others.
 fn original_of(request: &NetworkRequest) -> Result<Option<&OriginalReference>, Unbuildable> {
     match (request.kind, &request.original) {
-        (NetworkKind::Authorize | NetworkKind::Purchase, _) => Ok(None),
+        (kind, _) if kind.begins() => Ok(None),
         (_, Some(original)) => Ok(Some(original)),
         (_, None) => Err(Unbuildable::NoOriginal),
     }
@@ -249,7 +251,7 @@ fn set_money_and_time(
 /// Fields 2, 14 and 48: expiry, security level and security code go into first messages only.
 fn set_card(message: &mut Message, request: &NetworkRequest) -> Result<(), Unbuildable> {
     message.set(2, request.card.pan.reveal(&PERMIT))?;
-    if !matches!(request.kind, NetworkKind::Authorize | NetworkKind::Purchase) {
+    if !request.kind.begins() {
         return Ok(());
     }
     if let Some(expiry) = request.card.expiry {
@@ -284,7 +286,7 @@ fn set_place(message: &mut Message, request: &NetworkRequest) -> Result<(), Unbu
         Eci::Moto | Eci::Recurring => ("012", "08"),
     };
     message.set(22, entry_mode)?;
-    message.set(25, condition)?;
+    message.set(25, if request.kind == NetworkKind::Verify { VERIFICATION_CONDITION } else { condition })?;
     message.set(41, padded::<8>(41, &merchant.terminal_id)?)?;
     message.set(42, padded::<15>(42, &merchant.card_acceptor_id)?)?;
     message.set(43, name_and_location(merchant))?;

@@ -76,8 +76,9 @@ impl Instruments {
     }
 }
 
-const KINDS: [NetworkKind; 8] = [
+const KINDS: [NetworkKind; 9] = [
     NetworkKind::Authorize,
+    NetworkKind::Verify,
     NetworkKind::Purchase,
     NetworkKind::Refund,
     NetworkKind::CaptureAdvice,
@@ -91,6 +92,7 @@ const KINDS: [NetworkKind; 8] = [
 pub(crate) const fn label(kind: NetworkKind) -> &'static str {
     match kind {
         NetworkKind::Authorize => "authorize",
+        NetworkKind::Verify => "verify",
         NetworkKind::Purchase => "purchase",
         NetworkKind::Refund => "refund",
         NetworkKind::CaptureAdvice => "capture_advice",

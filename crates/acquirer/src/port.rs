@@ -61,6 +61,8 @@ pub struct NetworkRequest {
 pub enum NetworkKind {
     /// 0100, processing code 000000: hold money.
     Authorize,
+    /// 0100, processing code 000000, amount zero, condition code 51: ask whether the card is good.
+    Verify,
     /// 0200, processing code 000000: take money.
     Purchase,
     /// 0200, processing code 200000: give money back.
@@ -82,7 +84,7 @@ impl NetworkKind {
     #[must_use]
     pub const fn mti(self) -> &'static str {
         match self {
-            NetworkKind::Authorize => "0100",
+            NetworkKind::Authorize | NetworkKind::Verify => "0100",
             NetworkKind::Purchase | NetworkKind::Refund => "0200",
             NetworkKind::CaptureAdvice => "0220",
             NetworkKind::CaptureAdviceRepeat => "0221",
@@ -101,6 +103,13 @@ impl NetworkKind {
         }
     }
 
+    /// Whether it is the first message of a payment or of a verification: it refers to no other one, and alone has
+    /// expiry date and security code.
+    #[must_use]
+    pub const fn begins(self) -> bool {
+        matches!(self, NetworkKind::Authorize | NetworkKind::Purchase | NetworkKind::Verify)
+    }
+
     /// The message that carries an operation out.
     #[must_use]
     pub const fn of(kind: OperationKind) -> NetworkKind {
@@ -110,6 +119,7 @@ impl NetworkKind {
             OperationKind::Capture => NetworkKind::CaptureAdvice,
             OperationKind::Void => NetworkKind::Void,
             OperationKind::Refund => NetworkKind::Refund,
+            OperationKind::Verify => NetworkKind::Verify,
         }
     }
 }

@@ -65,11 +65,13 @@ async fn each_kind_has_the_fields_of_the_dialect() {
     let mut host = rig.signed_on().await;
     assert_eq!((wire(1).rrn.as_str(), wire(2).rrn.as_str()), (RRN_1, RRN_2));
     let first = [(11, "000002"), (14, "2705"), (37, RRN_1), (48, "42032109203739")];
+    let verification = [&first[..], &[(25, "51")]].concat();
     let second = [(11, "000003"), (37, RRN_2), (38, "A1B2C3"), (90, AUTHORIZATION_1)];
     let refund = [(3, "200000"), (11, "000003"), (37, RRN_2), (38, "A1B2C3"), (90, AUTHORIZATION_1)];
     for (request, mti, fields) in [
         (request(NetworkKind::Authorize, 1), "0100", &first[..]),
         (request(NetworkKind::Purchase, 1), "0200", &first[..]),
+        (request(NetworkKind::Verify, 1), "0100", &verification[..]),
         (later(NetworkKind::Refund, 2), "0200", &refund[..]),
         (later(NetworkKind::CaptureAdvice, 2), "0220", &second[..]),
         (later(NetworkKind::CaptureAdviceRepeat, 2), "0221", &second[..]),

@@ -8,7 +8,10 @@ use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::{Attestation, Credential, Merchant, ShaType, Terms};
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_store::{FEEDBACK_ROWS_ROUSED_MAX, FeedbackRouse, MerchantRecord, MerchantSave, Store, StoreError};
+use tollgate_core::token::Token;
+use tollgate_store::{
+    CardCustomer, FEEDBACK_ROWS_ROUSED_MAX, FeedbackRouse, MerchantRecord, MerchantSave, Store, StoreError,
+};
 use tollgate_vault::{Vault, VaultError};
 
 use crate::directory::{Account, Directory};
@@ -102,6 +105,15 @@ pub enum AccountError {
     Vault(#[from] VaultError),
 }
 
+/// Whose the card of a token is.
+#[derive(Clone, Debug)]
+pub struct CardCustomers {
+    /// The token.
+    pub token: Token,
+    /// The customers.
+    pub customers: Vec<CardCustomer>,
+}
+
 impl Accounts {
     /// The accounts of `store`.
     #[must_use]
@@ -119,6 +131,32 @@ impl Accounts {
         all.into_iter()
             .find(|account| account.merchant.name == name)
             .ok_or_else(|| AccountError::NotFound(name.to_owned()))
+    }
+
+    /// The token of a merchant with this name, and the customers that its card is kept for, longest first, at most
+    /// `limit`. `None` when there is no such token.
+    ///
+    /// # Errors
+    /// When the account is not there, or the store cannot be read.
+    pub async fn card_customers(
+        &self,
+        name: &str,
+        token_name: &str,
+        limit: usize,
+    ) -> Result<Option<CardCustomers>, AccountError> {
+        let merchant = self.by_name(name).await?.merchant.id;
+        let Some(found) = self.store.token(merchant, token_name).await? else { return Ok(None) };
+        let customers = self.store.card_customers(merchant, found.fingerprint, limit).await?;
+        Ok(Some(CardCustomers { token: found.token, customers }))
+    }
+
+    /// How many cards of a merchant have more tokens than its terms allow: they were there before the rule.
+    ///
+    /// # Errors
+    /// When the account is not there, or the store cannot be read.
+    pub async fn doubled_cards(&self, name: &str) -> Result<u64, AccountError> {
+        let account = self.by_name(name).await?;
+        Ok(self.store.doubled_cards(account.merchant.id, account.merchant.terms.cards.unique).await?)
     }
 
     /// All accounts, by id.
@@ -413,7 +451,9 @@ mod tests {
     use super::*;
     use crate::{AuditFilter, begin_audit, read_audit};
     use tollgate_core::audit::{AuditEntry, AuditWho};
-    use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, FeedbackTerms, TokenService};
+    use tollgate_core::merchant::{
+        AcquirerTerms, CardTerms, ChannelTerms, FeedbackTerms, TokenService, VerificationTerms,
+    };
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
 
@@ -443,6 +483,8 @@ mod tests {
             feedback,
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            cards: CardTerms::default(),
+            verification: VerificationTerms::default(),
         }
     }
 

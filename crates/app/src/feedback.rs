@@ -35,6 +35,10 @@ pub(crate) async fn of_step(
     operation: &Operation,
     after: OperationState,
 ) -> Option<NewFeedback> {
+    // FORT tells of payments only.
+    if order.kind.is_verification() {
+        return None;
+    }
     // Every payment comes by this channel so far.
     let channel = Channel::Trusted;
     let kind = FeedbackKind::of(operation.kind, operation.state, after)?;

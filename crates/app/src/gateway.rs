@@ -10,7 +10,7 @@ use crate::life::{BeginError, Life};
 use crate::route_days::RouteDays;
 use crate::stans::Stans;
 use crate::token_desk::TokenDesk;
-use crate::{check_status, list_tokens, maintain, pay, tokenize, update_token};
+use crate::{check_status, check_verification, list_tokens, maintain, pay, tokenize, update_token};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tollgate_core::audit::AuditEntry;
 use tollgate_core::code::refused;
 use tollgate_core::command::{
     ListTokensCommand, MaintainCommand, PayCommand, StatusCommand, TokenizeCommand, UpdateTokenCommand,
+    VerificationStatusCommand,
 };
 use tollgate_core::held_code::HeldCodes;
 use tollgate_core::ident::{Numbers, OperationId};
@@ -237,7 +238,7 @@ impl Gateway {
         self.link() == LinkState::Down
     }
 
-    /// AUTHORIZATION and PURCHASE. Goes on to its end even when the caller stops waiting.
+    /// AUTHORIZATION, PURCHASE and VERIFY_CARD. Goes on to its end even when the caller stops waiting.
     ///
     /// # Errors
     /// When it is refused before it was sent.
@@ -247,7 +248,13 @@ impl Gateway {
         let work = async move {
             let route = Route::of_payment(&command);
             let command = channel::take_card(&gateway.inner, &account, command).await?;
-            pay::pay(&gateway.inner, &account, command, route, &told).await
+            let paid = pay::pay(&gateway.inner, &account, command, route, &told).await?;
+            if let Some(release) = paid.release {
+                // The merchant has the answer without waiting for it.
+                let inner = Arc::clone(&gateway.inner);
+                gateway.inner.in_flight.spawn(async move { release.carry_out(&inner).await });
+            }
+            Ok(paid.answer)
         };
         self.to_its_end(unsettled, work).await
     }
@@ -266,6 +273,11 @@ impl Gateway {
     /// CHECK_STATUS.
     pub async fn check_status(&self, account: &Account, command: &StatusCommand) -> Answer {
         check_status::check_status(&self.inner, account, command).await
+    }
+
+    /// CHECK_VERIFY_CARD_STATUS.
+    pub async fn check_verification(&self, account: &Account, command: &VerificationStatusCommand) -> Answer {
+        check_verification::check_verification(&self.inner, account, command).await
     }
 
     /// UPDATE_TOKEN.

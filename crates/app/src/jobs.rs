@@ -11,6 +11,7 @@ use crate::lapses::Lapses;
 use crate::life::LifeJob;
 use crate::maintain::original_of;
 use crate::pace::Pace;
+use crate::release;
 use crate::settle::{self, Overtaking, Written};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -301,11 +302,17 @@ async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
             continue;
         }
         let outcome = late_outcome(&late.reply);
+        if outcome.event == OperationEvent::Declined && release::never_gives_up(&stored.order, &operation) {
+            return Ok(());
+        }
         match settle::write(inner, &stored.order, &operation, &outcome, late.trace.clone(), Overtaking::IfUnsent).await
         {
             Ok(Written::Done(applied)) => {
                 metrics::counter!("tollgate_late_settled_total", "kind" => operation.kind.name()).increment(1);
                 tracing::info!(fort_id = %stored.order.fort_id, operation = %operation.kind, code = %applied.code, "settled by a late answer");
+                if let Some(release) = applied.release {
+                    release.carry_out(inner).await;
+                }
             }
             Ok(Written::Overtaken) => {
                 tracing::info!(fort_id = %stored.order.fort_id, "a late answer came after the recovery had begun, which settles it");
@@ -414,6 +421,14 @@ async fn finish_attempt(
 ) -> Result<bool, StoreError> {
     metrics::counter!("tollgate_recovery_messages_total", "way" => row.way_out.name()).increment(1);
     let verdict = judge(row.way_out, operation.kind, &exchange.result);
+    let verdict = match verdict {
+        Verdict::Settled(outcome)
+            if outcome.event == OperationEvent::AdviceRefused && release::never_gives_up(order, operation) =>
+        {
+            Verdict::Again
+        }
+        verdict => verdict,
+    };
     if let Verdict::Settled(outcome) = verdict {
         match settle::write(inner, order, operation, &outcome, exchange.trace.clone(), Overtaking::Allowed).await {
             Ok(Written::Done(applied)) => {
@@ -489,7 +504,7 @@ fn recovery_kind(row: &RecoveryRow, kind: OperationKind) -> NetworkKind {
 fn recovery_original(order: &Order, operation: &Operation) -> OriginalReference {
     match operation.kind {
         OperationKind::Capture | OperationKind::Void => original_of(order),
-        OperationKind::Authorize | OperationKind::Purchase | OperationKind::Refund => {
+        OperationKind::Authorize | OperationKind::Purchase | OperationKind::Refund | OperationKind::Verify => {
             OriginalReference { kind: NetworkKind::of(operation.kind), wire: operation.wire, authorization_code: None }
         }
     }

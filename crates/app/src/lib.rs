@@ -9,6 +9,7 @@ mod ages;
 mod audit;
 mod channel;
 mod check_status;
+mod check_verification;
 mod claims;
 mod counted;
 mod directory;
@@ -22,6 +23,7 @@ mod list_tokens;
 mod maintain;
 mod pace;
 mod pay;
+mod release;
 mod rotation;
 mod route_days;
 mod settle;
@@ -33,7 +35,7 @@ mod transfer;
 mod unknown;
 mod update_token;
 
-pub use accounts::{AccountError, Accounts, Activity, NewMerchant, PhraseRotation, TermsChange};
+pub use accounts::{AccountError, Accounts, Activity, CardCustomers, NewMerchant, PhraseRotation, TermsChange};
 pub use audit::{
     AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
 };

@@ -1,8 +1,9 @@
-//! AUTHORIZATION and PURCHASE.
+//! AUTHORIZATION and PURCHASE; and VERIFY_CARD, which goes the same way.
 
 use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
+use crate::release::Release;
 use crate::settle::{self, Settled};
 use crate::token::{self, PaymentCard, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
@@ -13,7 +14,8 @@ use tollgate_core::code::{self, refused};
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{self, PayIntent};
 use tollgate_core::ident::FortId;
-use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Phase, Totals};
+use tollgate_core::money::Money;
+use tollgate_core::order::{LastOperation, Operation, OperationState, Order, PayKind, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
 use tollgate_core::time::Timestamp;
@@ -23,27 +25,39 @@ use tollgate_vault::Receipt;
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
 
+/// What came of a payment or a verification.
+#[derive(Debug)]
+pub(crate) struct Paid {
+    /// What the merchant is told.
+    pub(crate) answer: Answer,
+    /// The hold of a verification that has to be given up now.
+    pub(crate) release: Option<Box<Release>>,
+}
+
 pub(crate) async fn pay(
     inner: &Inner,
     account: &Account,
     command: PayCommand,
     route: Route,
     unsettled: &Unsettled,
-) -> Result<Answer, Refused> {
+) -> Result<Paid, Refused> {
     let stored = token::named(inner, account, &command).await?;
-    let intent =
-        decide::pay(&account.merchant, &command, stored.as_ref().map(|stored| &stored.token), inner.clock.now())?;
+    let (merchant, now) = (&account.merchant, inner.clock.now());
+    let intent = match command.kind.is_verification() {
+        true => decide::verify(merchant, &command, now)?,
+        false => decide::pay(merchant, &command, stored.as_ref().map(|stored| &stored.token), now)?,
+    };
     inner.link_ready()?;
     let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
-    let PayIntent { card, facts, token } = intent;
+    let PayIntent { card, facts, token, kind, money } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let mut means = Means { card, receipt, facts, token, route };
+    let mut means = Means { card, receipt, facts, token, route, kind, money };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
         Intent::Durable(claimed) => *claimed,
-        Intent::InDoubt(order) => return Ok(answer(&order, Settled::UNCERTAIN)),
+        Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
     };
-    unsettled.set(answer(&order, Settled::UNCERTAIN));
+    unsettled.set(paid(&order, Settled::UNCERTAIN).answer);
     token::take_held_code(inner, stored.as_ref(), &mut means.card);
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
@@ -62,9 +76,14 @@ pub(crate) async fn pay(
     };
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
+    let order = token::as_kept(inner, account, order, &settled).await;
     let is_gone = token::is_gone(inner, &order, settled.state).await;
-    let told = answer(&order, settled);
-    Ok(if is_gone { Answer { token_name: None, token_echo: TokenEcho::Withheld, ..told } } else { told })
+    let told = paid(&order, settled);
+    if !is_gone {
+        return Ok(told);
+    }
+    let answer = Answer { token_name: None, token_echo: TokenEcho::Withheld, ..told.answer };
+    Ok(Paid { answer, ..told })
 }
 
 /// With what a payment is made.
@@ -76,6 +95,8 @@ struct Means {
     facts: CardFacts,
     token: TokenPart,
     route: Route,
+    kind: PayKind,
+    money: Money,
 }
 
 /// What came of making the intent durable.
@@ -152,13 +173,13 @@ fn revealed(means: &Means, operation: &Operation, now: Timestamp) -> Vec<AuditEn
 fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, now: Timestamp) -> (Order, Operation) {
     let id = inner.next_number(now);
     let wire = inner.wire_reference(id, now);
-    let kind = command.kind.operation();
+    let kind = means.kind.operation();
     let order = Order {
         fort_id: FortId(id.0),
         merchant: account.merchant.id,
         merchant_reference: command.merchant_reference.clone(),
-        kind: command.kind,
-        money: command.money,
+        kind: means.kind,
+        money: means.money,
         eci: command.eci,
         card: means.facts.clone(),
         token: means.token.order.clone(),
@@ -172,14 +193,14 @@ fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, 
         created_at: now,
     };
     let operation =
-        Operation { id, fort_id: order.fort_id, kind, money: command.money, state: OperationState::Sent, wire };
+        Operation { id, fort_id: order.fort_id, kind, money: means.money, state: OperationState::Sent, wire };
     (order, operation)
 }
 
-fn answer(order: &Order, settled: Settled) -> Answer {
+fn paid(order: &Order, settled: Settled) -> Paid {
     let approved = settled.state == OperationState::Approved;
     let declined = settled.state == OperationState::Declined;
-    Answer {
+    let answer = Answer {
         order: Some(OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() }),
         card: Some(order.card.clone()),
         eci: Some(order.eci),
@@ -187,5 +208,6 @@ fn answer(order: &Order, settled: Settled) -> Answer {
         acquirer_code: settled.network_code.filter(|_| declined),
         token_name: order.token_name_in(settled.state).map(str::to_owned),
         ..Answer::bare(settled.code)
-    }
+    };
+    Paid { answer, release: settled.release }
 }

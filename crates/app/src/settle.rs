@@ -3,6 +3,7 @@
 
 use crate::feedback;
 use crate::gateway::Inner;
+use crate::release::Release;
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
 use tollgate_core::code::{self, ResponseCode};
@@ -13,18 +14,25 @@ use tollgate_store::{
 };
 
 /// What the merchant is told of an operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) code: ResponseCode,
     pub(crate) state: OperationState,
     pub(crate) authorization_code: Option<String>,
     pub(crate) network_code: Option<String>,
+    /// What has to be carried out now.
+    pub(crate) release: Option<Box<Release>>,
 }
 
 impl Settled {
     /// Nobody knows yet.
-    pub(crate) const UNCERTAIN: Settled =
-        Settled { code: code::UNCERTAIN, state: OperationState::Unknown, authorization_code: None, network_code: None };
+    pub(crate) const UNCERTAIN: Settled = Settled {
+        code: code::UNCERTAIN,
+        state: OperationState::Unknown,
+        authorization_code: None,
+        network_code: None,
+        release: None,
+    };
 }
 
 /// Whether a settlement may overtake a recovery message.
@@ -67,6 +75,7 @@ pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Oper
         state: applied.state,
         authorization_code: outcome.authorization_code,
         network_code: outcome.network_code,
+        release: applied.release,
     }
 }
 
@@ -95,10 +104,12 @@ pub(crate) enum Written {
 }
 
 /// What an operation came to by an outcome that was written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) state: OperationState,
     pub(crate) code: ResponseCode,
+    /// What was begun with it, and has to be carried out now.
+    pub(crate) release: Option<Box<Release>>,
 }
 
 /// Why an outcome was not written.
@@ -120,11 +131,17 @@ pub(crate) async fn write(
     overtaking: Overtaking,
 ) -> Result<Written, SettleError> {
     let applied = apply::apply(order, operation, outcome)?;
-    let (done, recovery) = (Done { state: applied.state, code: applied.code }, applied.recovery);
+    let release = Release::of(inner, &applied.order, inner.clock.now());
+    let (done, recovery) = (Done { state: applied.state, code: applied.code, release }, applied.recovery);
     let mut record = record_of(inner, operation, outcome, applied, trace, overtaking);
+    record.next = done.release.as_ref().map(|release| Box::new(release.intent()));
     record.feedback = feedback::of_step(inner, order, operation, done.state).await;
     let is_told = record.feedback.is_some();
-    match inner.store.record_outcome(record).await? {
+    let recorded = inner.store.record_outcome(record).await;
+    if let (Err(StoreError::InDoubt(_)), Some(release)) = (&recorded, &done.release) {
+        release.in_doubt(inner);
+    }
+    match recorded? {
         Recorded::Written => {
             if matches!(recovery, Recovery::Begin(_)) {
                 inner.recovery_wanted.notify_one();
@@ -149,8 +166,10 @@ pub(crate) async fn write_correction(
     attempts: Option<u32>,
 ) -> Result<Written, SettleError> {
     let applied = apply::apply(order, operation, outcome)?;
-    let done = Done { state: applied.state, code: applied.code };
+    let release = Release::of(inner, &applied.order, inner.clock.now());
+    let done = Done { state: applied.state, code: applied.code, release };
     let mut outcome = record_of(inner, operation, outcome, applied, WireTrace::default(), Overtaking::Allowed);
+    outcome.next = done.release.as_ref().map(|release| Box::new(release.intent()));
     outcome.feedback = feedback::of_step(inner, order, operation, done.state).await;
     let is_told = outcome.feedback.is_some();
     match inner
@@ -189,6 +208,7 @@ fn record_of(
         trace: trace.0,
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
         feedback: None,
+        next: None,
         at: now,
     }
 }
@@ -214,7 +234,8 @@ fn recovery_change(
     }
 }
 
-fn outcome_of(result: ExchangeResult) -> Outcome {
+/// What the end of an exchange says.
+pub(crate) fn outcome_of(result: ExchangeResult) -> Outcome {
     match result {
         ExchangeResult::Answered(reply) => {
             let event = event_of(&reply);

@@ -2,10 +2,12 @@
 
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
+use crate::settle::Settled;
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::refused;
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{PayCard, TokenPlan};
+use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationState, Order};
 use tollgate_core::page::AfterPayment;
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -141,6 +143,25 @@ pub(crate) async fn sealed(
         card: inner.vault.seal_token_card(merchant, id, &card.pan, now).await?,
         fingerprint: inner.vault.fingerprint(merchant, &card.pan, now).await?,
     })
+}
+
+/// The order as its success has left it: where a card may have one token only, that may be another one than was to be
+/// made, or none.
+pub(crate) async fn as_kept(inner: &Inner, account: &Account, order: Order, settled: &Settled) -> Order {
+    let waited = order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
+    let approved = settled.state == OperationState::Approved;
+    if !waited || !approved || !account.merchant.terms.cards.may_decide() {
+        return order;
+    }
+    match inner.store.operation(OperationId(order.fort_id.0)).await {
+        Ok(Some(found)) => Order { token: found.stored.order.token, ..order },
+        Ok(None) => order,
+        Err(error) => {
+            // Better no name than a wrong one: the feedback has it.
+            tracing::error!(fort_id = %order.fort_id, %error, "under which token a card was kept cannot be read");
+            Order { token: None, ..order }
+        }
+    }
 }
 
 fn without_token() -> Refusal {

@@ -178,6 +178,10 @@ impl Transfer {
             let sealed = self.vault.seal_token_card(self.merchant, token.id, &card.pan, now).await?;
             match self.store.add_token(StoredToken { token, card: sealed, fingerprint }).await {
                 Ok(TokenSave::Saved) => return Ok(kept),
+                Ok(TokenSave::CardHas(other)) => {
+                    tracing::warn!(name, other, "the merchant has one token for each card, and this card has another");
+                    return Ok(Kept::OtherCard);
+                }
                 // The name or the number was taken just now.
                 Ok(TokenSave::NameTaken | TokenSave::Changed) | Err(StoreError::Refused(_)) => {}
                 Err(error) => return Err(error.into()),

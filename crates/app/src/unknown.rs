@@ -324,7 +324,11 @@ async fn force(
             )
             .increment(1);
             tracing::warn!(operation = %id, fort_id = %order.fort_id, %by, from = %operation.state, to = %applied.state, "an operator settled an operation by hand");
-            Ok(Resolved::Written { state: applied.state, code: applied.code })
+            let resolved = Resolved::Written { state: applied.state, code: applied.code };
+            if let Some(release) = applied.release {
+                release.carry_out(inner).await;
+            }
+            Ok(resolved)
         }
         Ok(Written::Overtaken) => Err(ResolveError::UnderWay(id)),
         Err(SettleError::Apply(error)) => Err(ResolveError::NotAllowed { operation: id, error }),

@@ -28,6 +28,11 @@ pub(crate) async fn update_token(
                 let detail = "another token of the merchant has that name";
                 return Err(Refusal::request(refused::TOKEN_EXISTS, "new_token_name", detail).into());
             }
+            Ok(TokenSave::CardHas(_)) => {
+                let detail =
+                    "its card has another token, and the merchant's cards may have one only: switch that off first";
+                return Err(Refusal::request(refused::TOKEN_EXISTS, "token_status", detail).into());
+            }
             Ok(TokenSave::Changed) => {}
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(reason, "whether a token was updated is not known");

@@ -4,7 +4,7 @@
 use crate::code::{self, ResponseCode, message};
 use crate::ident::OperationId;
 use crate::order::{
-    LastOperation, Operation, OperationEvent, OperationKind, OperationState, Order, Phase, Totals, WayOut,
+    LastOperation, Operation, OperationEvent, OperationKind, OperationState, Order, PayKind, Phase, Totals, WayOut,
 };
 use crate::transition;
 
@@ -97,9 +97,9 @@ pub fn apply(order: &Order, operation: &Operation, outcome: &Outcome) -> Result<
     let phase = transition::phase_after(order.phase, operation.kind, state, &totals.unwrap_or(order.totals))
         .ok_or(ApplyError::WrongPhase { phase: order.phase, kind: operation.kind })?;
     let totals = totals.ok_or(ApplyError::Sums)?;
-    let code = code_of(operation.kind, state, outcome);
+    let code = code_of(order.kind, operation.kind, state, outcome);
     let open_operation = (state == OperationState::Unknown).then_some(operation.id);
-    let begins = matches!(operation.kind, OperationKind::Authorize | OperationKind::Purchase);
+    let begins = operation.kind.begins();
     let authorization_code = if begins && state == OperationState::Approved {
         outcome.authorization_code.clone().or_else(|| order.authorization_code.clone())
     } else {
@@ -110,8 +110,10 @@ pub fn apply(order: &Order, operation: &Operation, outcome: &Outcome) -> Result<
         (OperationState::Unknown, _) => Recovery::End,
         _ => Recovery::None,
     };
-    // An operation on an order that never left the gateway was only refused: it has not become the order's last.
-    let last = if state == OperationState::NotSent && !begins {
+    // An operation on an order that never left the gateway was only refused: it has not become the order's last. Of a
+    // verification only the verification itself counts, not that its hold was given up.
+    let only_refused = state == OperationState::NotSent || order.kind.is_verification();
+    let last = if only_refused && !begins {
         order.last.clone()
     } else {
         LastOperation { kind: operation.kind, code, network_code: outcome.network_code.clone() }
@@ -137,15 +139,15 @@ pub fn decline_message(network_code: &str) -> u16 {
     }
 }
 
-fn code_of(kind: OperationKind, state: OperationState, outcome: &Outcome) -> ResponseCode {
+fn code_of(order: PayKind, kind: OperationKind, state: OperationState, outcome: &Outcome) -> ResponseCode {
     match state {
-        OperationState::Approved => kind.code(message::SUCCESS),
+        OperationState::Approved => order.code(kind, message::SUCCESS),
         OperationState::Declined => {
-            kind.code(outcome.network_code.as_deref().map_or(message::DECLINED, decline_message))
+            order.code(kind, outcome.network_code.as_deref().map_or(message::DECLINED, decline_message))
         }
         OperationState::Unknown | OperationState::Sent => code::UNCERTAIN,
-        OperationState::Reversed => kind.code(message::DECLINED),
-        OperationState::NotSent => code::refused::TECHNICAL_PROBLEM,
+        OperationState::Reversed => order.code(kind, message::DECLINED),
+        OperationState::NotSent => order.code(kind, message::TECHNICAL_PROBLEM),
     }
 }
 
@@ -159,7 +161,7 @@ fn totals_after(order: &Order, operation: &Operation) -> Option<Totals> {
             totals.captured = totals.captured.plus(amount)?;
         }
         OperationKind::Capture => totals.captured = totals.captured.plus(amount)?,
-        OperationKind::Void => {}
+        OperationKind::Void | OperationKind::Verify => {}
         OperationKind::Refund => totals.refunded = totals.refunded.plus(amount)?,
     }
     totals.are_consistent().then_some(totals)
@@ -176,7 +178,7 @@ fn totals_without(order: &Order, operation: &Operation) -> Option<Totals> {
             totals.captured = totals.captured.minus(amount)?;
         }
         OperationKind::Capture => totals.captured = totals.captured.minus(amount)?,
-        OperationKind::Void => {}
+        OperationKind::Void | OperationKind::Verify => {}
         OperationKind::Refund => totals.refunded = totals.refunded.minus(amount)?,
     }
     totals.are_consistent().then_some(totals)

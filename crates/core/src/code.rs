@@ -194,11 +194,11 @@ pub mod message {
     pub const FRAUD: u16 = 785;
 }
 
-/// CHECK_STATUS answered.
+/// CHECK_STATUS and CHECK_VERIFY_CARD_STATUS: answered.
 pub const STATUS_FOUND: ResponseCode = ResponseCode::new(12, 0);
-/// CHECK_STATUS: no such order.
+/// The same: no such order or verification.
 pub const STATUS_NOT_FOUND: ResponseCode = ResponseCode::new(12, message::ORDER_NOT_FOUND);
-/// CHECK_STATUS: our own fault.
+/// The same: our own fault.
 pub const STATUS_FAILED: ResponseCode = ResponseCode::new(11, message::TECHNICAL_PROBLEM);
 /// TOKENIZATION: done.
 pub const TOKENIZED: ResponseCode = ResponseCode::new(18, message::SUCCESS);

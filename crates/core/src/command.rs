@@ -9,10 +9,10 @@ use crate::time::Timestamp;
 use crate::token::TokenStatus;
 use std::fmt;
 
-/// AUTHORIZATION or PURCHASE.
+/// AUTHORIZATION or PURCHASE; or VERIFY_CARD, as [`PayKind::VerifyAccount`] with a card and no amount.
 #[derive(Clone, Debug)]
 pub struct PayCommand {
-    /// Which of the two.
+    /// Which of them.
     pub kind: PayKind,
     /// The merchant's order number, up to 40 characters.
     pub merchant_reference: String,
@@ -104,6 +104,13 @@ pub struct StatusCommand {
     pub target: OrderTarget,
     /// `return_third_party_response_codes=YES`.
     pub third_party_codes: ThirdPartyCodes,
+}
+
+/// CHECK_VERIFY_CARD_STATUS.
+#[derive(Clone, Debug)]
+pub struct VerificationStatusCommand {
+    /// The reference of the VERIFY_CARD request.
+    pub merchant_reference: String,
 }
 
 /// UPDATE_TOKEN.
@@ -246,6 +253,13 @@ impl SafeParams {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|param| param.name == name).map(|param| param.value)
+    }
+
+    /// What names the customer, in lower case: `customer_email`, the only parameter that every payment has about the
+    /// one who pays.
+    #[must_use]
+    pub fn customer(&self) -> Option<String> {
+        self.get("customer_email").map(str::to_lowercase)
     }
 
     /// All of them in the order of the message.

@@ -26,6 +26,10 @@ pub struct PayIntent {
     pub facts: CardFacts,
     /// What the payment has to do with a token.
     pub token: TokenPlan,
+    /// As what it is kept.
+    pub kind: PayKind,
+    /// How much the network is asked for.
+    pub money: Money,
 }
 
 /// Where the card of a payment comes from.
@@ -87,6 +91,28 @@ pub fn pay(
     Ok(intent)
 }
 
+/// Judges VERIFY_CARD. The amount of the command does not count: what is asked for is the merchant's choice.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn verify(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Result<PayIntent, Refusal> {
+    let terms = &merchant.terms;
+    free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
+    free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
+    free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
+    channel_allows_card(terms, command, now)?;
+    let Some(input) = &command.card else { return Err(nothing_to_verify()) };
+    let card = readable_card(input, now)?;
+    let brand = known_brand(&card)?;
+    enabled_brand(terms, brand)?;
+    brand_allows_verification(brand)?;
+    let money = terms.verification.money(command.money.currency);
+    taken_currency(terms, money)?;
+    within_limit(terms, money)?;
+    let facts = card.facts(brand);
+    Ok(PayIntent { card: PayCard::Sent(card), facts, token: TokenPlan::None, kind: terms.verification.kind(), money })
+}
+
 /// Judges CAPTURE, VOID_AUTHORIZATION and REFUND of an order that was found.
 ///
 /// Gives the money that the operation moves: of a void, all that is still held.
@@ -94,6 +120,7 @@ pub fn pay(
 /// # Errors
 /// The first guard that fails, with its code.
 pub fn maintain(order: &Order, command: &MaintainCommand) -> Result<Money, Refusal> {
+    is_payment(order)?;
     names_agree(order, &command.target)?;
     free_of_card_numbers("maintenance_reference", command.maintenance_reference.as_deref())?;
     order_currency(order, command)?;
@@ -244,6 +271,18 @@ pub fn names_agree(order: &Order, target: &OrderTarget) -> Result<(), Refusal> {
     Err(Refusal::request(code::ORDER_NOT_FOUND, "fort_id", "merchant_reference and fort_id name different orders"))
 }
 
+/// What a verification holds is given up by the gateway alone.
+fn is_payment(order: &Order) -> Result<(), Refusal> {
+    if !order.kind.is_verification() {
+        return Ok(());
+    }
+    Err(Refusal::request(
+        code::ORDER_NOT_FOUND,
+        "merchant_reference",
+        "it names the verification of a card, not an order",
+    ))
+}
+
 /// References and names are kept and sent on as they are, so that a card number in one cannot be masked.
 fn free_of_card_numbers(parameter: &'static str, reference: Option<&str>) -> Result<(), Refusal> {
     if !reference.is_some_and(holds_card_number) {
@@ -328,6 +367,10 @@ fn nothing_to_pay_with() -> Refusal {
     Refusal::request(code::MISSING_PARAMETER, "card_number", "neither card_number nor token_name was sent")
 }
 
+fn nothing_to_verify() -> Refusal {
+    Refusal::request(code::MISSING_PARAMETER, "card_number", "no card was sent: only card data can be verified")
+}
+
 fn with_given_card(
     terms: &Terms,
     command: &PayCommand,
@@ -336,13 +379,14 @@ fn with_given_card(
 ) -> Result<PayIntent, Refusal> {
     let card = readable_card(input, now)?;
     with_security_code(input)?;
+    coded_card(&card)?;
     let facts = card.facts(known_brand(&card)?);
     let token = match (&command.token_name, command.remember_me) {
         _ if terms.tokens == TokenService::Off => TokenPlan::None,
         (_, Some(RememberMe::No)) | (None, None) => TokenPlan::None,
         (name, _) => TokenPlan::Save(name.clone()),
     };
-    Ok(PayIntent { card: PayCard::Sent(card), facts, token })
+    Ok(PayIntent { card: PayCard::Sent(card), facts, token, kind: command.kind, money: command.money })
 }
 
 fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<PayIntent, Refusal> {
@@ -365,6 +409,8 @@ fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<Pay
         card: PayCard::Kept { expiry, security_code: command.token_security_code.clone() },
         facts: token.card.clone(),
         token: TokenPlan::Use(OrderToken { name: token.name.clone(), role }),
+        kind: command.kind,
+        money: command.money,
     })
 }
 
@@ -390,6 +436,14 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
 
 fn with_security_code(input: &CardInput) -> Result<(), Refusal> {
     if input.security_code.is_some() {
+        return Ok(());
+    }
+    let detail = "ECOMMERCE payments need card_security_code";
+    Err(Refusal::request(code::MISSING_PARAMETER, "card_security_code", detail))
+}
+
+fn coded_card(card: &CardData) -> Result<(), Refusal> {
+    if card.security_code.is_some() {
         return Ok(());
     }
     let detail = "ECOMMERCE payments need card_security_code";
@@ -447,6 +501,15 @@ fn brand_allows_kind(command: &PayCommand, brand: Brand) -> Result<(), Refusal> 
     Ok(())
 }
 
+/// FORT verifies cards as mail order and telephone order, which these brands do not take.
+fn brand_allows_verification(brand: Brand) -> Result<(), Refusal> {
+    if brand.is_purchase_only() {
+        let detail = format!("{brand} takes PURCHASE only: its cards cannot be verified");
+        return Err(Refusal::request(code::NOT_VALID_FOR_OPTION, "service_command", detail));
+    }
+    Ok(())
+}
+
 fn taken_currency(terms: &Terms, money: Money) -> Result<(), Refusal> {
     match terms.currency(money.currency) {
         Some(_) => Ok(()),
@@ -485,6 +548,7 @@ fn order_confirmed(order: &Order) -> Result<(), Refusal> {
         Phase::Declined | Phase::Failed | Phase::Reversed => {
             refuse(code::ORDER_NOT_CONFIRMED, "the payment never succeeded")
         }
+        Phase::Verified => refuse(code::ORDER_NOT_FOUND, "it is no payment: a card was verified"),
         _ if order.open_operation.is_some() => {
             refuse(code::STILL_PROCESSING, "another operation on this order is under way")
         }

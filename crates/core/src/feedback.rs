@@ -25,8 +25,7 @@ impl FeedbackKind {
     /// has changed nothing.
     #[must_use]
     pub const fn of(kind: OperationKind, before: OperationState, after: OperationState) -> Option<FeedbackKind> {
-        let begins = matches!(kind, OperationKind::Authorize | OperationKind::Purchase);
-        match (begins, before) {
+        match (kind.begins(), before) {
             (true, OperationState::Sent) => Some(FeedbackKind::Direct),
             (false, OperationState::Sent) if matches!(after, OperationState::Unknown | OperationState::NotSent) => None,
             _ => Some(FeedbackKind::Notification),

@@ -1,12 +1,14 @@
 //! What an account is and may do.
 
 use crate::bin::Brand;
+pub use crate::card_terms::CardTerms;
 pub use crate::channel::ChannelTerms;
 pub use crate::feedback::FeedbackTerms;
 use crate::ident::MerchantId;
 use crate::money::{Amount, Currency};
 use crate::secret::Secret;
 use crate::time::{DAY_US, Timestamp};
+pub use crate::verification::VerificationTerms;
 
 /// From how many days before its end an attestation warns.
 pub const ATTESTATION_WARNING_DAYS: i64 = 60;
@@ -114,6 +116,12 @@ pub struct Terms {
     /// Whether its cards may be kept under tokens.
     #[serde(default)]
     pub tokens: TokenService,
+    /// How its cards are verified.
+    #[serde(default)]
+    pub verification: VerificationTerms,
+    /// How many tokens and customers its cards may have.
+    #[serde(default)]
+    pub cards: CardTerms,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -256,6 +264,8 @@ mod tests {
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            cards: CardTerms::default(),
+            verification: VerificationTerms::default(),
         }
     }
 

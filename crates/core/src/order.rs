@@ -17,6 +17,10 @@ pub enum PayKind {
     Authorization,
     /// Money is taken at once.
     Purchase,
+    /// No money: the issuer is asked whether the card is good.
+    VerifyAccount,
+    /// A small amount is held to see whether the card is good, and given up at once.
+    VerifyByHold,
 }
 
 impl PayKind {
@@ -26,15 +30,35 @@ impl PayKind {
         match self {
             PayKind::Authorization => "AUTHORIZATION",
             PayKind::Purchase => "PURCHASE",
+            PayKind::VerifyAccount | PayKind::VerifyByHold => "VERIFY_CARD",
         }
+    }
+
+    /// Whether it is no payment but a verification of a card: it uses no reference up, and nothing follows it that
+    /// a merchant asks for.
+    #[must_use]
+    pub const fn is_verification(self) -> bool {
+        matches!(self, PayKind::VerifyAccount | PayKind::VerifyByHold)
     }
 
     /// The operation that begins such an order.
     #[must_use]
     pub const fn operation(self) -> OperationKind {
         match self {
-            PayKind::Authorization => OperationKind::Authorize,
+            PayKind::Authorization | PayKind::VerifyByHold => OperationKind::Authorize,
             PayKind::Purchase => OperationKind::Purchase,
+            PayKind::VerifyAccount => OperationKind::Verify,
+        }
+    }
+
+    /// The response code of `operation` on such an order with `message`: that of the operation, but for what begins a
+    /// verification, which has status 80 or 81, technical problems included.
+    #[must_use]
+    pub const fn code(self, operation: OperationKind, message: u16) -> ResponseCode {
+        if self.is_verification() && operation.begins() {
+            OperationKind::Verify.code(message)
+        } else {
+            operation.code(message)
         }
     }
 }
@@ -98,6 +122,8 @@ named_enum! {
         Failed = 7 "failed",
         /// The outcome was unknown, and the network has acknowledged that it counts for nothing.
         Reversed = 8 "reversed",
+        /// The issuer said that the card is good. Nothing is held.
+        Verified = 9 "verified",
     }
 }
 
@@ -114,6 +140,8 @@ named_enum! {
         Void = 3 "void",
         /// Give money back.
         Refund = 4 "refund",
+        /// Ask whether a card is good, without money.
+        Verify = 5 "verify",
     }
 }
 
@@ -127,15 +155,22 @@ impl OperationKind {
             OperationKind::Capture => "CAPTURE",
             OperationKind::Void => "VOID_AUTHORIZATION",
             OperationKind::Refund => "REFUND",
+            OperationKind::Verify => "VERIFY_CARD",
         }
     }
 
+    /// Whether orders begin with it.
+    #[must_use]
+    pub const fn begins(self) -> bool {
+        matches!(self, OperationKind::Authorize | OperationKind::Purchase | OperationKind::Verify)
+    }
+
     /// The response code of this operation with `message`, on its success status for message 0 and
-    /// on its failure status otherwise. A technical problem has status 00.
+    /// on its failure status otherwise. A technical problem has status 00, but for a verification.
     #[must_use]
     pub const fn code(self, message: u16) -> ResponseCode {
         let success = message == crate::code::message::SUCCESS;
-        if message == crate::code::message::TECHNICAL_PROBLEM {
+        if message == crate::code::message::TECHNICAL_PROBLEM && !matches!(self, OperationKind::Verify) {
             return crate::code::refused::TECHNICAL_PROBLEM;
         }
         let status = match self {
@@ -174,6 +209,13 @@ impl OperationKind {
                     7
                 }
             }
+            OperationKind::Verify => {
+                if success {
+                    80
+                } else {
+                    81
+                }
+            }
         };
         ResponseCode::new(status, message)
     }
@@ -182,7 +224,9 @@ impl OperationKind {
     #[must_use]
     pub const fn way_out(self) -> WayOut {
         match self {
-            OperationKind::Authorize | OperationKind::Purchase | OperationKind::Refund => WayOut::Reverse,
+            OperationKind::Authorize | OperationKind::Purchase | OperationKind::Refund | OperationKind::Verify => {
+                WayOut::Reverse
+            }
             OperationKind::Capture | OperationKind::Void => WayOut::Repeat,
         }
     }
@@ -355,6 +399,14 @@ impl Order {
     pub fn token_name_in(&self, state: OperationState) -> Option<&str> {
         let token = self.token.as_ref()?;
         (token.role != TokenRole::Saves || state == OperationState::Approved).then_some(&token.name)
+    }
+
+    /// What is still to be given up of an order that is no payment: the hold of a verification at rest. `None` for
+    /// everything else.
+    #[must_use]
+    pub fn hold_to_give_up(&self) -> Option<Money> {
+        let at_rest = self.kind.is_verification() && self.phase == Phase::Authorized && self.open_operation.is_none();
+        at_rest.then_some(Money { amount: self.totals.authorized, currency: self.money.currency })
     }
 }
 

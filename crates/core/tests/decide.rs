@@ -15,6 +15,7 @@ use tollgate_core::refusal::Guilty;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
+use tollgate_core::verification::VerificationMethod;
 
 fn now() -> Timestamp {
     Timestamp::parse_date("2026-11-20").unwrap()
@@ -57,6 +58,8 @@ fn merchant() -> Merchant {
             feedback: FeedbackTerms::default(),
             channel: ChannelTerms::default(),
             tokens: TokenService::On,
+            cards: CardTerms::default(),
+            verification: VerificationTerms::default(),
         },
     }
 }
@@ -501,4 +504,46 @@ fn a_card_from_the_merchants_own_form_is_judged_by_its_look_alone() {
     assert_eq!((rule(None), rule(Some(RememberMe::Yes))), (AfterPayment::Forget, AfterPayment::Keep));
     terms.tokens = TokenService::Off;
     assert_eq!(judged(&terms, &good).unwrap_err(), refused::NO_TOKEN_SERVICE);
+}
+
+fn verification() -> PayCommand {
+    PayCommand { kind: PayKind::VerifyAccount, money: money(0, "AED"), eci: Eci::Moto, ..purchase() }
+}
+
+#[test]
+fn a_verification_asks_for_what_the_merchant_chose() {
+    let mut merchant = merchant();
+    let intent = decide::verify(&merchant, &verification(), now()).unwrap();
+    assert_eq!((intent.kind, intent.money), (PayKind::VerifyAccount, money(0, "AED")));
+    assert_eq!(intent.token, TokenPlan::None);
+    merchant.terms.verification.method = VerificationMethod::SmallAmount;
+    let intent = decide::verify(&merchant, &verification(), now()).unwrap();
+    assert_eq!((intent.kind, intent.money), (PayKind::VerifyByHold, money(100, "AED")));
+    let mut uncoded = verification();
+    uncoded.card.as_mut().unwrap().security_code = None;
+    assert!(decide::verify(&merchant, &uncoded, now()).is_ok(), "the security code may be left out");
+    let cardless = PayCommand { card: None, ..verification() };
+    assert_eq!(decide::verify(&merchant, &cardless, now()).unwrap_err().code, refused::MISSING_PARAMETER);
+}
+
+#[test]
+fn nothing_that_a_merchant_asks_for_touches_a_verification() {
+    for (kind, phase) in [(PayKind::VerifyByHold, Phase::Authorized), (PayKind::VerifyAccount, Phase::Verified)] {
+        for asked in [MaintainKind::Capture, MaintainKind::Void, MaintainKind::Refund] {
+            let refusal = decide::maintain(&order(kind, phase, 100, 0, 0), &maintain(asked, 100)).unwrap_err();
+            assert_eq!(refusal.code, refused::ORDER_NOT_FOUND, "{kind:?} {asked:?}");
+        }
+    }
+}
+
+#[test]
+fn only_the_hold_of_a_verification_at_rest_has_to_be_given_up() {
+    let at_rest = Order { open_operation: None, ..order(PayKind::VerifyByHold, Phase::Authorized, 100, 0, 0) };
+    assert_eq!(at_rest.hold_to_give_up(), Some(money(100, "AED")));
+    let under_way = Order { open_operation: Some(OperationId(9)), ..at_rest.clone() };
+    let voided = Order { phase: Phase::Voided, ..at_rest.clone() };
+    let held = Order { kind: PayKind::Authorization, ..at_rest };
+    for other in [under_way, voided, held] {
+        assert_eq!(other.hold_to_give_up(), None, "{other:?}");
+    }
 }

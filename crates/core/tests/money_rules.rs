@@ -29,7 +29,12 @@ fn steps() -> impl Strategy<Value = (PayKind, Vec<OperationEvent>, Vec<Step>)> {
     let kind = prop::sample::select(vec![MaintainKind::Capture, MaintainKind::Void, MaintainKind::Refund]);
     let step = (kind, 1u64..12_000, events()).prop_map(|(kind, minor, events)| Step { kind, minor, events });
     (
-        prop::sample::select(vec![PayKind::Authorization, PayKind::Purchase]),
+        prop::sample::select(vec![
+            PayKind::Authorization,
+            PayKind::Purchase,
+            PayKind::VerifyAccount,
+            PayKind::VerifyByHold,
+        ]),
         events(),
         prop::collection::vec(step, 0..12),
     )
@@ -88,7 +93,7 @@ impl Books {
             }
             OperationKind::Capture => self.captured += minor,
             OperationKind::Refund => self.refunded += minor,
-            OperationKind::Void => {}
+            OperationKind::Void | OperationKind::Verify => {}
         }
     }
 
@@ -101,7 +106,7 @@ impl Books {
             }
             OperationKind::Capture => self.captured -= minor,
             OperationKind::Refund => self.refunded -= minor,
-            OperationKind::Void => {}
+            OperationKind::Void | OperationKind::Verify => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
     CardInput, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe,
     StatusCommand, ThirdPartyCodes, ThreeDsWish, TokenizeCommand, TokenizeKind, UpdateTokenCommand,
+    VerificationStatusCommand,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
@@ -24,7 +25,7 @@ pub(crate) use safe::{is_security_code, safe_text};
 /// What a merchant asks for.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// AUTHORIZATION or PURCHASE.
+    /// AUTHORIZATION, PURCHASE or VERIFY_CARD.
     Pay(Box<PayCommand>),
     /// CAPTURE, VOID_AUTHORIZATION or REFUND.
     Maintain(Box<MaintainCommand>),
@@ -36,6 +37,8 @@ pub enum Request {
     ListTokens(Box<ListTokensCommand>),
     /// TOKENIZATION or CREATE_TOKEN.
     Tokenize(Box<TokenizeCommand>),
+    /// CHECK_VERIFY_CARD_STATUS.
+    VerificationStatus(Box<VerificationStatusCommand>),
 }
 
 impl Request {
@@ -57,6 +60,11 @@ impl Request {
             Service::GetTokens => list_tokens(message),
             Service::Tokenization => tokenize(TokenizeKind::Tokenization, message),
             Service::CreateToken => tokenize(TokenizeKind::CreateToken, message),
+            Service::VerifyCard => verify_card(message),
+            Service::CheckVerifyCardStatus => {
+                let merchant_reference = mandatory(message, "merchant_reference")?;
+                Ok(Request::VerificationStatus(Box::new(VerificationStatusCommand { merchant_reference })))
+            }
         }
     }
 }
@@ -77,6 +85,25 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
             Some("NO") => ThreeDsWish::Off,
             _ => ThreeDsWish::Default,
         },
+        settlement_reference: optional(message, "settlement_reference"),
+        params: safe_params(message),
+    })))
+}
+
+/// FORT verifies cards as mail order and telephone order, and knows nothing of tokens there.
+fn verify_card(message: &Message) -> Result<Request, Refusal> {
+    Ok(Request::Pay(Box::new(PayCommand {
+        kind: PayKind::VerifyAccount,
+        merchant_reference: mandatory(message, "merchant_reference")?,
+        money: Money { amount: Amount::ZERO, currency: currency(&mandatory(message, "currency")?)? },
+        eci: Eci::Moto,
+        card: given_card(message)?,
+        encrypted_card: optional(message, "encrypted_card_data"),
+        token_name: None,
+        token_security_code: None,
+        remember_me: None,
+        payment_option: None,
+        three_ds: ThreeDsWish::Default,
         settlement_reference: optional(message, "settlement_reference"),
         params: safe_params(message),
     })))
@@ -193,15 +220,17 @@ fn eci(message: &Message) -> Result<Eci, Refusal> {
 
 /// Card data, when a card was given: its number, or parts of it without a token in its place.
 fn card(message: &Message) -> Result<Option<CardInput>, Refusal> {
+    if stands_for_card(message) { Ok(None) } else { given_card(message) }
+}
+
+/// Card data, as far as it was sent.
+fn given_card(message: &Message) -> Result<Option<CardInput>, Refusal> {
     let number = message.text("card_number").map(|number| Secret::new(number.into_owned()));
     let security_code = security_code(message)?;
     let expiry = optional(message, "expiry_date");
     let holder = optional(message, "card_holder_name");
     let any = number.is_some() || expiry.is_some() || security_code.is_some() || holder.is_some();
-    if !any || stands_for_card(message) {
-        return Ok(None);
-    }
-    Ok(Some(CardInput { number, expiry, security_code, holder }))
+    Ok(any.then_some(CardInput { number, expiry, security_code, holder }))
 }
 
 /// The security code beside a token that stands in the place of card data.

@@ -35,6 +35,10 @@ pub enum Service {
     Tokenization,
     /// Keep a card for later.
     CreateToken,
+    /// Ask whether a card is good.
+    VerifyCard,
+    /// Ask what came of that.
+    CheckVerifyCardStatus,
 }
 
 /// Where a message is posted to.
@@ -66,7 +70,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 10] = [
+    pub const ALL: [Service; 12] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -77,6 +81,8 @@ impl Service {
         Service::GetTokens,
         Service::Tokenization,
         Service::CreateToken,
+        Service::VerifyCard,
+        Service::CheckVerifyCardStatus,
     ];
 
     /// The service that `message` asks for.
@@ -115,6 +121,8 @@ impl Service {
             Service::GetTokens => "GET_TOKENS",
             Service::Tokenization => "TOKENIZATION",
             Service::CreateToken => "CREATE_TOKEN",
+            Service::VerifyCard => "VERIFY_CARD",
+            Service::CheckVerifyCardStatus => "CHECK_VERIFY_CARD_STATUS",
         }
     }
 
@@ -122,8 +130,10 @@ impl Service {
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
-            Service::CheckStatus | Service::GetTokens => "query_command",
-            Service::UpdateToken | Service::Tokenization | Service::CreateToken => "service_command",
+            Service::CheckStatus | Service::GetTokens | Service::CheckVerifyCardStatus => "query_command",
+            Service::UpdateToken | Service::Tokenization | Service::CreateToken | Service::VerifyCard => {
+                "service_command"
+            }
             _ => "command",
         }
     }

@@ -225,6 +225,7 @@ impl PaymentApi {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
             FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
             FortRequest::Status(command) => Ok(self.gateway.check_status(account, &command).await),
+            FortRequest::VerificationStatus(command) => Ok(self.gateway.check_verification(account, &command).await),
             FortRequest::UpdateToken(command) => self.gateway.update_token(account, &command).await,
             FortRequest::ListTokens(command) => self.gateway.list_tokens(account, &command).await,
             FortRequest::Tokenize(command) => {

@@ -138,6 +138,9 @@ fn rule(book: &Book, request: &Request) -> Ruling {
     }
     match &request.kind {
         RequestKind::Authorize => pay(book, request, Effect::Hold),
+        RequestKind::Verify => {
+            Ruling { authorization_code: IssuedCode::New, ..Ruling::nothing(ResponseCode::APPROVED) }
+        }
         RequestKind::Purchase => pay(book, request, Effect::Purchase),
         RequestKind::Refund(original) => refund(book, request, original),
         RequestKind::Complete(original) => complete(book, request, original),

@@ -178,7 +178,7 @@ impl FaultWish {
 /// What a message does; `None` for a reversal, which never meets a fault.
 const fn operation_of(kind: &RequestKind) -> Option<FaultOperation> {
     match kind {
-        RequestKind::Authorize => Some(FaultOperation::Authorize),
+        RequestKind::Authorize | RequestKind::Verify => Some(FaultOperation::Authorize),
         RequestKind::Purchase => Some(FaultOperation::Purchase),
         RequestKind::Complete(_) => Some(FaultOperation::Capture),
         RequestKind::Void(_) => Some(FaultOperation::Void),

@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
             return Next::GoOn;
         }
         match read(&self.message, frame.tpdu) {
-            Read::Payment(payment) if self.session == Session::SignedOn => {
+            Read::Payment(mut payment) if self.session == Session::SignedOn => {
                 let Some(pan) = &payment.echo.pan else { return Next::GoOn };
                 let key = self.host.keys.of(pan);
                 let now = self.host.clock.now();
@@ -230,6 +230,8 @@ impl<'a> Reader<'a> {
                 if wish.delivery == Delivery::DropBefore {
                     return Next::Drop;
                 }
+                // It has done its work.
+                payment.security_code = None;
                 self.jobs.push(Job { payment, key, wish });
             }
             Read::Payment(payment) => {

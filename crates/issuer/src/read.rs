@@ -8,6 +8,9 @@ use tollgate_core::card::{Expiry, PanError, SecurityCode};
 use tollgate_core::money::Currency;
 use tollgate_iso8583::{Message, Mti, MtiClass, Subelements, Tpdu};
 
+/// Field 25 of an authorization that only asks about the account.
+const VERIFICATION_CONDITION: &str = "51";
+
 /// Subelements of field 48.
 mod tag {
     /// E-commerce security level.
@@ -69,6 +72,8 @@ pub(crate) struct Payment {
     pub(crate) expiry: Option<Expiry>,
     /// How sure the merchant is of the cardholder.
     pub(crate) authentication: Authentication,
+    /// The security code of a card that is to be verified; payments are taken with any.
+    pub(crate) security_code: Option<SecurityCode>,
     /// Whether its message type says so.
     pub(crate) transmission: Transmission,
 }
@@ -105,9 +110,21 @@ pub(crate) fn read(message: &Message, tpdu: Option<Tpdu>) -> Read {
     }
     match read_payment(message, mti) {
         Ok(read) => {
-            let Form { name, kind, currency, amount_minor, expiry, authentication } = read;
+            let Form { name, kind, currency, amount_minor, expiry, presented } = read;
+            let Presented { authentication, security_code } = presented;
+            let security_code = security_code.filter(|_| kind == RequestKind::Verify);
             let transmission = if mti.is_repeat() { Transmission::Repeat } else { Transmission::First };
-            Read::Payment(Payment { echo, name, kind, currency, amount_minor, expiry, authentication, transmission })
+            Read::Payment(Payment {
+                echo,
+                name,
+                kind,
+                currency,
+                amount_minor,
+                expiry,
+                authentication,
+                security_code,
+                transmission,
+            })
         }
         Err(code) => Read::Refused { echo, code },
     }
@@ -120,7 +137,13 @@ struct Form {
     currency: Currency,
     amount_minor: u64,
     expiry: Option<Expiry>,
+    presented: Presented,
+}
+
+/// What a first message says beside number and expiry date.
+struct Presented {
     authentication: Authentication,
+    security_code: Option<SecurityCode>,
 }
 
 fn read_network(message: &Message, echo: Echo) -> Read {
@@ -140,20 +163,20 @@ fn read_payment(message: &Message, mti: Mti) -> Result<Form, ResponseCode> {
     let name = name(message, class)?;
     let kind = kind(message, &name)?;
     let currency = number(message, 49, 3).and_then(|code| u16::try_from(code).ok()).and_then(Currency::from_numeric);
-    let is_first = matches!(kind, RequestKind::Authorize | RequestKind::Purchase);
     let expiry = expiry(message)?;
-    if is_first && expiry.is_none() {
+    if kind.begins() && expiry.is_none() {
         return Err(ResponseCode::FORMAT_ERROR);
     }
-    let authentication = if is_first { authentication(message)? } else { Authentication::NotEcommerce };
-    Ok(Form {
-        name,
-        kind,
-        currency: currency.ok_or(ResponseCode::FORMAT_ERROR)?,
-        amount_minor: number(message, 4, 12).ok_or(ResponseCode::FORMAT_ERROR)?,
-        expiry,
-        authentication,
-    })
+    let presented = if kind.begins() {
+        presented(message)?
+    } else {
+        Presented { authentication: Authentication::NotEcommerce, security_code: None }
+    };
+    let amount_minor = number(message, 4, 12).ok_or(ResponseCode::FORMAT_ERROR)?;
+    if kind == RequestKind::Verify && amount_minor != 0 {
+        return Err(ResponseCode::INVALID_TRANSACTION);
+    }
+    Ok(Form { name, kind, currency: currency.ok_or(ResponseCode::FORMAT_ERROR)?, amount_minor, expiry, presented })
 }
 
 fn card_number(message: &Message) -> Result<(), ResponseCode> {
@@ -176,6 +199,9 @@ fn name(message: &Message, class: MessageClass) -> Result<MessageName, ResponseC
 fn kind(message: &Message, name: &MessageName) -> Result<RequestKind, ResponseCode> {
     let processing_code = message.text(3).ok_or(ResponseCode::FORMAT_ERROR)?;
     let kind = match (name.class, processing_code) {
+        (MessageClass::Authorization, "000000") if message.text(25) == Some(VERIFICATION_CONDITION) => {
+            RequestKind::Verify
+        }
         (MessageClass::Authorization, "000000") => RequestKind::Authorize,
         (MessageClass::Financial, "000000") => RequestKind::Purchase,
         (MessageClass::Financial, "200000") => RequestKind::Refund(original(message, name)?),
@@ -213,10 +239,10 @@ fn expiry(message: &Message) -> Result<Option<Expiry>, ResponseCode> {
     }
 }
 
-/// Fields 25 and 48. Any security code of 3 or 4 digits will do, and it goes no further than here.
-fn authentication(message: &Message) -> Result<Authentication, ResponseCode> {
+/// Fields 25 and 48. For a payment any security code of 3 or 4 digits will do.
+fn presented(message: &Message) -> Result<Presented, ResponseCode> {
     let condition = message.text(25).ok_or(ResponseCode::FORMAT_ERROR)?;
-    let (mut is_authenticated, mut is_exempt) = (false, false);
+    let (mut is_authenticated, mut is_exempt, mut security_code) = (false, false, None);
     for subelement in Subelements::new(message.get(48).unwrap_or_default()) {
         let subelement = subelement.map_err(|_| ResponseCode::FORMAT_ERROR)?;
         match subelement.tag {
@@ -224,17 +250,18 @@ fn authentication(message: &Message) -> Result<Authentication, ResponseCode> {
             tag::EXEMPTION => is_exempt = subelement.value == b"N",
             tag::SECURITY_CODE => {
                 let text = std::str::from_utf8(subelement.value).ok();
-                text.and_then(SecurityCode::parse).ok_or(ResponseCode::FORMAT_ERROR)?;
+                security_code = Some(text.and_then(SecurityCode::parse).ok_or(ResponseCode::FORMAT_ERROR)?);
             }
             _ => {}
         }
     }
-    Ok(match condition {
+    let authentication = match condition {
         "59" if is_authenticated => Authentication::Done,
         "59" if is_exempt => Authentication::Exempt,
         "59" => Authentication::None,
         _ => Authentication::NotEcommerce,
-    })
+    };
+    Ok(Presented { authentication, security_code })
 }
 
 /// A field of exactly so many digits.

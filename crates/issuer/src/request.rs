@@ -112,6 +112,8 @@ pub(crate) struct OriginalReference {
 pub(crate) enum RequestKind {
     /// Hold money.
     Authorize,
+    /// Say whether the card is good; no money moves.
+    Verify,
     /// Take money.
     Purchase,
     /// Give money back.
@@ -125,10 +127,15 @@ pub(crate) enum RequestKind {
 }
 
 impl RequestKind {
+    /// Whether it is the first message of a payment or a verification.
+    pub(crate) const fn begins(&self) -> bool {
+        matches!(self, RequestKind::Authorize | RequestKind::Verify | RequestKind::Purchase)
+    }
+
     /// The message referred to.
     pub(crate) const fn original(&self) -> Option<&OriginalReference> {
         match self {
-            RequestKind::Authorize | RequestKind::Purchase => None,
+            RequestKind::Authorize | RequestKind::Verify | RequestKind::Purchase => None,
             RequestKind::Refund(original)
             | RequestKind::Complete(original)
             | RequestKind::Void(original)

@@ -13,7 +13,7 @@ impl ResponseCode {
     pub const INVALID_TRANSACTION: ResponseCode = ResponseCode(*b"12");
     /// Invalid amount: nothing, more than is held, or more than was posted.
     pub const INVALID_AMOUNT: ResponseCode = ResponseCode(*b"13");
-    /// No such card number: its check digit is wrong.
+    /// No such card number: its check digit is wrong, or no brand issues it.
     pub const INVALID_CARD_NUMBER: ResponseCode = ResponseCode(*b"14");
     /// The original that a message refers to is not on file.
     pub const ORIGINAL_NOT_FOUND: ResponseCode = ResponseCode(*b"25");
@@ -23,6 +23,8 @@ impl ResponseCode {
     pub const INSUFFICIENT_FUNDS: ResponseCode = ResponseCode(*b"51");
     /// Expired card.
     pub const EXPIRED_CARD: ResponseCode = ResponseCode(*b"54");
+    /// Security violation: the security code of a card that is verified is not the card's.
+    pub const SECURITY_VIOLATION: ResponseCode = ResponseCode(*b"63");
     /// The network is not to be used on this connection: no sign-on.
     pub const NOT_SIGNED_ON: ResponseCode = ResponseCode(*b"91");
     /// A name that was used for another message, or the original of a reversal that came before it.

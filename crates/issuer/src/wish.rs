@@ -6,8 +6,14 @@ use crate::read::{Authentication, Payment, Transmission};
 use crate::request::RequestKind;
 use crate::response_code::ResponseCode;
 use std::collections::HashMap;
-use tollgate_core::card::Expiry;
+use tollgate_core::bin::Brand;
+use tollgate_core::card::{Expiry, Pan, SecurityCode};
 use tollgate_core::time::Timestamp;
+
+/// The security code of every card of the sandbox, which a verification compares.
+const SECURITY_CODE: &str = "123";
+/// The same of the brand whose codes have four digits.
+const SECURITY_CODE_AMEX: &str = "1234";
 
 /// What is to happen to a message beside the ledger's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +111,7 @@ impl WishTable {
         {
             return behaviour;
         }
-        if !matches!(payment.kind, RequestKind::Authorize | RequestKind::Purchase) {
+        if !payment.kind.begins() {
             return match rules.always {
                 Behaviour::DeclineLater(code) => Behaviour::DeclineLater(code),
                 _ => Behaviour::Approve,
@@ -119,7 +125,7 @@ impl WishTable {
 impl Wish {
     /// What `behaviour` does to a payment at `now`.
     pub(crate) fn of(behaviour: Behaviour, payment: &Payment, now: Timestamp) -> Wish {
-        let is_first = matches!(payment.kind, RequestKind::Authorize | RequestKind::Purchase);
+        let is_first = payment.kind.begins();
         let refusal = match behaviour {
             Behaviour::Decline(code) => Some(code),
             Behaviour::DeclineLater(code) if !is_first => Some(code),
@@ -129,6 +135,7 @@ impl Wish {
             Behaviour::ThreeDSecure if payment.authentication == Authentication::None => {
                 Some(ResponseCode::AUTHENTICATION_REQUIRED)
             }
+            _ if payment.kind == RequestKind::Verify => unverified(payment),
             _ => None,
         };
         let delivery = match payment.transmission {
@@ -137,6 +144,16 @@ impl Wish {
         };
         Wish { refusal, delivery }
     }
+}
+
+/// Why a card that the table lets pass is not good: no brand issues it, or the security code is another.
+fn unverified(payment: &Payment) -> Option<ResponseCode> {
+    let Some(brand) = payment.echo.pan.as_ref().and_then(Pan::brand) else {
+        return Some(ResponseCode::INVALID_CARD_NUMBER);
+    };
+    let right = if brand == Brand::Amex { SECURITY_CODE_AMEX } else { SECURITY_CODE };
+    let is_right = payment.security_code.as_ref().is_none_or(|code| Some(code) == SecurityCode::parse(right).as_ref());
+    (!is_right).then_some(ResponseCode::SECURITY_VIOLATION)
 }
 
 impl CardRules {

@@ -61,7 +61,7 @@ impl Session {
         }
         match self.kind {
             PayKind::Authorization => self.take_or_give_up(desk).await,
-            PayKind::Purchase => {}
+            PayKind::Purchase | PayKind::VerifyAccount | PayKind::VerifyByHold => {}
         }
         if self.chance.happens(2_500) {
             self.think().await;

@@ -314,7 +314,7 @@ fn word(ask: Ask) -> &'static str {
 #[must_use]
 pub fn ask_of(kind: OperationKind) -> Ask {
     match kind {
-        OperationKind::Authorize | OperationKind::Purchase => Ask::Pay,
+        OperationKind::Authorize | OperationKind::Purchase | OperationKind::Verify => Ask::Pay,
         OperationKind::Capture => Ask::Capture,
         OperationKind::Void => Ask::Void,
         OperationKind::Refund => Ask::Refund,

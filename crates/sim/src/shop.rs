@@ -5,7 +5,9 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::luhn;
 use tollgate_core::feedback::{FeedbackKind, FeedbackTerms};
 use tollgate_core::ident::MerchantId;
-use tollgate_core::merchant::{AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, ShaType, Terms, TokenService};
+use tollgate_core::merchant::{
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, ShaType, Terms, TokenService, VerificationTerms,
+};
 use tollgate_core::money::Currency;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{DAY_US, Timestamp};
@@ -101,5 +103,7 @@ fn terms(merchant: u64) -> Terms {
         },
         channel: ChannelTerms::default(),
         tokens: TokenService::On,
+        cards: CardTerms::default(),
+        verification: VerificationTerms::default(),
     }
 }

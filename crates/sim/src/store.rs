@@ -14,15 +14,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_core::audit::AuditEntry;
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
-use tollgate_core::order::{OperationEvent, WireReference};
+use tollgate_core::order::{OperationEvent, Order, WireReference};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, ChannelKeyOccasion, ChannelKeyRecord, Channels,
-    CorrectionRecord, Corrections, CurrencyTotals, DataKeyId, DataKeys, FeedbackAttempt, FeedbackBacklog,
+    Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, CardCustomer, ChannelKeyOccasion, ChannelKeyRecord,
+    Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId, DataKeys, FeedbackAttempt, FeedbackBacklog,
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
     FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
     MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
@@ -32,6 +33,7 @@ use tollgate_store::{
     Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
+use tollgate_vault::Fingerprint;
 
 /// What stands before the order's number in `merchant_reference`.
 pub const REFERENCE_MARK: &str = "order-";
@@ -365,6 +367,10 @@ impl Orders for WorldStore {
             OrderTarget::FortId(fort_id) => self.faults.owner(OperationId(fort_id.0)),
         };
         Box::pin(self.call("order", order, Access::Reads, self.inner.order(merchant, target), |_| "read"))
+    }
+
+    fn verification<'a>(&'a self, merchant: MerchantId, merchant_reference: &'a str) -> StoreFuture<'a, Option<Order>> {
+        self.inner.verification(merchant, merchant_reference)
     }
 
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>> {
@@ -706,6 +712,19 @@ impl Tokens for WorldStore {
 
     fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
         self.inner.delete_token(merchant, name)
+    }
+
+    fn card_customers(
+        &self,
+        merchant: MerchantId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<CardCustomer>> {
+        self.inner.card_customers(merchant, fingerprint, limit)
+    }
+
+    fn doubled_cards(&self, merchant: MerchantId, unique: UniqueTokens) -> StoreFuture<'_, u64> {
+        self.inner.doubled_cards(merchant, unique)
     }
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {

@@ -275,6 +275,7 @@ fn approved(new: &NewOrder) -> OutcomeRecord {
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
         feedback: None,
+        next: None,
         at: new.order.created_at.plus_ms(120),
     }
 }

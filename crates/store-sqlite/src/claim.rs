@@ -15,7 +15,11 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
         return Err(refused("the first operation of an order is open and has the order's number"));
     }
     if !insert_order(connection, new)? {
-        let taken = order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?;
+        // A verification claims no reference: there it can only be the number.
+        let taken = match new.order.kind.is_verification() {
+            true => None,
+            false => order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?,
+        };
         return Ok(taken.map_or(OrderClaim::NumberTaken, OrderClaim::ReferenceTaken));
     }
     if insert_operation(connection, &new.operation, None, request, new.owner)? {
@@ -145,8 +149,8 @@ fn order_of_reference(
     merchant: MerchantId,
     reference: &str,
 ) -> Result<Option<FortId>, Failure> {
-    let mut statement =
-        connection.prepare_cached("SELECT fort_id FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2")?;
+    let mut statement = connection
+        .prepare_cached("SELECT fort_id FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2 AND kind < 2")?;
     first(statement.query(params![reference, merchant.0])?, |row| Ok(FortId(row.get(0)?)))
 }
 

@@ -16,12 +16,15 @@ pub(crate) fn pay_kind_number(kind: PayKind) -> i64 {
     match kind {
         PayKind::Authorization => 0,
         PayKind::Purchase => 1,
+        // From 2 on verifications: the schema's indexes go by it.
+        PayKind::VerifyAccount => 2,
+        PayKind::VerifyByHold => 3,
     }
 }
 
 /// Reads [`pay_kind_number`].
 pub(crate) fn pay_kind(number: i64) -> Result<PayKind, StoreError> {
-    let kinds = [PayKind::Authorization, PayKind::Purchase];
+    let kinds = [PayKind::Authorization, PayKind::Purchase, PayKind::VerifyAccount, PayKind::VerifyByHold];
     kinds.into_iter().find(|kind| pay_kind_number(*kind) == number).ok_or_else(|| unreadable("orders.kind"))
 }
 

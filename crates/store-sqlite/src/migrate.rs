@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(10);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(12);
 
 struct Migration {
     version: u32,
@@ -41,6 +41,8 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0009_token_after_payment.sql"),
     },
     Migration { version: 10, name: "routes", sql: include_str!("../migrations/0010_routes.sql") },
+    Migration { version: 11, name: "verifications", sql: include_str!("../migrations/0011_verifications.sql") },
+    Migration { version: 12, name: "card customers", sql: include_str!("../migrations/0012_card_customers.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

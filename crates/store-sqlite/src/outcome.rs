@@ -1,13 +1,13 @@
 //! Writing what became of an operation.
 
 use crate::failure::{Failure, unreadable};
-use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first};
-use crate::{codes, feedback, token};
+use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first, params_text};
+use crate::{claim, codes, feedback, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationEvent, OperationState, WayOut};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{OutcomeRecord, Recorded, RecoveryChange, StoreError};
+use tollgate_store::{OperationClaim, OutcomeRecord, Recorded, RecoveryChange, StoreError};
 
 /// Writes an outcome: the order, the outcome itself, its place in the recovery queue. Nothing is
 /// changed unless the answer is `Written`.
@@ -34,7 +34,18 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     change_recovery(connection, record)?;
     free_maintenance_reference(connection, record)?;
     token::settle_intent(connection, record)?;
+    begin_next(connection, record)?;
     Ok(Recorded::Written)
+}
+
+/// Adds the operation that follows at once.
+fn begin_next(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+    let Some(next) = &record.next else { return Ok(()) };
+    let request = params_text(&next.request)?;
+    match claim::claim_operation(connection, next, &request)? {
+        OperationClaim::Claimed => Ok(()),
+        other => Err(refused(&format!("the operation that follows from an outcome could not be added: {other:?}"))),
+    }
 }
 
 /// What the order's row says of its open operation after the outcome, and how the row is found.

@@ -30,15 +30,31 @@ pub(crate) fn order(
             let mut statement = connection.prepare_cached(concat!(
                 "SELECT ",
                 order_columns!(),
-                " FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2"
+                " FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2 AND kind < 2"
             ))?;
             first(statement.query(params![reference, merchant.0])?, rows::stored_order)?
         }
         OrderTarget::FortId(fort_id) | OrderTarget::Both(_, fort_id) => {
-            order_row(connection, *fort_id)?.filter(|row| row.stored.order.merchant == merchant)
+            let is_meant = |order: &Order| order.merchant == merchant && !order.kind.is_verification();
+            order_row(connection, *fort_id)?.filter(|row| is_meant(&row.stored.order))
         }
     };
     Ok(found.map(|row| row.stored))
+}
+
+/// The newest verification of a merchant under this reference.
+pub(crate) fn verification(
+    connection: &Connection,
+    merchant: MerchantId,
+    reference: &str,
+) -> Result<Option<Order>, Failure> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        order_columns!(),
+        " FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2 AND kind >= 2 ORDER BY fort_id DESC LIMIT 1"
+    ))?;
+    let found = first(statement.query(params![reference, merchant.0])?, rows::stored_order)?;
+    Ok(found.map(|row| row.stored.order))
 }
 
 /// One operation with its order.
@@ -151,7 +167,9 @@ pub(crate) fn orders_by_reference(
     rows_max: usize,
 ) -> Result<Vec<FortId>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT fort_id FROM orders WHERE merchant_reference = ?1 ORDER BY created_at DESC, fort_id DESC LIMIT ?2",
+        "SELECT fort_id, created_at FROM orders WHERE merchant_reference = ?1 AND kind < 2 \
+         UNION ALL SELECT fort_id, created_at FROM orders WHERE merchant_reference = ?1 AND kind >= 2 \
+         ORDER BY created_at DESC, fort_id DESC LIMIT ?2",
     )?;
     all(statement.query(params![reference, limit(rows_max)])?, |row| Ok(FortId(row.get(0)?)))
 }

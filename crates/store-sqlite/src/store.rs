@@ -8,7 +8,8 @@ use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
 use crate::{
-    accounts, audit, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal, route, token,
+    accounts, audit, card_rule, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal,
+    route, token,
 };
 use rusqlite::Connection;
 use std::path::Path;
@@ -16,22 +17,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tollgate_core::audit::{AuditAction, AuditEntry};
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::order::Order;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    AUDIT_ENTRIES_PER_CALL_MAX, Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, ChannelKeyOccasion,
-    ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt,
-    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
-    FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
-    MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim, OrderClaim, Orders,
-    OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RouteRow,
-    SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story,
-    TokenFilter, TokenPut, TokenSave, Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    AUDIT_ENTRIES_PER_CALL_MAX, Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, CardCustomer,
+    ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys,
+    FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease,
+    FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives,
+    MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
+    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
+    ReplacedSealed, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation,
+    StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens, Unfinished, WaitingCount, Whose,
+    WrappedDataKey,
 };
-use tollgate_vault::{DataKeyId, NewDataKey, PortError, PortFuture, RewrappedDataKey};
+use tollgate_vault::{DataKeyId, Fingerprint, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
 /// How a store is run. The default suits a gateway; tests change single numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,6 +235,12 @@ impl Orders for SqliteStore {
 
     fn order<'a>(&'a self, merchant: MerchantId, target: &'a OrderTarget) -> StoreFuture<'a, Option<StoredOrder>> {
         Box::pin(async move { self.readers.point(|connection| read::order(connection, merchant, target)) })
+    }
+
+    fn verification<'a>(&'a self, merchant: MerchantId, merchant_reference: &'a str) -> StoreFuture<'a, Option<Order>> {
+        Box::pin(async move {
+            self.readers.point(|connection| read::verification(connection, merchant, merchant_reference))
+        })
     }
 
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>> {
@@ -516,6 +526,21 @@ impl Tokens for SqliteStore {
     fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
         let name = name.to_owned();
         Box::pin(self.writer.call(move |connection| token::delete(connection, merchant, &name)))
+    }
+
+    fn card_customers(
+        &self,
+        merchant: MerchantId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<CardCustomer>> {
+        Box::pin(async move {
+            self.readers.point(|connection| card_rule::customers(connection, merchant, &fingerprint, limit))
+        })
+    }
+
+    fn doubled_cards(&self, merchant: MerchantId, unique: UniqueTokens) -> StoreFuture<'_, u64> {
+        Box::pin(async move { self.readers.point(|connection| card_rule::doubles(connection, merchant, unique)) })
     }
 
     fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {

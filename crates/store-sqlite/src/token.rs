@@ -1,5 +1,6 @@
 //! Tokens, and what the outcome of a payment does to them.
 
+use crate::card_rule::{self, Keeping, Verdict};
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit};
@@ -69,10 +70,16 @@ pub(crate) fn list(connection: &Connection, filter: &TokenFilter) -> Result<Vec<
 
 /// Keeps a token under its name, with the card of a known one replaced. Nothing is changed when that one is off.
 pub(crate) fn put(connection: &Connection, new: &StoredToken) -> Result<TokenPut, Failure> {
-    if add(connection, new)? == TokenSave::Saved {
-        return Ok(TokenPut::Added);
+    match add(connection, new)? {
+        TokenSave::Saved => return Ok(TokenPut::Added),
+        TokenSave::CardHas(name) => return Ok(TokenPut::CardHas(name)),
+        TokenSave::NameTaken | TokenSave::Changed => {}
     }
     let token = &new.token;
+    // The name is there; another card under it may have a token already.
+    if let Some(name) = kept_already(connection, new)? {
+        return Ok(TokenPut::CardHas(name));
+    }
     let replaced = connection
         .prepare_cached(
             "UPDATE tokens SET token_id = ?3, brand = ?4, card_mask = ?5, card_expiry = ?6, card_holder = ?7, \
@@ -109,21 +116,42 @@ pub(crate) fn add(connection: &Connection, new: &StoredToken) -> Result<TokenSav
     if statement.exists(params![merchant.0, name])? {
         return Ok(TokenSave::NameTaken);
     }
+    if let Some(name) = kept_already(connection, new)? {
+        return Ok(TokenSave::CardHas(name));
+    }
     insert(connection, new)?;
     Ok(TokenSave::Saved)
+}
+
+/// The token that counts in place of a new one of the same card, by the rule of the merchant's cards; it takes over
+/// what is new of the card.
+fn kept_already(connection: &Connection, new: &StoredToken) -> Result<Option<String>, Failure> {
+    let Token { merchant, name, created_at, card, lapses_at, .. } = &new.token;
+    // No request that makes a token by itself names a customer.
+    let fingerprint = new.fingerprint.as_bytes().as_slice();
+    let keeping = Keeping { merchant: *merchant, fingerprint, name, customer: None, at: *created_at };
+    let Verdict::Has(kept) = card_rule::judge(connection, &keeping)? else { return Ok(None) };
+    renew(connection, kept.id, &card.expiry, card.holder.as_deref(), *lapses_at, *created_at)?;
+    Ok(Some(kept.name))
 }
 
 /// Changes a token. Nothing is changed unless the answer is `Saved`.
 pub(crate) fn change(connection: &Connection, token: &Token) -> Result<TokenSave, Failure> {
     let mut statement = connection
-        .prepare_cached("SELECT 1 FROM tokens WHERE token_id = ?1 AND merchant_id = ?2 AND version = ?3 - 1")?;
-    if !statement.exists(params![token.id.0, token.merchant.0, token.version])? {
+        .prepare_cached("SELECT status FROM tokens WHERE token_id = ?1 AND merchant_id = ?2 AND version = ?3 - 1")?;
+    let values = params![token.id.0, token.merchant.0, token.version];
+    let Some(before) = first(statement.query(values)?, |row| Ok(status(row.get(0)?)?))? else {
         return Ok(TokenSave::Changed);
-    }
+    };
     let mut statement =
         connection.prepare_cached("SELECT 1 FROM tokens WHERE merchant_id = ?1 AND name = ?2 AND token_id <> ?3")?;
     if statement.exists(params![token.merchant.0, token.name, token.id.0])? {
         return Ok(TokenSave::NameTaken);
+    }
+    if (before, token.status) == (TokenStatus::Inactive, TokenStatus::Active)
+        && let Some(name) = card_rule::in_the_way_of(connection, token.id, token.updated_at)?
+    {
+        return Ok(TokenSave::CardHas(name));
     }
     connection
         .prepare_cached(
@@ -153,6 +181,9 @@ pub(crate) fn delete(connection: &Connection, merchant: MerchantId, name: &str) 
     ] {
         connection.prepare_cached(sql)?.execute(params![merchant.0, name])?;
     }
+    if let Some(stored) = &found {
+        card_rule::forget_customers(connection, merchant, stored.fingerprint.as_bytes().as_slice())?;
+    }
     Ok(found.map(|stored| stored.token))
 }
 
@@ -180,21 +211,29 @@ pub(crate) fn has_lapsed(connection: &Connection, now: Timestamp) -> Result<bool
 /// Writes what becomes of a token when a new order's payment succeeds.
 pub(crate) fn insert_intent(connection: &Connection, new: &NewOrder) -> Result<(), Failure> {
     let waits = new.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
+    let customer = new.request.customer();
     match &new.token {
         None if waits => Err(refused("an order that makes or keeps a token says which")),
         Some(_) if !waits => Err(refused("an order that makes or keeps no token has none to write")),
         None => Ok(()),
         Some(TokenIntent::Keep(id)) => {
             connection
-                .prepare_cached("INSERT INTO token_intents (fort_id, merchant_id, token_id) VALUES (?1, ?2, ?3)")?
-                .execute(params![new.order.fort_id.0, new.order.merchant.0, id.0])?;
+                .prepare_cached(
+                    "INSERT INTO token_intents (fort_id, merchant_id, token_id, customer) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![new.order.fort_id.0, new.order.merchant.0, id.0, customer])?;
             Ok(())
         }
-        Some(TokenIntent::Put(stored)) => insert_put(connection, &new.order, stored),
+        Some(TokenIntent::Put(stored)) => insert_put(connection, &new.order, stored, customer),
     }
 }
 
-fn insert_put(connection: &Connection, order: &Order, stored: &StoredToken) -> Result<(), Failure> {
+fn insert_put(
+    connection: &Connection,
+    order: &Order,
+    stored: &StoredToken,
+    customer: Option<String>,
+) -> Result<(), Failure> {
     let token = &stored.token;
     if token.merchant != order.merchant {
         return Err(refused("an order makes a token of its own merchant"));
@@ -202,8 +241,8 @@ fn insert_put(connection: &Connection, order: &Order, stored: &StoredToken) -> R
     connection
         .prepare_cached(
             "INSERT INTO token_intents (fort_id, merchant_id, token_id, name, brand, card_mask, card_expiry, \
-             card_holder, card_bin, card_sealed, fingerprint, currency, created_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, customer) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             order.fort_id.0,
@@ -219,6 +258,7 @@ fn insert_put(connection: &Connection, order: &Order, stored: &StoredToken) -> R
             stored.fingerprint.as_bytes().as_slice(),
             token.currency.map(|currency| currency.numeric()),
             token.created_at.0,
+            customer,
         ])?;
     Ok(())
 }
@@ -231,16 +271,16 @@ pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> 
         return Ok(());
     }
     let fort_id = record.order.fort_id;
-    match record.state {
+    let fulfilled = match record.state {
         OperationState::Sent | OperationState::Unknown => return Ok(()),
         OperationState::Approved => fulfil(connection, fort_id, record.at)?,
-        OperationState::Declined | OperationState::Reversed | OperationState::NotSent => {}
-    }
+        OperationState::Declined | OperationState::Reversed | OperationState::NotSent => Fulfilled::NotKept,
+    };
     let ended = connection.prepare_cached("DELETE FROM token_intents WHERE fort_id = ?1")?.execute([fort_id.0])?;
     // A token was deleted meanwhile, or never came to be: what follows must not tell of it.
     // (An outcome that corrects a settled one finds what the settled one has left.)
     let was_open = matches!(record.state_before, OperationState::Sent | OperationState::Unknown);
-    let is_made = record.state == OperationState::Approved && ended > 0;
+    let is_made = fulfilled == Fulfilled::Kept && ended > 0;
     let makes = record.order.token.as_ref().is_some_and(|token| token.role == TokenRole::Saves);
     if makes && was_open && !is_made {
         connection
@@ -250,19 +290,95 @@ pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> 
     Ok(())
 }
 
-fn fulfil(connection: &Connection, fort_id: FortId, at: Timestamp) -> Result<(), Failure> {
+/// Whether a card is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fulfilled {
+    Kept,
+    NotKept,
+}
+
+/// The card that a payment's success keeps.
+struct Intended {
+    merchant: MerchantId,
+    fingerprint: Vec<u8>,
+    name: String,
+    expiry: String,
+    holder: Option<String>,
+    customer: Option<String>,
+}
+
+fn fulfil(connection: &Connection, fort_id: FortId, at: Timestamp) -> Result<Fulfilled, Failure> {
+    let Some(card) = intended(connection, fort_id)? else { return Ok(Fulfilled::NotKept) };
+    let Intended { merchant, fingerprint, name, customer, .. } = &card;
+    let customer = customer.as_deref();
+    match card_rule::judge(connection, &Keeping { merchant: *merchant, fingerprint, name, customer, at })? {
+        Verdict::Free => keep(connection, fort_id, &card, at)?,
+        Verdict::Has(kept) => {
+            renew(connection, kept.id, &card.expiry, card.holder.as_deref(), None, at)?;
+            connection
+                .prepare_cached("UPDATE orders SET token_name = ?2 WHERE fort_id = ?1")?
+                .execute(params![fort_id.0, kept.name])?;
+        }
+        Verdict::TooManyCustomers => return Ok(Fulfilled::NotKept),
+    }
+    Ok(Fulfilled::Kept)
+}
+
+/// The card of an order's intent, from the intent itself or from the provisional token that it keeps.
+fn intended(connection: &Connection, fort_id: FortId) -> Result<Option<Intended>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT token_intents.merchant_id, coalesce(token_intents.fingerprint, tokens.fingerprint), \
+         coalesce(token_intents.name, tokens.name), coalesce(token_intents.card_expiry, tokens.card_expiry), \
+         iif(token_intents.name IS NULL, tokens.card_holder, token_intents.card_holder), token_intents.customer \
+         FROM token_intents LEFT JOIN tokens ON token_intents.name IS NULL AND tokens.token_id = token_intents.token_id \
+         WHERE fort_id = ?1 AND coalesce(token_intents.name, tokens.name) IS NOT NULL",
+    )?;
+    first(statement.query([fort_id.0])?, |row| {
+        Ok(Intended {
+            merchant: MerchantId(row.get(0)?),
+            fingerprint: row.get(1)?,
+            name: row.get(2)?,
+            expiry: row.get(3)?,
+            holder: row.get(4)?,
+            customer: row.get(5)?,
+        })
+    })
+}
+
+/// What a card that is kept again brings to the token that it has.
+fn renew(
+    connection: &Connection,
+    id: TokenId,
+    expiry: &str,
+    holder: Option<&str>,
+    lapses_at: Option<Timestamp>,
+    at: Timestamp,
+) -> Result<(), Failure> {
     connection
         .prepare_cached(
-            "UPDATE tokens SET lapses_at = NULL, updated_at = ?2, version = version + 1 WHERE lapses_at IS NOT NULL \
+            "UPDATE tokens SET card_expiry = ?2, card_holder = coalesce(?3, card_holder), updated_at = ?5, \
+             lapses_at = iif(lapses_at IS NULL OR ?4 IS NULL, NULL, max(lapses_at, ?4)), version = version + 1 \
+             WHERE token_id = ?1",
+        )?
+        .execute(params![id.0, expiry, holder, lapses_at.map(|at| at.0), at.0])?;
+    Ok(())
+}
+
+fn keep(connection: &Connection, fort_id: FortId, card: &Intended, at: Timestamp) -> Result<(), Failure> {
+    let replaced = by_name(connection, card.merchant, &card.name)?;
+    connection
+        .prepare_cached(
+            "UPDATE tokens SET lapses_at = NULL, customer = coalesce(?3, customer), updated_at = ?2, \
+             version = version + 1 WHERE lapses_at IS NOT NULL \
              AND token_id = (SELECT token_id FROM token_intents WHERE fort_id = ?1 AND name IS NULL)",
         )?
-        .execute(params![fort_id.0, at.0])?;
+        .execute(params![fort_id.0, at.0, card.customer])?;
     connection
         .prepare_cached(
             "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
-             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version) \
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, customer) \
              SELECT token_id, merchant_id, name, 0, NULL, brand, card_mask, card_expiry, card_holder, card_bin, \
-             card_sealed, fingerprint, currency, created_at, ?2, 1 \
+             card_sealed, fingerprint, currency, created_at, ?2, 1, customer \
              FROM token_intents WHERE fort_id = ?1 AND name IS NOT NULL \
              ON CONFLICT (merchant_id, name) DO UPDATE SET token_id = excluded.token_id, \
              status = CASE WHEN lapses_at <= ?2 THEN 0 ELSE status END, lapses_at = NULL, \
@@ -270,10 +386,15 @@ fn fulfil(connection: &Connection, fort_id: FortId, at: Timestamp) -> Result<(),
              card_holder = excluded.card_holder, card_bin = excluded.card_bin, card_sealed = excluded.card_sealed, \
              fingerprint = excluded.fingerprint, currency = coalesce(excluded.currency, currency), \
              created_at = CASE WHEN lapses_at <= ?2 THEN excluded.created_at ELSE created_at END, \
-             updated_at = ?2, version = version + 1",
+             updated_at = ?2, version = version + 1, customer = coalesce(excluded.customer, customer)",
         )?
         .execute(params![fort_id.0, at.0])?;
-    Ok(())
+    match replaced {
+        Some(old) if old.fingerprint.as_bytes().as_slice() != card.fingerprint => {
+            card_rule::forget_customers(connection, card.merchant, old.fingerprint.as_bytes().as_slice())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> {

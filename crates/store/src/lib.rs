@@ -40,7 +40,7 @@ pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
 pub use routes::RouteRow;
 pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};
-pub use tokens::{StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave, Tokens};
+pub use tokens::{CardCustomer, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave, Tokens};
 
 use std::future::Future;
 use std::pin::Pin;

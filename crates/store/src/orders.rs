@@ -14,7 +14,8 @@ use tollgate_vault::SealedCard;
 /// Orders and their operations.
 pub trait Orders {
     /// Makes an order and its first operation, if the merchant's reference is free. The intent is
-    /// durable before the message may be sent.
+    /// durable before the message may be sent. A verification ([`tollgate_core::order::PayKind::is_verification`])
+    /// neither needs a free reference nor uses one up.
     fn claim_order(&self, new: NewOrder) -> StoreFuture<'_, OrderClaim>;
 
     /// Adds an operation to an order, if the order still has the version that was judged and no
@@ -22,12 +23,16 @@ pub trait Orders {
     fn claim_operation(&self, new: NewOperation) -> StoreFuture<'_, OperationClaim>;
 
     /// Writes what became of an operation: the order's new state, the outcome, its place in the
-    /// recovery queue, the feedback that tells of it, the token that it makes permanent, all in one commit.
+    /// recovery queue, the feedback that tells of it, the token that it makes permanent, the operation that follows
+    /// from it, all in one commit.
     fn record_outcome(&self, record: OutcomeRecord) -> StoreFuture<'_, Recorded>;
 
     /// The order of a merchant that `target` names. When both names are given, the order of the
-    /// `fort_id`, whatever its reference.
+    /// `fort_id`, whatever its reference. A verification is never found.
     fn order<'a>(&'a self, merchant: MerchantId, target: &'a OrderTarget) -> StoreFuture<'a, Option<StoredOrder>>;
+
+    /// The newest verification that a merchant asked for under this reference.
+    fn verification<'a>(&'a self, merchant: MerchantId, merchant_reference: &'a str) -> StoreFuture<'a, Option<Order>>;
 
     /// One operation with its order.
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>>;
@@ -138,6 +143,9 @@ pub struct OutcomeRecord {
     pub recovery: RecoveryChange,
     /// The feedback that tells of it, if the merchant is told.
     pub feedback: Option<NewFeedback>,
+    /// The operation that follows from it at once, on the order as it is after it. When it cannot be added, the outcome
+    /// is refused as a whole.
+    pub next: Option<Box<NewOperation>>,
     /// When.
     pub at: Timestamp,
 }

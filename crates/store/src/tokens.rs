@@ -1,6 +1,7 @@
 //! The port for tokens: names under which a merchant's cards are kept.
 
 use crate::StoreFuture;
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{Token, TokenId};
@@ -11,6 +12,10 @@ use tollgate_vault::{Fingerprint, SealedCard};
 /// A payment that makes a token carries it in [`crate::NewOrder::token`]: it waits beside the order and comes
 /// into use in the very commit that writes the payment's success. A payment that comes to nothing takes it away
 /// in the commit that says so.
+///
+/// Where the merchant's terms say so ([`tollgate_core::card_terms::CardTerms`]), a card that has a token already gets no
+/// other one: that one takes the new expiry and holder, and the order names it. A card that is kept for as many customers
+/// as it may be is not kept for another one, and the order names no token.
 pub trait Tokens {
     /// The token of a merchant with this name, lapsed ones too, with its card.
     fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>>;
@@ -18,7 +23,8 @@ pub trait Tokens {
     /// Tokens that fit `filter`, oldest first.
     fn tokens<'a>(&'a self, filter: &'a TokenFilter) -> StoreFuture<'a, Vec<Token>>;
 
-    /// Keeps a new token, unless its name is taken. The name of one that has lapsed when the new one was created
+    /// Keeps a new token, unless its name is taken, or the merchant's terms let its card have no other one than it has
+    /// (whose expiry and holder become the new one's). The name of one that has lapsed when the new one was created
     /// is free.
     fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave>;
 
@@ -29,11 +35,24 @@ pub trait Tokens {
 
     /// Changes a token: its name, status, expiry, holder and currency, and until when it lives. `token` is as it
     /// shall be, with a version one more than the stored one.
+    ///
+    /// It is not switched on while the merchant's terms let its card have no other token than it has.
     fn change_token(&self, token: Token) -> StoreFuture<'_, TokenSave>;
 
     /// Deletes a token with its card, and what a payment under way would keep under its name. Orders that used it
     /// keep their mask. `None` when there is none.
     fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>>;
+
+    /// The customers that a merchant's card is kept for, longest first, at most `limit`.
+    fn card_customers(
+        &self,
+        merchant: MerchantId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<CardCustomer>>;
+
+    /// How many cards of a merchant have more permanent tokens in use than `unique` would allow.
+    fn doubled_cards(&self, merchant: MerchantId, unique: UniqueTokens) -> StoreFuture<'_, u64>;
 
     /// Deletes tokens that have lapsed at `now`, the longest lapsed first, at most `limit`; not those whose payment
     /// may still make them permanent. Answers how many.
@@ -69,19 +88,30 @@ pub enum TokenIntent {
     Put(Box<StoredToken>),
 }
 
+/// A customer that a card is kept for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardCustomer {
+    /// What names it ([`tollgate_core::command::SafeParams::customer`]).
+    pub customer: String,
+    /// When the card was first kept for it.
+    pub first_at: Timestamp,
+}
+
 /// Whether a token was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenSave {
     /// It was.
     Saved,
     /// Another token of the merchant has that name. Nothing was written.
     NameTaken,
+    /// The card has this token, and may have no other one.
+    CardHas(String),
     /// It has changed since it was read, or is gone. Nothing was written.
     Changed,
 }
 
 /// What a token that was put under a name came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenPut {
     /// It is a new one.
     Added,
@@ -89,6 +119,8 @@ pub enum TokenPut {
     Replaced,
     /// The known one is switched off. Nothing was written.
     Inactive,
+    /// The card has this token, which counts in place of another one and took over what is new of the card.
+    CardHas(String),
 }
 
 /// Which tokens are meant.

@@ -3,7 +3,8 @@
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+    VerificationTerms,
 };
 use tollgate_core::money::Currency;
 use tollgate_core::page::CustomPage;
@@ -67,6 +68,8 @@ pub fn default_terms() -> Terms {
         feedback: FeedbackTerms::default(),
         channel: ChannelTerms::default(),
         tokens: TokenService::On,
+        cards: CardTerms::default(),
+        verification: VerificationTerms::default(),
     }
 }
 

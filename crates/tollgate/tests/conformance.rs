@@ -47,7 +47,7 @@ fn every_pair_of_the_fact_base_holds_field_by_field() {
     }
     let with_answer: Vec<&Example> = examples.iter().filter(|example| !example.is_feedback()).collect();
     let worlds = worlds(&with_answer);
-    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 62);
+    assert_eq!(worlds.iter().map(Vec::len).sum::<usize>(), 65);
     std::thread::scope(|scope| {
         for world in &worlds {
             scope.spawn(|| {
@@ -406,6 +406,10 @@ fn bring_about(accounts: &Accounts, merchant: &Merchant, given: &str, example: &
         }
         "custom merchant page not enabled for the account" => {
             accounts::set(gateway, &example.account.to_lowercase(), &["--custom-page", "off"]);
+        }
+        "TG-V1 verified" => {
+            let answer = gateway.call(merchant, &support::verification(reference, VISA, &[]));
+            assert_eq!(field(&answer, "response_code"), "80000", "{answer:?}");
         }
         "the client encodes the JSON text in ISO-8859-1" | "token my.card@1 does not exist" => {}
         "5000 captured already" => maintain("CAPTURE", "5000", "04000"),

@@ -1,5 +1,5 @@
 //! Gateways on one store, each with a wire of its own on which the test answers.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,15 +19,17 @@ use tollgate_core::audit::AuditWho;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
-use tollgate_core::ident::OperationId;
+use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
+    VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, DAY_US, Timestamp};
-use tollgate_store::{Lives, Orders, Story, StoryOutcome, Tenancy};
+use tollgate_core::verification::VerificationMethod;
+use tollgate_store::{Lives, Merchants, Orders, Story, StoryOutcome, Tenancy};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys, Vault};
 
@@ -108,6 +110,11 @@ impl House {
         self.story(reference).await.order
     }
 
+    /// The merchant of everything.
+    pub async fn merchant(&self) -> MerchantId {
+        self.store.merchants().await.unwrap()[0].id
+    }
+
     /// The events of the order's first operation.
     pub async fn events(&self, reference: &str) -> Vec<String> {
         let told = self.story(reference).await;
@@ -128,8 +135,17 @@ impl Node {
 
     /// A purchase of 1.00 AED, on its way.
     pub fn pay(&self, reference: &str) -> tokio::task::JoinHandle<Result<Answer, Refused>> {
+        self.ask(PayKind::Purchase, reference)
+    }
+
+    /// The verification of a card, on its way.
+    pub fn verify(&self, reference: &str) -> tokio::task::JoinHandle<Result<Answer, Refused>> {
+        self.ask(PayKind::VerifyAccount, reference)
+    }
+
+    fn ask(&self, kind: PayKind, reference: &str) -> tokio::task::JoinHandle<Result<Answer, Refused>> {
         let command = PayCommand {
-            kind: PayKind::Purchase,
+            kind,
             merchant_reference: reference.to_owned(),
             money: Money { amount: Amount::from_minor(100).unwrap(), currency: Currency::from_alpha("AED").unwrap() },
             eci: Eci::Ecommerce,
@@ -183,6 +199,11 @@ impl Wire {
     /// What was sent, in order.
     pub fn sent(&self) -> Vec<NetworkKind> {
         self.sent.lock().unwrap().clone()
+    }
+
+    /// Whether a message of `kind` waits for its answer.
+    pub fn waits_for(&self, kind: NetworkKind) -> bool {
+        self.waiting.lock().unwrap().iter().any(|message| message.kind == kind)
     }
 
     /// Answers the oldest message of `kind` that waits.
@@ -257,5 +278,8 @@ fn terms() -> Terms {
         },
         feedback: FeedbackTerms::default(),
         tokens: TokenService::On,
+        cards: CardTerms::default(),
+        // So that a verification holds money.
+        verification: VerificationTerms { method: VerificationMethod::SmallAmount, ..VerificationTerms::default() },
     }
 }

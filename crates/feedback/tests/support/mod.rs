@@ -350,6 +350,7 @@ impl World {
             trace: String::new(),
             recovery: RecoveryChange::None,
             feedback: Some(NewFeedback { channel: Channel::Trusted, kind }),
+            next: None,
             at: self.now(),
         };
         assert_eq!(self.parts.store.record_outcome(record).await.unwrap(), Recorded::Written);

@@ -144,6 +144,8 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::GetTokens => &tables.get_tokens,
         Service::Tokenization => &tables.tokenization,
         Service::CreateToken => &tables.create_token,
+        Service::VerifyCard => &tables.verify_card,
+        Service::CheckVerifyCardStatus => &tables.verification_status,
     }
 }
 
@@ -157,6 +159,8 @@ struct Tables {
     get_tokens: Table,
     tokenization: Table,
     create_token: Table,
+    verify_card: Table,
+    verification_status: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -236,6 +240,8 @@ fn read(file: &str) -> Result<Tables, TableError> {
         get_tokens: of(Service::GetTokens)?,
         tokenization: of(Service::Tokenization)?,
         create_token: of(Service::CreateToken)?,
+        verify_card: of(Service::VerifyCard)?,
+        verification_status: of(Service::CheckVerifyCardStatus)?,
     })
 }
 

@@ -173,6 +173,7 @@ fn outcome(new: &NewOrder) -> Result<OutcomeRecord, StoreError> {
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
         feedback: None,
+        next: None,
         at: new.order.created_at.plus_ms(1),
     })
 }

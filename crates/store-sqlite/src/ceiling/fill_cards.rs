@@ -34,7 +34,8 @@ impl CardFill {
         for new in tokens {
             let saved = token::add(&self.connection, new).map_err(|failure| failure.into_store_error())?;
             if saved != TokenSave::Saved {
-                return Err(StoreError::Refused(format!("the token name {} is taken", new.token.name)));
+                let name = &new.token.name;
+                return Err(StoreError::Refused(format!("the token {name} cannot be kept: {saved:?}")));
             }
         }
         super::step(&self.connection, "COMMIT")?;

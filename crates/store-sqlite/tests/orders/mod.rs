@@ -91,6 +91,7 @@ fn outcome(new: &NewOrder, event: OperationEvent, recovery: RecoveryChange) -> O
         trace: "0100".to_owned(),
         recovery,
         feedback: None,
+        next: None,
         at: at(1_001),
     }
 }

@@ -10,7 +10,9 @@ use tollgate_core::card::CardFacts;
 use tollgate_core::code::UNCERTAIN;
 use tollgate_core::command::{Eci, OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
-use tollgate_core::merchant::{AcquirerTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, TokenService};
+use tollgate_core::merchant::{
+    AcquirerTerms, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, TokenService, VerificationTerms,
+};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{
     LastOperation, Operation, OperationEvent, OperationKind, OperationState, Order, PayKind, Phase, Totals,
@@ -136,6 +138,7 @@ pub(super) fn outcome(order: &Order, operation: &Operation, event: OperationEven
             Recovery::End => RecoveryChange::End,
         },
         feedback: None,
+        next: None,
         at,
     }
 }
@@ -249,5 +252,7 @@ fn terms() -> Terms {
         feedback: FeedbackTerms::default(),
         channel: ChannelTerms::default(),
         tokens: TokenService::On,
+        cards: CardTerms::default(),
+        verification: VerificationTerms::default(),
     }
 }

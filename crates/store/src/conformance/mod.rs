@@ -22,6 +22,8 @@ mod reading;
 mod recovery;
 mod routes;
 mod tokens;
+mod unique_tokens;
+mod verifications;
 
 pub use accounts::*;
 pub use audit::*;
@@ -37,6 +39,8 @@ pub use reading::*;
 pub use recovery::*;
 pub use routes::*;
 pub use tokens::*;
+pub use unique_tokens::*;
+pub use verifications::*;
 
 use crate::Store;
 use std::future::Future;
@@ -160,6 +164,17 @@ macro_rules! conformance_tests {
             a_look_for_lapsed_tokens_sees_what_the_sweep_deletes
             an_order_names_no_token_that_it_did_not_make
             an_order_and_its_token_belong_together
+            a_card_that_is_kept_again_has_its_first_token
+            each_customer_of_a_card_has_one_token
+            many_who_keep_a_card_at_once_have_one_token
+            a_card_is_kept_for_so_many_customers_and_no_more
+            doubles_from_before_the_rule_stay
+            a_token_is_not_switched_on_beside_another_of_its_card
+            a_token_made_by_itself_goes_by_the_rule
+            random_cards_keep_to_the_rule
+            a_verification_claims_no_reference
+            a_verification_is_never_found_as_an_order
+            what_follows_from_an_outcome_is_written_with_it
             random_calls_answer_as_the_model_does
         }
     };

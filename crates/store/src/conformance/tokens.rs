@@ -336,7 +336,7 @@ pub async fn an_order_and_its_token_belong_together(subject: &dyn Subject) {
     assert_eq!(stored(&*store, paid.order.fort_id, MERCHANT).await, paid.order);
 }
 
-fn token(number: i64, name: &str) -> StoredToken {
+pub(super) fn token(number: i64, name: &str) -> StoredToken {
     StoredToken {
         token: Token {
             id: TokenId(FIRST + number),
@@ -362,7 +362,7 @@ fn token(number: i64, name: &str) -> StoredToken {
     }
 }
 
-fn provisional(number: i64, name: &str, lapses_at: Timestamp) -> StoredToken {
+pub(super) fn provisional(number: i64, name: &str, lapses_at: Timestamp) -> StoredToken {
     let new = token(number, name);
     StoredToken { token: Token { lapses_at: Some(lapses_at), ..new.token }, ..new }
 }
@@ -375,7 +375,7 @@ fn kept_at(new: StoredToken, at: Timestamp) -> StoredToken {
     StoredToken { token: Token { updated_at: at, ..new.token }, ..new }
 }
 
-fn fingerprint(byte: u8) -> Fingerprint {
+pub(super) fn fingerprint(byte: u8) -> Fingerprint {
     Fingerprint::from_bytes(&[byte; 32]).unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! `tollgate merchant add|show|set|list|activate-trusted-channel|deactivate-trusted-channel`.
 
+use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
 use super::merchant_page::{self, PageArgs};
 use super::{DataArg, Format, small_runtime};
@@ -167,6 +168,8 @@ struct Set {
     channel: ChannelArgs,
     #[command(flatten)]
     page: PageArgs,
+    #[command(flatten)]
+    cards: CardArgs,
 }
 
 #[derive(Debug, Args)]
@@ -298,6 +301,12 @@ async fn set(accounts: &Accounts, command: Set, reach: Reach) -> anyhow::Result<
     if changes == 0 {
         bail!("nothing was changed: `tollgate merchant set --help` lists what can be");
     }
+    if command.cards.begins_uniqueness() {
+        let doubles = accounts.doubled_cards(&command.name).await?;
+        if doubles > 0 {
+            println!("{doubles} cards have more than one token already: those stay, and from now on none gets another");
+        }
+    }
     println!("merchant {} is changed; a running gateway goes by it from the next request on", command.name);
     Ok(())
 }
@@ -364,6 +373,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     change_feedback(&mut terms.feedback, command, reach)?;
     command.channel.change(&mut terms.channel)?;
     command.page.change(&mut terms.channel.page)?;
+    command.cards.change(&mut terms)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -519,6 +529,7 @@ fn print_text(account: &Account, now: Timestamp) {
         TokenService::Off => "off",
     };
     println!("{:<22}{tokens}", "tokens");
+    merchant_cards::print(&merchant.terms);
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

@@ -14,6 +14,7 @@ mod jwks;
 pub(crate) mod keys;
 mod listen;
 mod merchant;
+mod merchant_cards;
 mod merchant_channel;
 mod merchant_page;
 mod pay;
@@ -21,6 +22,7 @@ mod pci;
 mod serve;
 mod sign;
 mod token;
+mod token_customers;
 mod unknown;
 mod unlock;
 mod vault;
@@ -60,7 +62,7 @@ enum Command {
     Listen(listen::Listen),
     /// Add, show, change and list merchants
     Merchant(merchant::Merchant),
-    /// List, show and delete tokens
+    /// List, show and delete tokens; list the customers of a card
     Token(token::TokenCommand),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),

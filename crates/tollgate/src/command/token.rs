@@ -1,5 +1,6 @@
-//! `tollgate token list|show|delete`.
+//! `tollgate token list|show|delete|customers`.
 
+use super::token_customers::Customers;
 use super::{OperatorArgs, small_runtime};
 use crate::data_folder::DataFolder;
 use crate::operator::OperatorClient;
@@ -49,6 +50,8 @@ enum Action {
         /// The token's name
         name: String,
     },
+    /// List the customers that a token's card is kept for, under whichever of its tokens
+    Customers(Customers),
 }
 
 impl TokenCommand {
@@ -58,7 +61,12 @@ impl TokenCommand {
     /// Why nothing was done.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let folder = self.common.data.open()?;
-        let request = self.action.request();
+        let request = match self.action {
+            Action::List { merchant, after, limit } => TokenRequest::List { merchant, after, limit },
+            Action::Show { merchant, name } => TokenRequest::Show { merchant, name },
+            Action::Delete { merchant, name } => TokenRequest::Delete { merchant, name },
+            Action::Customers(customers) => return customers.run(&folder, &self.common),
+        };
         let answer = small_runtime()?.block_on(async {
             match OperatorClient::of_running(&folder)? {
                 Some(gateway) => gateway.ask(Method::POST, "token", &serde_json::to_value(&request)?).await,
@@ -66,16 +74,6 @@ impl TokenCommand {
             }
         })?;
         self.common.print(&answer, print)
-    }
-}
-
-impl Action {
-    fn request(self) -> TokenRequest {
-        match self {
-            Action::List { merchant, after, limit } => TokenRequest::List { merchant, after, limit },
-            Action::Show { merchant, name } => TokenRequest::Show { merchant, name },
-            Action::Delete { merchant, name } => TokenRequest::Delete { merchant, name },
-        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Acquirer for SandboxAcquirer {
 /// What a first transmission does; repeats and reversals meet no fault.
 const fn operation_of(kind: NetworkKind) -> Option<FaultOperation> {
     match kind {
-        NetworkKind::Authorize => Some(FaultOperation::Authorize),
+        NetworkKind::Authorize | NetworkKind::Verify => Some(FaultOperation::Authorize),
         NetworkKind::Purchase => Some(FaultOperation::Purchase),
         NetworkKind::Refund => Some(FaultOperation::Refund),
         NetworkKind::CaptureAdvice => Some(FaultOperation::Capture),

@@ -157,6 +157,7 @@ fn assert_entries_fit(operation: &StoryOperation, entries: &[Value]) {
         OperationKind::Capture => "capture",
         OperationKind::Void => "void",
         OperationKind::Refund => "refund",
+        OperationKind::Verify => "none",
     };
     let undone = |entry: &Value| {
         entries.iter().any(|other| other["effect"] == "reversal" && other["target"] == entry["sequence"])

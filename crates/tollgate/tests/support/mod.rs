@@ -379,6 +379,20 @@ pub fn payment<'a>(command: &'a str, reference: &'a str, amount: &'a str, card: 
     ]
 }
 
+/// The parameters of VERIFY_CARD, and these besides.
+pub fn verification<'a>(reference: &'a str, card: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut params = vec![
+        ("service_command", "VERIFY_CARD"),
+        ("merchant_reference", reference),
+        ("currency", "AED"),
+        ("card_number", card),
+        ("expiry_date", "3005"),
+    ];
+    params.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+    params.extend_from_slice(more);
+    params
+}
+
 /// The parameters of CAPTURE, REFUND or VOID_AUTHORIZATION of an order; a void has no amount.
 pub fn operation<'a>(command: &'a str, reference: &'a str, amount: &'a str) -> Vec<(&'a str, &'a str)> {
     let mut params = vec![("command", command), ("merchant_reference", reference)];

@@ -1,0 +1,167 @@
+//! One token per card, one per customer, and the customers of a card, as merchants and operators see them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use support::receiver::Receiver;
+use support::secrets::{Forbidden, Sink, files};
+use support::shop::*;
+use support::{accounts, all_at_once, field, payment};
+
+/// A card that no first line of a gateway shows.
+const CARD: &str = "4111111111111111";
+const REMEMBER: (&str, &str) = ("remember_me", "YES");
+
+#[test]
+fn a_card_that_is_remembered_again_has_the_token_that_it_has() {
+    let shop = Shop::open();
+    set(&shop, &["--unique-tokens", "per-merchant"]);
+    let receiver = Receiver::start();
+    accounts::set(&shop.gateway, "demo", &["--direct-feedback-url", &receiver.url("/paid")]);
+    let first = remembered(&shop, &[REMEMBER]);
+    let again = shop.pay("PURCHASE", CARD, &[REMEMBER, ("expiry_date", "3109"), ("customer_email", "b@example.org")]);
+    assert_code(&again, "14000", "paid");
+    assert_eq!(field(&again, "token_name"), first);
+    // A name of the merchant's own for a card that has one is answered with the one it has.
+    assert_eq!(remembered(&shop, &[("token_name", "mine"), ("expiry_date", "3109")]), first);
+    assert_code(&by_token(&shop, "mine"), "00044", "no such token was made");
+    assert_eq!(field(&by_token(&shop, &first), "expiry_date"), "3109", "the expiry is the newest");
+    let heard = receiver.wait(4);
+    let told: BTreeSet<String> =
+        heard.iter().filter_map(|request| Some(request.json()["token_name"].as_str()?.to_owned())).collect();
+    assert_eq!(told, BTreeSet::from([first.clone()]), "feedback names the token that counts");
+    // Another card and another merchant have tokens of their own.
+    let other = shop.pay("PURCHASE", MASTERCARD, &[REMEMBER]);
+    assert_ne!(field(&other, "token_name"), first);
+    let merchant = accounts::add(&shop.gateway, "other", &[]);
+    let theirs = shop.gateway.call(&merchant, &with(payment("PURCHASE", "o-1", "1000", CARD), &[REMEMBER]));
+    assert_ne!(field(&theirs, "token_name"), first, "{theirs:?}");
+}
+
+#[test]
+fn each_customer_of_a_card_has_one_token_and_an_operator_sees_them() {
+    let shop = Shop::open();
+    set(&shop, &["--unique-tokens", "per-customer", "--card-customers-max", "2"]);
+    let of = |customer: &'static str| shop.pay("PURCHASE", CARD, &[REMEMBER, ("customer_email", customer)]);
+    let (jo, lea) = (of("jo@example.org"), of("lea@example.org"));
+    assert_ne!(field(&jo, "token_name"), field(&lea, "token_name"));
+    assert_eq!(field(&of("Jo@Example.org"), "token_name"), field(&jo, "token_name"), "in whatever letters");
+    let third = of("third@example.org");
+    assert_code(&third, "14000", "the payment is none the worse for it");
+    assert!(!third.contains_key("token_name"), "{third:?}");
+    let name = field(&jo, "token_name");
+    let told = shop.gateway.run_well(&["token", "customers", "demo", name, "--format", "json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["card_number"], "411111******1111");
+    let customers: Vec<_> =
+        told["customers"].as_array().unwrap().iter().map(|row| row["customer"].as_str().unwrap()).collect();
+    assert_eq!(customers, ["jo@example.org", "lea@example.org"]);
+    let text = shop.gateway.run_well(&["token", "customers", "demo", name]);
+    assert!(text.contains("2 customers") && text.contains("lea@example.org"), "{text}");
+    assert!(shop.gateway.run_badly(&["token", "customers", "demo", "no-such"]).contains("no token"));
+    accounts::set(&shop.gateway, "demo", &["--card-customers-max", "none"]);
+    assert!(of("third@example.org").contains_key("token_name"), "the limit is lifted");
+}
+
+#[test]
+fn many_who_save_a_card_at_once_have_one_token() {
+    let shop = Shop::open();
+    set(&shop, &["--unique-tokens", "per-merchant"]);
+    let names: BTreeSet<String> = all_at_once(12, |place| {
+        let params = payment("PURCHASE", "", "1000", CARD);
+        let reference = format!("race-{place}");
+        let answer = shop.gateway.call(&shop.merchant, &with(params, &[REMEMBER, ("merchant_reference", &reference)]));
+        assert_code(&answer, "14000", &reference);
+        field(&answer, "token_name").to_owned()
+    })
+    .into_iter()
+    .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
+#[test]
+fn what_was_there_before_the_rule_is_counted_and_stays() {
+    let shop = Shop::open();
+    let names = [remembered(&shop, &[REMEMBER]), remembered(&shop, &[REMEMBER])];
+    assert_ne!(names[0], names[1]);
+    let said = shop.gateway.run_well(&["merchant", "set", "demo", "--unique-tokens", "per-merchant"]);
+    assert!(said.contains("1 cards have more than one token"), "{said}");
+    assert_eq!(remembered(&shop, &[REMEMBER]), names[0], "the oldest counts from now on");
+    for name in &names {
+        assert_code(&by_token(&shop, name), "14000", "both still pay");
+    }
+    let shown = shop.gateway.run_well(&["merchant", "show", "demo"]);
+    assert!(shown.contains("per-merchant") && shown.contains("no limit"), "{shown}");
+    for bad in [["--unique-tokens", "yes"], ["--card-customers-max", "0"], ["--card-customers-max", "1001"]] {
+        shop.gateway.run_badly(&[&["merchant", "set", "demo"][..], &bad].concat());
+    }
+}
+
+#[test]
+fn a_token_that_is_switched_off_makes_room_and_comes_back_only_alone() {
+    let shop = Shop::open();
+    set(&shop, &["--unique-tokens", "per-merchant"]);
+    let first = remembered(&shop, &[REMEMBER]);
+    assert_code(&status_of(&shop, &first, "INACTIVE"), "58000", "off");
+    let second = remembered(&shop, &[REMEMBER]);
+    assert_ne!(second, first, "the card has a token again");
+    assert_code(&status_of(&shop, &first, "ACTIVE"), "00114", "its card has one");
+    assert_code(&status_of(&shop, &second, "INACTIVE"), "58000", "off");
+    assert_code(&status_of(&shop, &first, "ACTIVE"), "58000", "now it may");
+}
+
+#[test]
+fn the_customers_of_a_card_hold_no_card_number() {
+    let mut shop = Shop::open();
+    set(&shop, &["--unique-tokens", "per-customer", "--card-customers-max", "1"]);
+    let mut sinks = Vec::new();
+    for customer in ["jo@example.org", "lea@example.org"] {
+        let answer = shop.pay("PURCHASE", CARD, &[REMEMBER, ("customer_email", customer)]);
+        if let Some(name) = answer.get("token_name") {
+            let told = shop.gateway.run_well(&["token", "customers", "demo", name.as_str().unwrap()]);
+            sinks.push(Sink::text("the customers", told));
+        }
+        sinks.push(Sink::text("an answer", Value::Object(answer).to_string()));
+    }
+    let data = shop.gateway.data.clone();
+    assert!(shop.gateway.stop());
+    sinks.push(Sink::text("the output", shop.gateway.output()));
+    sinks.extend(files(&data));
+    Forbidden::new(&[CARD.to_owned()], &[]).assert_in_none(&sinks);
+}
+
+fn set(shop: &Shop, options: &[&str]) {
+    accounts::set(&shop.gateway, "demo", options);
+}
+
+/// Pays with the card and keeps it; the name that the answer tells.
+fn remembered(shop: &Shop, more: &[(&str, &str)]) -> String {
+    let answer = shop.pay("PURCHASE", CARD, more);
+    assert_code(&answer, "14000", "paid");
+    field(&answer, "token_name").to_owned()
+}
+
+fn by_token(shop: &Shop, name: &str) -> Map<String, Value> {
+    let reference = shop.reference();
+    shop.call(&[
+        ("command", "PURCHASE"),
+        ("merchant_reference", &reference),
+        ("amount", "1000"),
+        ("currency", "AED"),
+        ("customer_email", "jo@example.org"),
+        ("token_name", name),
+        ("check_3ds", "NO"),
+    ])
+}
+
+fn status_of(shop: &Shop, name: &str, status: &str) -> Map<String, Value> {
+    let reference = shop.reference();
+    shop.call(&[
+        ("service_command", "UPDATE_TOKEN"),
+        ("merchant_reference", &reference),
+        ("token_name", name),
+        ("token_status", status),
+    ])
+}
