@@ -5,11 +5,16 @@
 //! issuer's books say. It shares no rule with the gateway's engine. Whatever the issuer books has to lie between what
 //! merchants were told for certain and that plus what they were left in doubt about.
 
+pub mod tokens;
+
 use crate::inbox::{FedSums, Feed, Inbox};
 use crate::issuer::{Booking, BookingKind, Name};
 use crate::record::OrderNumber;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::tables::{HashMap, HashSet};
+use crate::wallet::{TokenKey, Wallet};
+use std::collections::BTreeMap;
 use tollgate_core::feedback::FeedbackKind;
+use tokens::Wish;
 use tollgate_core::order::{Phase, Totals};
 
 /// The longest that a merchant waits for an answer, in milliseconds.
@@ -31,8 +36,12 @@ pub enum Ask {
 /// An order as its merchant means it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meant {
-    /// The card, by its place in the list of cards.
+    /// The merchant.
+    pub merchant: u64,
+    /// The card, by its place in the list of cards, unless it is paid by token.
     pub card: usize,
+    /// What is wanted of tokens.
+    pub wish: Wish,
     /// ISO 4217.
     pub currency: u16,
     /// How much, in minor units.
@@ -102,6 +111,8 @@ pub struct Auditor {
     intents: HashSet<[u8; 12]>,
     /// Field 37 of operations of which a recovery message is durably begun.
     recoveries: HashSet<[u8; 12]>,
+    /// What is kept under which name.
+    wallet: Wallet,
     violation: Option<Violation>,
     now_ms: u64,
 }
@@ -128,6 +139,12 @@ struct View {
     answers: Vec<Told>,
     /// What its merchant's servers heard.
     inbox: Inbox,
+    /// When it was asked for first, as tokens count it.
+    asked_step: u64,
+    /// The cards that it may charge: one, unless its name was given another one while it was read.
+    cards: Vec<usize>,
+    /// The name that its card comes from.
+    uses: Option<TokenKey>,
 }
 
 /// A final answer to a call.
@@ -208,7 +225,8 @@ impl Auditor {
 
     /// A merchant asks. Answers the number of the call.
     pub fn asked(&mut self, order: OrderNumber, ask: Ask, amount: u64, meant: Meant) -> u32 {
-        let view = self.orders.entry(order).or_default();
+        let step = self.wallet.now();
+        let view = self.orders.entry(order).or_insert_with(|| View { asked_step: step, ..View::default() });
         view.meant = Some(meant);
         match ask {
             Ask::Pay => view.pays_open += 1,
@@ -381,6 +399,7 @@ impl Auditor {
         if out.reversal && !self.recoveries.contains(&out.rrn) {
             self.found(Some(out.order), "a recovery message is counted before it leaves", format!("{out:?}"));
         }
+        self.check_card(out.order, out.card);
         if *self.names.entry(out.name).or_insert(out.rrn) != out.rrn {
             self.found(Some(out.order), "STAN and time name one operation", format!("{out:?}"));
         }
@@ -446,7 +465,8 @@ impl Auditor {
         let mut books: BTreeMap<(usize, u16), (u64, u64)> = BTreeMap::new();
         for (order, view) in &self.orders {
             let Some(meant) = view.meant else { continue };
-            let sums = books.entry((meant.card, meant.currency)).or_default();
+            let card = view.cards.first().copied().unwrap_or(meant.card);
+            let sums = books.entry((card, meant.currency)).or_default();
             let held = if view.book.voided { view.book.captured } else { view.book.held };
             sums.0 += (held + view.book.taken_at_once).saturating_sub(view.book.refunded);
             if let Some(last) = finals.get(order).copied().flatten() {

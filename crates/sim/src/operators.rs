@@ -12,7 +12,7 @@ use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
 use crate::store::{number_of, order_number};
 use crate::watch::Watch;
-use std::collections::HashSet;
+use crate::tables::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,6 +58,24 @@ struct Case {
     chance: Chance,
 }
 
+/// What the last look has shown.
+struct Seen {
+    /// How many recovery messages had left before it.
+    messages: u64,
+    /// Whether nothing is left for another look.
+    is_all: bool,
+}
+
+/// What becomes of an operation that an operator looks at.
+enum Look {
+    /// It is settled.
+    TakeUp(Case),
+    /// Another look may take it up.
+    Later,
+    /// Nobody takes it up, or not before another message has left.
+    Leave,
+}
+
 /// What an operator does after a try.
 enum Then {
     Again,
@@ -76,34 +94,50 @@ impl Operators {
     /// Work, for ever.
     pub async fn run(self: Arc<Operators>) {
         let mut cases = JoinSet::new();
+        // As long as no recovery message leaves, another look shows what the last one has shown.
+        let mut seen = Seen { messages: 0, is_all: true };
         for turn in 0.. {
             let (from_ms, to_ms) = LOOK_EVERY_MS;
             let mut chance = Chance::of(self.seed, "operators-look", &[turn]);
             pause(chance.between(from_ms, to_ms)).await;
             while cases.try_join_next().is_some() {}
+            let messages = self.network.recovery_messages();
+            if seen.is_all && seen.messages == messages {
+                continue;
+            }
             let Some(open) = self.desk.one_of(&mut chance) else { continue };
             let Some(Ok(unknowns)) = in_life(&open, open.gateway.unknowns(0, LOOKED_AT_MAX)).await else { continue };
-            for case in unknowns.iter().filter_map(|unknown| self.take_up(unknown, turn)) {
-                let operators = Arc::clone(&self);
-                cases.spawn(Box::pin(async move { operators.settle(case).await }));
+            seen = Seen { messages, is_all: unknowns.len() < LOOKED_AT_MAX };
+            for unknown in &unknowns {
+                match self.look_at(unknown, turn) {
+                    Look::TakeUp(case) => {
+                        let operators = Arc::clone(&self);
+                        cases.spawn(Box::pin(async move { operators.settle(case).await }));
+                    }
+                    Look::Later => seen.is_all = false,
+                    Look::Leave => {}
+                }
             }
         }
     }
 
     /// Takes an operation up, sometimes, and has the clerk say what becomes of it.
-    fn take_up(&self, unknown: &UnknownOperation, turn: u64) -> Option<Case> {
-        let order = order_number(&unknown.merchant_reference)?;
+    fn look_at(&self, unknown: &UnknownOperation, turn: u64) -> Look {
+        let Some(order) = order_number(&unknown.merchant_reference) else { return Look::Leave };
         let ask = ask_of(unknown.kind);
         if Chance::of(self.seed, "operators-leave", &[order.into(), ask as u64]).happens(LEFT_ALONE_PER_10_000) {
-            return None;
+            return Look::Leave;
         }
         let mut chance = Chance::of(self.seed, "operators", &[order.into(), ask as u64, turn]);
         // Before a message was sent a late answer may still settle it.
-        if unknown.messages == 0 || !chance.happens(TAKEN_UP_PER_10_000) {
-            return None;
+        if unknown.messages == 0 {
+            return Look::Leave;
+        }
+        if !chance.happens(TAKEN_UP_PER_10_000) {
+            return Look::Later;
         }
         if !self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(unknown.operation) {
-            return None;
+            return Look::Leave;
         }
         let code = self.network.have_clerk_do(number_of(unknown.operation));
         let outcome = code.and_then(|code| match (unknown.way_out, &code) {
@@ -114,10 +148,10 @@ impl Operators {
         });
         let Some(outcome) = outcome else {
             self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&unknown.operation);
-            return None;
+            return Look::Later;
         };
         let amount = unknown.money.amount.minor();
-        Some(Case { operation: unknown.operation, order, ask, amount, outcome, chance })
+        Look::TakeUp(Case { operation: unknown.operation, order, ask, amount, outcome, chance })
     }
 
     /// Writes the correction, unless the network settles the operation first.

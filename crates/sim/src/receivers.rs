@@ -11,7 +11,7 @@ use crate::record::{Event, OrderNumber};
 use crate::shop::{MERCHANTS, feedback_url, merchant_of};
 use crate::store::{REFERENCE_MARK, order_number};
 use crate::watch::Watch;
-use std::collections::HashMap;
+use crate::tables::HashMap;
 use std::future::pending;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -136,10 +136,14 @@ impl Receivers {
     }
 
     fn arrive(&self, letter: &Letter, status: u16) {
-        let Letter { order, feed, .. } = *letter;
+        let (order, feed) = (letter.order, letter.feed);
         let Feed { kind, sequence, code, .. } = feed;
         self.watch.note(Some(order), Event::Fed { kind: kind.name(), sequence, code, status });
-        self.watch.auditor().fed(order, feed);
+        let mut auditor = self.watch.auditor();
+        auditor.fed(order, feed);
+        if feed.ask == Ask::Pay {
+            auditor.told_token(order, feed.code, letter.token.as_deref());
+        }
     }
 
     fn fate(&self, id: FeedbackId, letter: &Letter) -> Fate {
@@ -225,14 +229,16 @@ impl Bodies {
             let rule = "nothing is fed back for a merchant without a URL";
             self.watch.auditor().found(Some(number), rule, row.lane.kind.name().to_owned());
         }
+        let answer = feedback_answer(content);
         let letter = Letter {
             merchant,
             order: number,
+            token: answer.token_name,
             feed: Feed {
                 kind: row.lane.kind,
                 sequence: row.sequence,
                 ask: ask_of(operation.kind),
-                code: feedback_answer(content).code.number(),
+                code: answer.code.number(),
                 amount: operation.money.amount.minor(),
             },
         };
@@ -265,17 +271,20 @@ impl FeedbackWatch for Bell {
 }
 
 /// The text of a body, and what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Letter {
     merchant: u64,
     order: OrderNumber,
+    /// The name that the payment used, or made.
+    token: Option<String>,
     feed: Feed,
 }
 
 impl Letter {
     fn write(&self) -> String {
-        let Letter { merchant, order, feed: Feed { kind, sequence, ask, code, amount } } = self;
-        format!("{merchant} {REFERENCE_MARK}{order} {} {sequence} {} {code:05} {amount}", kind.number(), word(*ask))
+        let Letter { merchant, order, token, feed: Feed { kind, sequence, ask, code, amount } } = self;
+        let (kind, ask, token) = (kind.number(), word(*ask), token.as_deref().unwrap_or(NO_TOKEN));
+        format!("{merchant} {REFERENCE_MARK}{order} {token} {kind} {sequence} {ask} {code:05} {amount}")
     }
 
     fn read(parcel: &Parcel) -> Option<Letter> {
@@ -283,6 +292,7 @@ impl Letter {
         let letter = Letter {
             merchant: parts.next()?.parse().ok()?,
             order: order_number(parts.next()?)?,
+            token: parts.next().filter(|name| *name != NO_TOKEN).map(str::to_owned),
             feed: Feed {
                 kind: FeedbackKind::from_number(parts.next()?.parse().ok()?)?,
                 sequence: parts.next()?.parse().ok()?,
@@ -298,6 +308,9 @@ impl Letter {
         (letter.feed.sequence == parcel.sequence).then_some(letter)
     }
 }
+
+/// Stands for no name; no token may be called so.
+const NO_TOKEN: &str = "/";
 
 const ASKS: [Ask; 4] = [Ask::Pay, Ask::Capture, Ask::Void, Ask::Refund];
 

@@ -1,6 +1,8 @@
 //! The gateway's store as one life of it sees it: the real SQLite store, which by the seed is slow, fails before or after a
 //! commit, or takes the gateway down with it.
 
+mod tokens;
+
 use crate::chance::Chance;
 use crate::issuer::Name;
 use crate::life::Life;
@@ -8,7 +10,7 @@ use crate::mutants::{GIVE_UP_AFTER, Mutant};
 use crate::plan::{Fault, Plan, Rates};
 use crate::record::{Event, OrderNumber};
 use crate::watch::Watch;
-use std::collections::HashMap;
+use crate::tables::HashMap;
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +20,6 @@ use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, WireReference};
 use tollgate_core::time::Timestamp;
-use tollgate_core::token::Token;
 use tollgate_store::{
     Attempt, ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId,
     DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished,
@@ -26,8 +27,7 @@ use tollgate_store::{
     LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation,
     NewOrder, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries,
     RecoveryChange, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, SealedColumn, SealedRow,
-    SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenSave,
-    Tokens, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
 
@@ -59,6 +59,8 @@ struct Memory {
     attempts: HashMap<OperationId, Sender>,
     /// When each life last proved that it lives, in milliseconds from the beginning.
     proofs: HashMap<LifeId, u64>,
+    /// What mutants of tokens remember.
+    twisted: tokens::Twisted,
 }
 
 /// The gateway that sent something.
@@ -283,10 +285,13 @@ impl Orders for WorldStore {
             let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
             let order = order_number(&new.order.merchant_reference);
             let work = async {
+                let token = tokens::claimed(&new);
+                let kept = self.kept_for_mutants(&new);
                 let claim = self.inner.claim_order(new).await?;
                 if claim == OrderClaim::Claimed {
                     self.faults.own(id, order);
                     self.intended(id, life, wire, order);
+                    self.token_claimed(order, token, kept).await?;
                 }
                 Ok(claim)
             };
@@ -338,9 +343,16 @@ impl Orders for WorldStore {
             if self.has(Mutant::ForgetFeedback) && record.operation.0.rem_euclid(16) == 0 {
                 record.feedback = None;
             }
+            if self.has(Mutant::ForgetToken) {
+                record.order.token = None;
+            }
             let (state, operation, event) = (record.state.name(), record.operation, record.event);
+            let ended = tokens::ended(&record);
             let work = async {
                 let recorded = self.inner.record_outcome(record).await?;
+                if recorded == Recorded::Written {
+                    self.payment_ended(order, ended).await?;
+                }
                 if (recorded, event) == (Recorded::Written, OperationEvent::Interrupted) {
                     self.faults.taken_for_lost(operation, order, &self.life);
                 } else if recorded == Recorded::Written {
@@ -572,7 +584,14 @@ impl Corrections for WorldStore {
         }
         let order = order_number(&record.outcome.order.merchant_reference);
         let state = record.outcome.state.name();
-        let work = self.inner.record_correction(record);
+        let ended = tokens::ended(&record.outcome);
+        let work = async move {
+            let recorded = self.inner.record_correction(record).await?;
+            if recorded == Recorded::Written {
+                self.payment_ended(order, ended).await?;
+            }
+            Ok(recorded)
+        };
         Box::pin(self.call("record_correction", order, Access::Writes, work, move |end| match end {
             Recorded::Written => state,
             Recorded::Changed => "order changed",
@@ -677,33 +696,6 @@ impl Feedbacks for WorldStore {
             self.life.go_on().await;
             self.inner.feedback_backlog().await
         })
-    }
-}
-
-/// The simulated shops keep no cards, so nothing here fails or is slow.
-impl Tokens for WorldStore {
-    fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>> {
-        self.inner.token(merchant, name)
-    }
-
-    fn tokens<'a>(&'a self, filter: &'a TokenFilter) -> StoreFuture<'a, Vec<Token>> {
-        self.inner.tokens(filter)
-    }
-
-    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave> {
-        self.inner.add_token(new)
-    }
-
-    fn change_token(&self, token: Token) -> StoreFuture<'_, TokenSave> {
-        self.inner.change_token(token)
-    }
-
-    fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
-        self.inner.delete_token(merchant, name)
-    }
-
-    fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
-        self.inner.delete_lapsed_tokens(now, limit)
     }
 }
 

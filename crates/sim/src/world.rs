@@ -1,6 +1,7 @@
 //! A run: the real code of one gateway or several, their store and their links in a world that a seed decides.
 
 use crate::acquirer::WorldLink;
+use crate::audit::tokens::FinalToken;
 use crate::audit::{Final, Violation};
 use crate::chance::Chance;
 use crate::clock::VirtualClock;
@@ -15,8 +16,9 @@ use crate::operators::Operators;
 use crate::plan::{Fault, Plan};
 use crate::receivers::{Bell, Bodies, LifeSender, Receivers};
 use crate::record::{Entry, Event, Keep, OrderNumber};
-use crate::shop::{self, feedback_url};
+use crate::shop::{self, MERCHANTS, feedback_url};
 use crate::store::{REFERENCE_MARK, StoreFaults, WorldStore};
+use crate::wallet::TokenKey;
 use crate::watch::Watch;
 use anyhow::Context;
 use std::collections::BTreeMap;
@@ -30,8 +32,9 @@ use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
+use tollgate_core::token::TokenStatus;
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
-use tollgate_store::{Feedbacks, Orders, Recoveries, Store, Tenancy, Whose};
+use tollgate_store::{Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
 
@@ -39,6 +42,8 @@ use tollgate_vault::Vault;
 const LATE_WAITING_MAX: usize = 1_024;
 /// Between two looks whether everything has come to its end, in milliseconds.
 const DRAIN_LOOK_MS: u64 = 2_000;
+/// How many names of a merchant are compared in the end: far more than a run makes.
+const TOKENS_MAX: usize = 1_000_000;
 /// So many times in 10,000 a gateway that died is gone for good.
 const GONE_PER_10_000: u64 = 2_500;
 /// In how much time after the storm everything has to come to its end, in milliseconds.
@@ -171,7 +176,8 @@ impl World {
             };
             match started {
                 Some(Ok(running)) => {
-                    self.desk.set_open(node, Some(Open { gateway: running.gateway.clone(), life: life.clone() }));
+                    let (gateway, store) = (running.gateway.clone(), Arc::clone(&running.store));
+                    self.desk.set_open(node, Some(Open { gateway, store, life: life.clone() }));
                     life.ended().await;
                     self.desk.set_open(node, None);
                     running.link.cut();
@@ -199,6 +205,7 @@ impl World {
     /// The start of the gateway, as `tollgate serve` does it.
     async fn start(&self, node: u8, life: Life) -> Result<Running, StartError> {
         let store = Arc::new(WorldStore::new(Arc::clone(&self.store), Arc::clone(&self.faults), life.clone()));
+        let own_store = Arc::clone(&store);
         let vault = Vault::open(Box::new(SimulatedKeys), Arc::clone(&store) as _).await;
         let vault = Arc::new(vault.map_err(|error| StartError::Other(error.to_string()))?);
         let clock: Arc<dyn Clock> = Arc::new(self.watch.clock);
@@ -218,7 +225,7 @@ impl World {
         let gateway = gateway.await.map_err(|error| self.not_begun(error))?;
         let jobs = Jobs::start(&gateway, late_replies).await.map_err(|_| StartError::Store)?;
         let deliveries = self.start_deliveries(node, &gateway, store, clock, life).await?;
-        Ok(Running { gateway, link, _jobs: jobs, _deliveries: deliveries })
+        Ok(Running { gateway, store: own_store, link, _jobs: jobs, _deliveries: deliveries })
     }
 
     async fn start_deliveries(
@@ -328,7 +335,7 @@ impl World {
             let feedback = self.store.feedback_backlog().await?;
             let unfed = feedback.waiting + feedback.paused;
             let unfinished = self.store.unfinished(Whose::Everybody { before: Timestamp(i64::MAX) }, 1).await?.len();
-            let is_calm = now_ms >= self.plan.calm_from_ms() && !self.desk.open().is_empty();
+            let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.is_open();
             if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0) {
                 return Ok(());
             }
@@ -354,10 +361,26 @@ impl World {
             self.desk.status(&Session::of(&self.plan, number)).await;
         }
         let finals = self.finals(numbers).await?;
+        let tokens = self.final_tokens().await?;
         let mut auditor = self.watch.auditor();
         auditor.close(&finals);
         auditor.close_cards(&finals);
+        auditor.close_tokens(&tokens);
         Ok(())
+    }
+
+    async fn final_tokens(&self) -> anyhow::Result<Vec<FinalToken>> {
+        let cards = shop::card_numbers();
+        let mut finals = Vec::new();
+        for merchant in 0..MERCHANTS {
+            let filter = TokenFilter::all_of(shop::merchant_id(merchant), TOKENS_MAX);
+            finals.extend(self.store.tokens(&filter).await?.into_iter().map(|token| FinalToken {
+                key: TokenKey { merchant, name: token.name },
+                card: shop::card_of_mask(&cards, &token.card.mask),
+                active: token.status == TokenStatus::Active,
+            }));
+        }
+        Ok(finals)
     }
 
     async fn finals(
@@ -404,6 +427,7 @@ impl World {
 /// A life of the gateway.
 struct Running {
     gateway: Gateway,
+    store: Arc<WorldStore>,
     link: Arc<WorldLink>,
     _jobs: Jobs,
     _deliveries: Deliveries,
