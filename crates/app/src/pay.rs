@@ -56,7 +56,9 @@ pub(crate) async fn pay(
     };
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
-    Ok(answer(&order, settled))
+    let is_gone = token::is_gone(inner, &order, settled.state).await;
+    let told = answer(&order, settled);
+    Ok(if is_gone { Answer { token_name: None, ..told } } else { told })
 }
 
 /// With what a payment is made.

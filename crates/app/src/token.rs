@@ -6,6 +6,7 @@ use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::refused;
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{PayCard, TokenPlan};
+use tollgate_core::order::{OperationState, Order};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{StoredToken, TokenIntent};
@@ -73,6 +74,19 @@ pub(crate) async fn part(
             let kept = sealed(inner, account, &name, card, facts).await?;
             let order = OrderToken { name, role: TokenRole::Saves };
             Ok(TokenPart { order: Some(order), intent: Some(TokenIntent::Put(Box::new(kept))) })
+        }
+    }
+}
+
+/// Whether the token that an approved payment used or made is there no more: somebody deleted or renamed it while the
+/// payment was under way. A store that cannot say so leaves the answer as it is.
+pub(crate) async fn is_gone(inner: &Inner, order: &Order, state: OperationState) -> bool {
+    let Some(name) = order.token_name_in(state).filter(|_| state == OperationState::Approved) else { return false };
+    match inner.store.token(order.merchant, name).await {
+        Ok(found) => found.is_none(),
+        Err(error) => {
+            tracing::warn!(fort_id = %order.fort_id, %error, "whether the payment's token is still there is not known");
+            false
         }
     }
 }

@@ -5,6 +5,7 @@
 //! issuer's books say. It shares no rule with the gateway's engine. Whatever the issuer books has to lie between what
 //! merchants were told for certain and that plus what they were left in doubt about.
 
+pub mod mistakes;
 pub mod tokens;
 
 use crate::inbox::{FedSums, Feed, Inbox};
@@ -14,6 +15,7 @@ use crate::tables::{HashMap, HashSet};
 use crate::wallet::{TokenKey, Wallet};
 use std::collections::BTreeMap;
 use tollgate_core::feedback::FeedbackKind;
+use mistakes::Mistake;
 use tokens::Wish;
 use tollgate_core::order::{Phase, Totals};
 
@@ -145,6 +147,9 @@ struct View {
     cards: Vec<usize>,
     /// The name that its card comes from.
     uses: Option<TokenKey>,
+    /// What the issuer has really booked: as `book`, but for what operators were wrong about.
+    really: Book,
+    mistakes: Vec<Mistake>,
 }
 
 /// A final answer to a call.
@@ -184,6 +189,21 @@ struct Book {
     captured: u64,
     refunded: u64,
     voided: bool,
+}
+
+impl Book {
+    fn write(&mut self, kind: BookingKind, amount: u64) {
+        match kind {
+            BookingKind::Hold => self.held += amount,
+            BookingKind::Purchase => self.taken_at_once += amount,
+            BookingKind::Capture => self.captured += amount,
+            BookingKind::Void => self.voided = true,
+            BookingKind::Refund => self.refunded += amount,
+            BookingKind::HoldUndone => self.held = self.held.saturating_sub(amount),
+            BookingKind::PurchaseUndone => self.taken_at_once = self.taken_at_once.saturating_sub(amount),
+            BookingKind::RefundUndone => self.refunded = self.refunded.saturating_sub(amount),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -328,17 +348,8 @@ impl Auditor {
         let Booking { order, kind, amount, .. } = *booking;
         let view = self.orders.entry(order).or_default();
         let before = view.book;
-        let book = &mut view.book;
-        match kind {
-            BookingKind::Hold => book.held += amount,
-            BookingKind::Purchase => book.taken_at_once += amount,
-            BookingKind::Capture => book.captured += amount,
-            BookingKind::Void => book.voided = true,
-            BookingKind::Refund => book.refunded += amount,
-            BookingKind::HoldUndone => book.held = book.held.saturating_sub(amount),
-            BookingKind::PurchaseUndone => book.taken_at_once = book.taken_at_once.saturating_sub(amount),
-            BookingKind::RefundUndone => book.refunded = book.refunded.saturating_sub(amount),
-        }
+        view.book.write(kind, amount);
+        view.really.write(kind, amount);
         let broken = match kind {
             BookingKind::Hold | BookingKind::Purchase if before != Book::default() => {
                 Some("a reference is charged once")
@@ -447,6 +458,13 @@ impl Auditor {
     pub fn fed_acknowledged(&mut self, order: OrderNumber, sequence: u32) {
         if let Some(view) = self.orders.get_mut(&order) {
             view.inbox.acknowledged(sequence);
+        }
+    }
+
+    /// An operator has a feedback sent again.
+    pub fn replayed(&mut self, order: OrderNumber, sequence: u32) {
+        if let Some(view) = self.orders.get_mut(&order) {
+            view.inbox.replayed(sequence);
         }
     }
 
@@ -593,6 +611,8 @@ impl Auditor {
             Some("the first outcome of a payment, and no other, goes to the direct URL")
         } else if missing.is_some() {
             Some("each final answer was fed back with its code")
+        } else if inbox.awaits_repeat() {
+            Some("what an operator has sent again arrives again")
         } else if inbox.sums(is_yes) != booked {
             Some("in the end the sums of what was fed back equal the issuer's books")
         } else {

@@ -84,6 +84,10 @@ mutants! {
     ForgetToken = "forget-token", 5;
     /// A name is read once, and what becomes of it later is not seen.
     StaleToken = "stale-token", 5;
+    /// What an operator has sent again does not go out.
+    ForgetReplay = "forget-replay", 5;
+    /// A feedback that nobody has taken for thirty days is given up.
+    DropPaused = "drop-paused", 10;
 }
 
 impl Mutant {

@@ -31,6 +31,8 @@ pub struct Receivers {
     rates: Rates,
     calm_from_ms: u64,
     receivers: Vec<Receiver>,
+    /// The place of the one that stays away for more than thirty days, and when that begins.
+    silent: Mutex<Option<Silence>>,
     /// How often each feedback was sent: names its chance.
     tries: Mutex<HashMap<FeedbackId, u64>>,
 }
@@ -41,6 +43,13 @@ struct Receiver {
     merchant: u64,
     kind: FeedbackKind,
     away: Vec<Away>,
+}
+
+/// One URL stays away until somebody ends it.
+#[derive(Clone, Copy)]
+struct Silence {
+    place: usize,
+    from_ms: u64,
 }
 
 /// A time in which a receiver does not answer.
@@ -86,7 +95,25 @@ impl Receivers {
                 receiver.away.push(Away { during_ms: from_ms..until_ms, how });
             }
         }
-        Receivers { watch, seed: plan.seed, rates, calm_from_ms, receivers, tries: Mutex::default() }
+        let mut chance = Chance::of(plan.seed, "silence", &[]);
+        let silence = Silence {
+            place: usize::try_from(chance.between(0, receivers.len() as u64 - 1)).unwrap_or(0),
+            from_ms: chance.between(plan.window_ms() / 2, plan.window_ms()),
+        };
+        let silent = Mutex::new(plan.has_long_silence().then_some(silence));
+        Receivers { watch, seed: plan.seed, rates, calm_from_ms, receivers, silent, tries: Mutex::default() }
+    }
+
+    /// Who has stayed away answers again.
+    pub fn end_silence(&self) {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn is_silent(&self, receiver: &Receiver, now_ms: u64) -> bool {
+        let silent = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.filter(|silence| silence.from_ms <= now_ms).is_some_and(|silence| {
+            self.receivers.get(silence.place).is_some_and(|silent| silent.url == receiver.url)
+        })
     }
 
     /// Sends a feedback, as far as a gateway can know.
@@ -110,6 +137,10 @@ impl Receivers {
                 AwayHow::Refuses => Reply::failed("connection refused"),
                 AwayHow::Hangs => pending().await,
             };
+        }
+        if self.is_silent(receiver, now_ms) {
+            self.watch.met(Some(order), Fault::ReceiverAway, "the receiver, for a month");
+            return Reply::failed("connection refused");
         }
         let fate = self.fate(parcel.id, &letter);
         if let Some(fault) = fate.fault {

@@ -3,11 +3,14 @@
 
 mod tokens;
 
+use crate::audit::mistakes::Mistake;
 use crate::chance::Chance;
 use crate::issuer::Name;
 use crate::life::Life;
 use crate::mutants::{GIVE_UP_AFTER, Mutant};
+use crate::operators::MISTAKEN_REASON;
 use crate::plan::{Fault, Plan, Rates};
+use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
 use crate::watch::Watch;
 use crate::tables::HashMap;
@@ -59,6 +62,8 @@ struct Memory {
     attempts: HashMap<OperationId, Sender>,
     /// When each life last proved that it lives, in milliseconds from the beginning.
     proofs: HashMap<LifeId, u64>,
+    /// The sequences of feedbacks that operators have looked at.
+    sequences: HashMap<FeedbackId, u32>,
     /// What mutants of tokens remember.
     twisted: tokens::Twisted,
 }
@@ -164,6 +169,15 @@ impl StoreFaults {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).attempts.remove(&operation);
     }
 
+    /// An operator has looked at a feedback.
+    fn note_sequence(&self, id: FeedbackId, sequence: u32) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).sequences.insert(id, sequence);
+    }
+
+    fn sequence(&self, id: FeedbackId) -> Option<u32> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).sequences.get(&id).copied()
+    }
+
     fn owner(&self, operation: OperationId) -> Option<OrderNumber> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).owners.get(&operation).copied()
     }
@@ -259,6 +273,16 @@ impl WorldStore {
 
     fn has(&self, mutant: Mutant) -> bool {
         self.faults.mutant == Some(mutant)
+    }
+
+    /// Of these feedbacks `roused` are sent again, by an operator who names one at a time.
+    fn replayed(&self, ids: &[FeedbackId], roused: u64) {
+        if let ([id], 1) = (ids, roused)
+            && let Some(order) = self.faults.owner(id.operation)
+            && let Some(sequence) = self.faults.sequence(*id)
+        {
+            self.faults.watch.auditor().replayed(order, sequence);
+        }
     }
 
     fn sender(&self, life: LifeId) -> Sender {
@@ -585,9 +609,17 @@ impl Corrections for WorldStore {
         let order = order_number(&record.outcome.order.merchant_reference);
         let state = record.outcome.state.name();
         let ended = tokens::ended(&record.outcome);
+        let mistake = mistake_of(&record);
         let work = async move {
+            let operation = self.inner.operation(record.outcome.operation).await?;
             let recorded = self.inner.record_correction(record).await?;
             if recorded == Recorded::Written {
+                if let Some((order, code)) = order.zip(mistake)
+                    && let Some(StoredOperation { operation, .. }) = operation
+                {
+                    let (ask, amount) = (ask_of(operation.kind), operation.money.amount.minor());
+                    self.faults.watch.auditor().mistaken(order, Mistake { ask, amount, code });
+                }
                 self.payment_ended(order, ended).await?;
             }
             Ok(recorded)
@@ -650,6 +682,9 @@ impl Feedbacks for WorldStore {
 
     fn finish_feedback(&self, mut finish: FeedbackFinish) -> StoreFuture<'_, FeedbackFinished> {
         let order = self.faults.owner(finish.id.operation);
+        if self.has(Mutant::DropPaused) && matches!(finish.then, FeedbackThen::Pause(_)) {
+            finish.then = FeedbackThen::Delivered;
+        }
         if self.has(Mutant::OvertakeFeedback) && matches!(finish.then, FeedbackThen::Retry { .. }) {
             finish.then = FeedbackThen::Delivered;
         }
@@ -666,7 +701,19 @@ impl Feedbacks for WorldStore {
     }
 
     fn rouse_feedback(&self, rouse: FeedbackRouse) -> StoreFuture<'_, u64> {
-        let work = self.inner.rouse_feedback(rouse);
+        let replayed = match &rouse {
+            FeedbackRouse::Replay { ids, .. } => ids.clone(),
+            FeedbackRouse::CaughtUp { .. } | FeedbackRouse::Paused { .. } => Vec::new(),
+        };
+        if self.has(Mutant::ForgetReplay) && !replayed.is_empty() {
+            self.replayed(&replayed, 1);
+            return Box::pin(async { Ok(1) });
+        }
+        let work = async move {
+            let roused = self.inner.rouse_feedback(rouse).await?;
+            self.replayed(&replayed, roused);
+            Ok(roused)
+        };
         Box::pin(self.call("rouse_feedback", None, Access::Writes, work, |_| "roused"))
     }
 
@@ -677,7 +724,13 @@ impl Feedbacks for WorldStore {
     }
 
     fn feedbacks<'a>(&'a self, filter: &'a FeedbackFilter) -> StoreFuture<'a, Vec<FeedbackRow>> {
-        self.inner.feedbacks(filter)
+        Box::pin(async move {
+            let rows = self.inner.feedbacks(filter).await?;
+            for row in &rows {
+                self.faults.note_sequence(row.id, row.sequence);
+            }
+            Ok(rows)
+        })
     }
 
     fn feedback_attempts(&self, id: FeedbackId) -> StoreFuture<'_, Vec<FeedbackAttempt>> {
@@ -734,6 +787,11 @@ impl SealedRows for WorldStore {
     fn replace_sealed(&self, column: SealedColumn, rows: Vec<ReplacedSealed>) -> StoreFuture<'_, u64> {
         self.inner.replace_sealed(column, rows)
     }
+}
+
+/// The code that an operation has by an operator's mistake, if it is one.
+fn mistake_of(record: &CorrectionRecord) -> Option<u32> {
+    (record.correction.reason == MISTAKEN_REASON).then(|| record.outcome.code.number())
 }
 
 /// The order's number in a reference of the simulated merchants.

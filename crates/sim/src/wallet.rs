@@ -8,7 +8,7 @@ use crate::tables::HashMap;
 use std::collections::BTreeMap;
 
 /// A name of a merchant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenKey {
     /// The merchant.
     pub merchant: u64,
@@ -48,9 +48,20 @@ pub struct Wallet {
     names: BTreeMap<TokenKey, Vec<Span>>,
     waiting: HashMap<OrderNumber, Waiting>,
     /// The names that payments have made, or have given a new card.
-    made: HashMap<OrderNumber, TokenKey>,
+    made: HashMap<OrderNumber, Made>,
     /// Payments whose name was deleted while they were under way.
     given_up: HashMap<OrderNumber, TokenKey>,
+    /// The moments when a name could not be read last.
+    unread: HashMap<TokenKey, u64>,
+}
+
+/// A name that a payment has made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The name.
+    pub key: TokenKey,
+    /// Since when.
+    pub since: u64,
 }
 
 impl Wallet {
@@ -81,14 +92,25 @@ impl Wallet {
 
     /// The name that a payment has made.
     #[must_use]
-    pub fn made_by(&self, order: OrderNumber) -> Option<&TokenKey> {
+    pub fn made_by(&self, order: OrderNumber) -> Option<&Made> {
         self.made.get(&order)
     }
 
-    /// Whether a payment's name was deleted while it was under way.
+    /// The name of a payment that was deleted while it was under way.
     #[must_use]
-    pub fn gave_up(&self, order: OrderNumber) -> bool {
-        self.given_up.contains_key(&order)
+    pub fn given_up(&self, order: OrderNumber) -> Option<&TokenKey> {
+        self.given_up.get(&order)
+    }
+
+    /// A name could not be read.
+    pub fn unread(&mut self, key: TokenKey) {
+        self.unread.insert(key, self.step);
+    }
+
+    /// Whether a name could not be read at `since` or later.
+    #[must_use]
+    pub fn was_unread(&self, key: &TokenKey, since: u64) -> bool {
+        self.unread.get(key).is_some_and(|step| *step >= since)
     }
 
     /// Whether a payment still waits to make a name.
@@ -107,7 +129,7 @@ impl Wallet {
         let Some(Waiting { key, kept }) = self.waiting.remove(&order) else { return };
         let active = self.kept(&key).is_none_or(|before| before.active);
         self.put(key.clone(), Some(Kept { active, ..kept }));
-        self.made.insert(order, key);
+        self.made.insert(order, Made { key, since: self.step });
     }
 
     /// A payment has come to nothing.
@@ -179,7 +201,7 @@ mod tests {
         wallet.fulfil(2);
         assert_eq!(wallet.since(&key("a"), before).collect::<Vec<_>>(), [None, Some(kept(2, 5))]);
         assert_eq!(wallet.since(&key("a"), wallet.now()).collect::<Vec<_>>(), [Some(kept(2, 5))]);
-        assert_eq!(wallet.made_by(2), Some(&key("a")));
+        assert_eq!(wallet.made_by(2).map(|made| &made.key), Some(&key("a")));
     }
 
     #[test]
@@ -201,6 +223,6 @@ mod tests {
         wallet.wait(1, key("a"), kept(1, 4));
         assert!(!wallet.delete(&key("a")));
         wallet.fulfil(1);
-        assert!(wallet.gave_up(1) && wallet.kept(&key("a")).is_none());
+        assert!(wallet.given_up(1).is_some() && wallet.kept(&key("a")).is_none());
     }
 }

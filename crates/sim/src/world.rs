@@ -12,7 +12,7 @@ use crate::line::Dial;
 use crate::merchants::Session;
 use crate::mutants::Twist;
 use crate::network::Network;
-use crate::operators::Operators;
+use crate::operators::{FIRST_PERSON, MISTAKEN_REASON, Operators};
 use crate::plan::{Fault, Plan};
 use crate::receivers::{Bell, Bodies, LifeSender, Receivers};
 use crate::record::{Entry, Event, Keep, OrderNumber};
@@ -31,7 +31,7 @@ use tollgate_app::{Accounts, BeginError, Gateway, GatewayParts, GatewaySettings,
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
-use tollgate_core::time::{Clock, Timestamp};
+use tollgate_core::time::{Clock, DAY_US, Timestamp};
 use tollgate_core::token::TokenStatus;
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
 use tollgate_store::{Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose};
@@ -46,6 +46,10 @@ const DRAIN_LOOK_MS: u64 = 2_000;
 const TOKENS_MAX: usize = 1_000_000;
 /// So many times in 10,000 a gateway that died is gone for good.
 const GONE_PER_10_000: u64 = 2_500;
+/// A server that stays away does so for some steps of some days: each feedback is tried several times, and is older than
+/// thirty days in the end.
+const SILENT_STEPS: u32 = 9;
+const SILENT_STEP_DAYS: i64 = 4;
 /// In how much time after the storm everything has to come to its end, in milliseconds.
 const DRAIN_MS_MAX: u64 = 3_600_000;
 
@@ -72,6 +76,10 @@ pub struct Outcome {
     pub crashes: u64,
     /// How many operations operators settled by hand.
     pub corrections: u64,
+    /// How many of them they were wrong about.
+    pub mistakes: u64,
+    /// How many cards were kept under a name in the end.
+    pub tokens: u64,
     /// How much time went by, in milliseconds.
     pub simulated_ms: u64,
 }
@@ -116,6 +124,7 @@ impl World {
         }
         let (watch, desk) = (Arc::clone(&world.watch), Arc::clone(&world.desk));
         let operators = Arc::new(Operators::new(plan.seed, watch, desk, Arc::clone(&world.network)));
+        background.spawn(Arc::clone(&operators).replay(plan.calm_from_ms()));
         background.spawn(operators.run());
         for turn in 0..plan.rates().of(Fault::Paused) {
             let world = Arc::clone(&world);
@@ -136,7 +145,8 @@ impl World {
             }
         }
         if !world.watch.is_broken() {
-            world.drain().await?;
+            world.outlast_silence().await?;
+            world.drain(Drained::All).await?;
             world.compare(numbers).await?;
         }
         Ok(world.outcome(plan))
@@ -157,7 +167,7 @@ impl World {
             store,
         };
         let vault = Arc::new(Vault::open(Box::new(SimulatedKeys), Arc::clone(&world.store) as _).await?);
-        let accounts = Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock));
+        let accounts = Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock.clone()));
         shop::open_accounts(&accounts).await?;
         Ok(world)
     }
@@ -208,7 +218,7 @@ impl World {
         let own_store = Arc::clone(&store);
         let vault = Vault::open(Box::new(SimulatedKeys), Arc::clone(&store) as _).await;
         let vault = Arc::new(vault.map_err(|error| StartError::Other(error.to_string()))?);
-        let clock: Arc<dyn Clock> = Arc::new(self.watch.clock);
+        let clock: Arc<dyn Clock> = Arc::new(self.watch.clock.clone());
         let (late, late_replies) = tokio::sync::mpsc::channel(LATE_WAITING_MAX);
         let dial = Dial::new(Arc::clone(&self.network), life.clone(), node);
         let link = IsoLink::start_over(dial, self.link_settings(), Arc::clone(&clock), late);
@@ -325,15 +335,41 @@ impl World {
         open.into_iter().nth(usize::try_from(place).unwrap_or(0))
     }
 
+    /// Where a merchant's server stays away: lets more than thirty days go by until what it has not taken is paused, and
+    /// then it answers again.
+    async fn outlast_silence(&self) -> anyhow::Result<()> {
+        if !self.plan.has_long_silence() {
+            return Ok(());
+        }
+        self.drain(Drained::Money).await?;
+        let backlog = self.store.feedback_backlog().await?;
+        for _ in 0..SILENT_STEPS {
+            self.watch.clock.advance(SILENT_STEP_DAYS * DAY_US);
+            tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+        }
+        let paused = self.store.feedback_backlog().await?.paused;
+        if backlog.waiting > 0 && paused == 0 {
+            let rule = "what nobody takes for thirty days is paused, and kept";
+            self.watch.auditor().found(None, rule, format!("{} waited, none is paused", backlog.waiting));
+        }
+        self.receivers.end_silence();
+        // Paused ones are tried again after an hour.
+        self.watch.clock.advance(DAY_US);
+        Ok(())
+    }
+
     /// Waits until nothing is in doubt any more.
-    async fn drain(&self) -> anyhow::Result<()> {
+    async fn drain(&self, what: Drained) -> anyhow::Result<()> {
         let until_ms = self.plan.calm_from_ms() + DRAIN_MS_MAX;
         loop {
             tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
             let now_ms = self.watch.clock.ms();
             let (waiting, _) = self.store.recovery_backlog().await?;
             let feedback = self.store.feedback_backlog().await?;
-            let unfed = feedback.waiting + feedback.paused;
+            let unfed = match what {
+                Drained::Money => 0,
+                Drained::All => feedback.waiting + feedback.paused,
+            };
             let unfinished = self.store.unfinished(Whose::Everybody { before: Timestamp(i64::MAX) }, 1).await?.len();
             let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.is_open();
             if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0) {
@@ -362,10 +398,37 @@ impl World {
         }
         let finals = self.finals(numbers).await?;
         let tokens = self.final_tokens().await?;
+        self.see_mistakes().await?;
         let mut auditor = self.watch.auditor();
         auditor.close(&finals);
         auditor.close_cards(&finals);
         auditor.close_tokens(&tokens);
+        auditor.close_mistakes();
+        Ok(())
+    }
+
+    /// Whatever an operator was wrong about can be seen for ever, with its reason and with who said so.
+    async fn see_mistakes(&self) -> anyhow::Result<()> {
+        let mistakes = self.watch.auditor().mistakes();
+        for (order, mistake) in mistakes {
+            let session = Session::of(&self.plan, order);
+            let target = OrderTarget::Reference(format!("{REFERENCE_MARK}{order}"));
+            let stored = self.store.order(shop::merchant_id(session.merchant), &target).await?;
+            let story = match stored {
+                Some(stored) => self.store.story(stored.order.fort_id).await?,
+                None => None,
+            };
+            let outcomes = story.iter().flat_map(|story| &story.operations).flat_map(|told| &told.outcomes);
+            let is_seen = outcomes.into_iter().any(|outcome| {
+                let correction = outcome.correction.as_ref();
+                correction.is_some_and(|said| said.reason == MISTAKEN_REASON && said.by == FIRST_PERSON)
+                    && outcome.code.number() == mistake.code
+            });
+            if !is_seen {
+                let rule = "an operator's correction stays visible for ever";
+                self.watch.auditor().found(Some(order), rule, format!("{mistake:?}"));
+            }
+        }
         Ok(())
     }
 
@@ -405,7 +468,10 @@ impl World {
     }
 
     fn outcome(&self, plan: &Plan) -> Outcome {
-        let violation = self.watch.auditor().violation().cloned();
+        let (violation, mistakes, tokens) = {
+            let auditor = self.watch.auditor();
+            (auditor.violation().cloned(), auditor.mistakes().len() as u64, auditor.tokens_kept())
+        };
         let record = self.watch.record();
         let order = violation.as_ref().and_then(|violation| violation.order);
         Outcome {
@@ -419,9 +485,20 @@ impl World {
             faults: record.faults(),
             crashes: record.deaths(),
             corrections: record.corrections(),
+            mistakes,
+            tokens,
             simulated_ms: self.watch.clock.ms(),
         }
     }
+}
+
+/// What has to come to its end.
+#[derive(Clone, Copy)]
+enum Drained {
+    /// Whatever is in doubt.
+    Money,
+    /// That, and the outbox.
+    All,
 }
 
 /// A life of the gateway.

@@ -108,7 +108,7 @@ impl Auditor {
             (Wish::Keep(number), ClaimedToken::Saves { key, .. }) if *key == own(number) => None,
             (Wish::Use(_) | Wish::UseOf(_), ClaimedToken::Uses(key)) => {
                 let named = match meant.wish {
-                    Wish::UseOf(maker) => self.wallet.made_by(maker).cloned(),
+                    Wish::UseOf(maker) => self.wallet.made_by(maker).map(|made| made.key.clone()),
                     Wish::Use(number) => Some(own(number)),
                     _ => None,
                 };
@@ -168,16 +168,23 @@ impl Auditor {
     pub fn told_token(&mut self, order: OrderNumber, code: u32, named: Option<&str>) {
         let Some(view) = self.orders.get(&order) else { return };
         let Some(meant) = view.meant else { return };
-        let made = self.wallet.made_by(order);
+        let (made, since) = (self.wallet.made_by(order), view.asked_step);
+        let was_gone = |key: &TokenKey, since: u64| self.wallet.since(key, since).any(|kept| kept.is_none());
         let broken = match named {
             Some(name) => {
                 let key = TokenKey { merchant: meant.merchant, name: name.to_owned() };
-                let is_used = view.uses.as_ref() == Some(&key)
-                    && self.wallet.since(&key, view.asked_step).any(|kept| kept.is_some());
-                (made != Some(&key) && !is_used).then_some("who is told of a name has made it, or has used it")
+                let is_made = made.is_some_and(|made| made.key == key);
+                let is_used =
+                    view.uses.as_ref() == Some(&key) && self.wallet.since(&key, since).any(|kept| kept.is_some());
+                // Whether the name was still there could not be found out.
+                let is_excused = self.wallet.given_up(order) == Some(&key) && self.wallet.was_unread(&key, since);
+                (!is_made && !is_used && !is_excused).then_some("who is told of a name has made it, or has used it")
             }
-            None if said(code) == Said::Yes && (made.is_some() || view.uses.is_some()) => {
-                Some("a payment that made a name, or used one, tells it")
+            None if said(code) == Said::Yes => {
+                let is_told_of = |key, since| !was_gone(key, since);
+                let untold = made.is_some_and(|made| is_told_of(&made.key, made.since))
+                    || view.uses.as_ref().is_some_and(|key| is_told_of(key, since));
+                untold.then_some("a payment tells the name that it made or used, as long as it is there")
             }
             None => None,
         };
@@ -185,6 +192,11 @@ impl Auditor {
             let found = format!("told {code:05} and {named:?}, made {made:?}, used {:?}", view.uses);
             self.found(Some(order), rule, found);
         }
+    }
+
+    /// A name could not be read.
+    pub fn token_unread(&mut self, key: TokenKey) {
+        self.wallet.unread(key);
     }
 
     /// A merchant is answered to a chore that it began at `since`. `next` is the name afterwards.
@@ -202,6 +214,12 @@ impl Auditor {
             let found = format!("{chore:?} of {key:?}: {code:05}");
             self.found(None, "what is told of a name is true", found);
         }
+    }
+
+    /// How many cards are kept under a name.
+    #[must_use]
+    pub fn tokens_kept(&self) -> u64 {
+        self.wallet.all().count() as u64
     }
 
     /// Everything is over: compares what is kept.
@@ -223,7 +241,9 @@ impl Auditor {
             let makes = matches!(view.meant?.wish, Wish::Remember | Wish::Keep(_));
             let made = self.wallet.made_by(*order).is_some();
             let is_right = match view.paid {
-                Verdict::Yes if makes => made || self.wallet.gave_up(*order),
+                // A payment that was undone before an operator took it for a success has kept nothing.
+                Verdict::Yes if !view.mistakes.is_empty() => true,
+                Verdict::Yes if makes => made || self.wallet.given_up(*order).is_some(),
                 Verdict::No => !made,
                 Verdict::Yes | Verdict::Open => true,
             };

@@ -115,7 +115,12 @@ impl WorldStore {
 impl Tokens for WorldStore {
     fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>> {
         Box::pin(async move {
-            let read = self.call("token", None, Access::Reads, self.inner.token(merchant, name), |_| "read").await?;
+            let read = self.call("token", None, Access::Reads, self.inner.token(merchant, name), |_| "read").await;
+            if read.is_err() {
+                let key = TokenKey { merchant: merchant_of(merchant), name: name.to_owned() };
+                self.faults.watch.auditor().token_unread(key);
+            }
+            let read = read?;
             Ok(if self.has(Mutant::StaleToken) { self.stale(merchant, name, read) } else { read })
         })
     }
