@@ -13,10 +13,10 @@ use crate::issuer::{Booking, BookingKind, Name};
 use crate::record::OrderNumber;
 use crate::tables::{HashMap, HashSet};
 use crate::wallet::{TokenKey, Wallet};
-use std::collections::BTreeMap;
-use tollgate_core::feedback::FeedbackKind;
 use mistakes::Mistake;
+use std::collections::BTreeMap;
 use tokens::Wish;
+use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::order::{Phase, Totals};
 
 /// The longest that a merchant waits for an answer, in milliseconds.
@@ -189,6 +189,13 @@ struct Book {
     captured: u64,
     refunded: u64,
     voided: bool,
+}
+
+impl View {
+    /// Whether an operator has written that the payment succeeded, although it has not.
+    fn was_mistaken_for_paid(&self) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.ask == Ask::Pay && is_yes(mistake.code))
+    }
 }
 
 impl Book {
@@ -441,6 +448,8 @@ impl Auditor {
             let was_final = told_before.is_some_and(|before| said(before.code) != Said::DontKnow);
             match said(code) {
                 Said::DontKnow if was_final => broken = broken.or(Some("what was final does not become unknown")),
+                // It was written before an operator contradicted it, and goes out before that is told.
+                Said::No | Said::Refused if view.was_mistaken_for_paid() => {}
                 Said::Refused if charged > 0 => {
                     broken = broken.or(Some("a no means that the issuer has booked nothing"));
                 }

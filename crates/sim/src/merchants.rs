@@ -288,7 +288,14 @@ const REMEMBERED_LAST: u64 = 7;
 fn chore_of(plan: &Plan, order: OrderNumber) -> Option<TokenChore> {
     let mut chance = Chance::of(plan.seed, "token-chore", &[u64::from(order)]);
     chance.happens(1_500).then(|| TokenChore {
-        chore: chance.pick(&[Chore::Rename, Chore::Rename, Chore::SwitchOff, Chore::SwitchOn, Chore::SwitchOn, Chore::Delete]),
+        chore: chance.pick(&[
+            Chore::Rename,
+            Chore::Rename,
+            Chore::SwitchOff,
+            Chore::SwitchOn,
+            Chore::SwitchOn,
+            Chore::Delete,
+        ]),
         name: chance.between(0, OWN_NAMES - 1),
         next: chance.between(0, OWN_NAMES - 1),
         after_ms: if chance.happens(5_000) { chance.between(0, 100) } else { chance.between(0, 20_000) },

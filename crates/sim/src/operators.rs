@@ -11,8 +11,8 @@ use crate::network::Network;
 use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
 use crate::store::{number_of, order_number};
-use crate::watch::Watch;
 use crate::tables::HashSet;
+use crate::watch::Watch;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -193,8 +193,7 @@ impl Operators {
         };
         let amount = unknown.money.amount.minor();
         let is_mistaken = self.make_mistakes && chance.happens(MISTAKEN_PER_10_000);
-        let (outcome, reason) =
-            if is_mistaken { (contrary(outcome), MISTAKEN_REASON) } else { (outcome, REASON) };
+        let (outcome, reason) = if is_mistaken { (contrary(outcome), MISTAKEN_REASON) } else { (outcome, REASON) };
         Look::TakeUp(Case { operation: unknown.operation, order, ask, amount, outcome, reason, chance })
     }
 

@@ -10,8 +10,8 @@ use crate::plan::{Fault, Plan, Rates};
 use crate::record::{Event, OrderNumber};
 use crate::shop::{MERCHANTS, feedback_url, merchant_of};
 use crate::store::{REFERENCE_MARK, order_number};
-use crate::watch::Watch;
 use crate::tables::HashMap;
+use crate::watch::Watch;
 use std::future::pending;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,9 +111,9 @@ impl Receivers {
 
     fn is_silent(&self, receiver: &Receiver, now_ms: u64) -> bool {
         let silent = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        silent.filter(|silence| silence.from_ms <= now_ms).is_some_and(|silence| {
-            self.receivers.get(silence.place).is_some_and(|silent| silent.url == receiver.url)
-        })
+        silent
+            .filter(|silence| silence.from_ms <= now_ms)
+            .is_some_and(|silence| self.receivers.get(silence.place).is_some_and(|silent| silent.url == receiver.url))
     }
 
     /// Sends a feedback, as far as a gateway can know.

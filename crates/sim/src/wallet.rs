@@ -140,7 +140,8 @@ impl Wallet {
     /// The kept card with number `id` has this name and this status from now on. `false` when no card has that number, or
     /// another one has the name.
     pub fn change(&mut self, id: i64, name: &str, active: bool) -> bool {
-        let Some((key, kept)) = self.all().find(|(_, kept)| kept.id == id).map(|(key, kept)| (key.clone(), kept)) else {
+        let Some((key, kept)) = self.all().find(|(_, kept)| kept.id == id).map(|(key, kept)| (key.clone(), kept))
+        else {
             return false;
         };
         let renamed = TokenKey { merchant: key.merchant, name: name.to_owned() };

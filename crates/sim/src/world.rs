@@ -167,7 +167,8 @@ impl World {
             store,
         };
         let vault = Arc::new(Vault::open(Box::new(SimulatedKeys), Arc::clone(&world.store) as _).await?);
-        let accounts = Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock.clone()));
+        let accounts =
+            Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock.clone()));
         shop::open_accounts(&accounts).await?;
         Ok(world)
     }

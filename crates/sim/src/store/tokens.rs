@@ -79,8 +79,7 @@ impl WorldStore {
         let Some(order) = order.filter(|_| ended != Ended::NotYet) else { return Ok(()) };
         self.faults.watch.auditor().payment_ended(order, ended == Ended::Succeeded);
         if self.has(Mutant::DeclinedKeepsToken) && ended == Ended::CameToNothing {
-            let kept =
-                self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner).twisted.kept.remove(&order);
+            let kept = self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner).twisted.kept.remove(&order);
             if let Some(kept) = kept {
                 self.inner.add_token(kept).await?;
             }
