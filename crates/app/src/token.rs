@@ -4,7 +4,7 @@ use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::refused;
-use tollgate_core::command::PayCommand;
+use tollgate_core::command::{OrderTarget, PayCommand};
 use tollgate_core::decide::{PayCard, TokenPlan};
 use tollgate_core::order::{OperationState, Order};
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -79,16 +79,23 @@ pub(crate) async fn part(
 }
 
 /// Whether the token that an approved payment used or made is there no more: somebody deleted or renamed it while the
-/// payment was under way. A store that cannot say so leaves the answer as it is.
+/// payment was under way. What was to be made may have been deleted and made again by another payment, with another card, so
+/// the order says whether this one made it. A store that cannot say so leaves the answer as it is.
 pub(crate) async fn is_gone(inner: &Inner, order: &Order, state: OperationState) -> bool {
-    let Some(name) = order.token_name_in(state).filter(|_| state == OperationState::Approved) else { return false };
-    match inner.store.token(order.merchant, name).await {
-        Ok(found) => found.is_none(),
-        Err(error) => {
-            tracing::warn!(fort_id = %order.fort_id, %error, "whether the payment's token is still there is not known");
-            false
+    let Some(token) = order.token.as_ref().filter(|_| state == OperationState::Approved) else { return false };
+    let gone = match token.role {
+        TokenRole::Saves => {
+            let stored = inner.store.order(order.merchant, &OrderTarget::FortId(order.fort_id)).await;
+            stored.map(|stored| stored.is_none_or(|stored| stored.order.token.is_none()))
         }
-    }
+        TokenRole::Uses | TokenRole::Keeps => {
+            inner.store.token(order.merchant, &token.name).await.map(|found| found.is_none())
+        }
+    };
+    gone.unwrap_or_else(|error| {
+        tracing::warn!(fort_id = %order.fort_id, %error, "whether the payment's token is still there is not known");
+        false
+    })
 }
 
 /// A card as it is kept under a name.

@@ -147,6 +147,8 @@ struct View {
     cards: Vec<usize>,
     /// The name that its card comes from.
     uses: Option<TokenKey>,
+    /// Whether the gateway could not read it at some time.
+    was_unread: bool,
     /// What the issuer has really booked: as `book`, but for what operators were wrong about.
     really: Book,
     mistakes: Vec<Mistake>,

@@ -379,7 +379,14 @@ impl Orders for WorldStore {
             OrderTarget::Reference(reference) | OrderTarget::Both(reference, _) => order_number(reference),
             OrderTarget::FortId(fort_id) => self.faults.owner(OperationId(fort_id.0)),
         };
-        Box::pin(self.call("order", order, Access::Reads, self.inner.order(merchant, target), |_| "read"))
+        Box::pin(async move {
+            let work = self.inner.order(merchant, target);
+            let read = self.call("order", order, Access::Reads, work, |_| "read").await;
+            if let (Err(_), Some(order)) = (&read, order) {
+                self.faults.watch.auditor().order_unread(order);
+            }
+            read
+        })
     }
 
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>> {

@@ -8,7 +8,7 @@ use crate::tables::HashMap;
 use std::collections::BTreeMap;
 
 /// A name of a merchant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenKey {
     /// The merchant.
     pub merchant: u64,
@@ -51,8 +51,6 @@ pub struct Wallet {
     made: HashMap<OrderNumber, Made>,
     /// Payments whose name was deleted while they were under way.
     given_up: HashMap<OrderNumber, TokenKey>,
-    /// The moments when a name could not be read last.
-    unread: HashMap<TokenKey, u64>,
 }
 
 /// A name that a payment has made.
@@ -100,17 +98,6 @@ impl Wallet {
     #[must_use]
     pub fn given_up(&self, order: OrderNumber) -> Option<&TokenKey> {
         self.given_up.get(&order)
-    }
-
-    /// A name could not be read.
-    pub fn unread(&mut self, key: TokenKey) {
-        self.unread.insert(key, self.step);
-    }
-
-    /// Whether a name could not be read at `since` or later.
-    #[must_use]
-    pub fn was_unread(&self, key: &TokenKey, since: u64) -> bool {
-        self.unread.get(key).is_some_and(|step| *step >= since)
     }
 
     /// Whether a payment still waits to make a name.

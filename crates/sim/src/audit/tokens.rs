@@ -177,7 +177,7 @@ impl Auditor {
                 let is_used =
                     view.uses.as_ref() == Some(&key) && self.wallet.since(&key, since).any(|kept| kept.is_some());
                 // Whether the name was still there could not be found out.
-                let is_excused = self.wallet.given_up(order) == Some(&key) && self.wallet.was_unread(&key, since);
+                let is_excused = self.wallet.given_up(order) == Some(&key) && view.was_unread;
                 (!is_made && !is_used && !is_excused).then_some("who is told of a name has made it, or has used it")
             }
             None if said(code) == Said::Yes => {
@@ -194,9 +194,11 @@ impl Auditor {
         }
     }
 
-    /// A name could not be read.
-    pub fn token_unread(&mut self, key: TokenKey) {
-        self.wallet.unread(key);
+    /// An order could not be read.
+    pub fn order_unread(&mut self, order: OrderNumber) {
+        if let Some(view) = self.orders.get_mut(&order) {
+            view.was_unread = true;
+        }
     }
 
     /// A merchant is answered to a chore that it began at `since`. `next` is the name afterwards.

@@ -104,22 +104,14 @@ impl WorldStore {
         let key = (merchant, name.to_owned());
         let mut memory = self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let first_read = &mut memory.twisted.first_read;
-        match read {
-            Some(read) => Some(first_read.entry(key).or_insert(read).clone()),
-            None => None,
-        }
+        read.map(|read| first_read.entry(key).or_insert(read).clone())
     }
 }
 
 impl Tokens for WorldStore {
     fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>> {
         Box::pin(async move {
-            let read = self.call("token", None, Access::Reads, self.inner.token(merchant, name), |_| "read").await;
-            if read.is_err() {
-                let key = TokenKey { merchant: merchant_of(merchant), name: name.to_owned() };
-                self.faults.watch.auditor().token_unread(key);
-            }
-            let read = read?;
+            let read = self.call("token", None, Access::Reads, self.inner.token(merchant, name), |_| "read").await?;
             Ok(if self.has(Mutant::StaleToken) { self.stale(merchant, name, read) } else { read })
         })
     }
