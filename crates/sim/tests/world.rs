@@ -106,6 +106,8 @@ fn an_answer_tells_of_no_name_that_was_deleted_while_its_payment_was_under_way()
         let plan = Plan { faults: Faults::NONE, sessions: Sessions { first: 0, count: 400 }, ..Plan::of_seed(seed) };
         assert_eq!(run(&plan, Keep::Digest).unwrap().violation, None, "seed {seed}");
     }
+    // Here another payment makes the name again before the first one is answered.
+    assert_eq!(run(&Plan::of_seed(7036), Keep::Digest).unwrap().violation, None);
 }
 
 /// Names that are made, used, renamed, switched off and deleted beside payments, while the gateway dies and its store
