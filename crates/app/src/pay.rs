@@ -76,8 +76,9 @@ pub(crate) async fn pay(
     };
     let exchange = inner.exchange_as(owner, request).await;
     let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
-    let order = token::as_kept(inner, account, order, &settled).await;
-    let is_gone = token::is_gone(inner, &order, settled.state).await;
+    let names_one = order.token.is_some();
+    let order = token::as_kept(inner, account, order, settled.state).await;
+    let is_gone = names_one && order.token.is_none();
     let told = paid(&order, settled);
     if !is_gone {
         return Ok(told);

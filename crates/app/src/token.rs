@@ -2,12 +2,10 @@
 
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
-use crate::settle::Settled;
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::refused;
-use tollgate_core::command::PayCommand;
+use tollgate_core::command::{OrderTarget, PayCommand};
 use tollgate_core::decide::{PayCard, TokenPlan};
-use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationState, Order};
 use tollgate_core::page::AfterPayment;
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -101,15 +99,27 @@ pub(crate) async fn part(
     }
 }
 
-/// Whether the token that an approved payment used or made is there no more: somebody deleted or renamed it while the
-/// payment was under way. A store that cannot say so leaves the answer as it is.
-pub(crate) async fn is_gone(inner: &Inner, order: &Order, state: OperationState) -> bool {
-    let Some(name) = order.token_name_in(state).filter(|_| state == OperationState::Approved) else { return false };
-    match inner.store.token(order.merchant, name).await {
-        Ok(found) => found.is_none(),
+/// The order of a payment with the token that there is now that its outcome is written: under which name its card was
+/// kept, by the rule of the merchant's cards, and none where somebody deleted or renamed it while the payment was under
+/// way. What was to be made may have been deleted and made again by another payment, with another card, so the order
+/// says whether this one made it.
+pub(crate) async fn as_kept(inner: &Inner, account: &Account, order: Order, state: OperationState) -> Order {
+    let Some(token) = order.token.as_ref().filter(|_| state == OperationState::Approved) else { return order };
+    let decides = account.merchant.terms.cards.may_decide();
+    let by_order = token.role == TokenRole::Saves || (token.role.waits_for_success() && decides);
+    let found = if by_order {
+        let stored = inner.store.order(order.merchant, &OrderTarget::FortId(order.fort_id)).await;
+        stored.map(|stored| stored.and_then(|stored| stored.order.token))
+    } else {
+        let stored = inner.store.token(order.merchant, &token.name).await;
+        stored.map(|stored| stored.and(order.token.clone()))
+    };
+    match found {
+        Ok(token) => Order { token, ..order },
         Err(error) => {
             tracing::warn!(fort_id = %order.fort_id, %error, "whether the payment's token is still there is not known");
-            false
+            // Where the name may be another one, better none than a wrong one: the feedback has it.
+            if decides { Order { token: None, ..order } } else { order }
         }
     }
 }
@@ -143,25 +153,6 @@ pub(crate) async fn sealed(
         card: inner.vault.seal_token_card(merchant, id, &card.pan, now).await?,
         fingerprint: inner.vault.fingerprint(merchant, &card.pan, now).await?,
     })
-}
-
-/// The order as its success has left it: where a card may have one token only, that may be another one than was to be
-/// made, or none.
-pub(crate) async fn as_kept(inner: &Inner, account: &Account, order: Order, settled: &Settled) -> Order {
-    let waited = order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
-    let approved = settled.state == OperationState::Approved;
-    if !waited || !approved || !account.merchant.terms.cards.may_decide() {
-        return order;
-    }
-    match inner.store.operation(OperationId(order.fort_id.0)).await {
-        Ok(Some(found)) => Order { token: found.stored.order.token, ..order },
-        Ok(None) => order,
-        Err(error) => {
-            // Better no name than a wrong one: the feedback has it.
-            tracing::error!(fort_id = %order.fort_id, %error, "under which token a card was kept cannot be read");
-            Order { token: None, ..order }
-        }
-    }
 }
 
 fn without_token() -> Refusal {

@@ -5,10 +5,17 @@
 //! issuer's books say. It shares no rule with the gateway's engine. Whatever the issuer books has to lie between what
 //! merchants were told for certain and that plus what they were left in doubt about.
 
+pub mod mistakes;
+pub mod tokens;
+
 use crate::inbox::{FedSums, Feed, Inbox};
 use crate::issuer::{Booking, BookingKind, Name};
 use crate::record::OrderNumber;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::tables::{HashMap, HashSet};
+use crate::wallet::{TokenKey, Wallet};
+use mistakes::Mistake;
+use std::collections::BTreeMap;
+use tokens::Wish;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::order::{Phase, Totals};
 
@@ -31,8 +38,12 @@ pub enum Ask {
 /// An order as its merchant means it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meant {
-    /// The card, by its place in the list of cards.
+    /// The merchant.
+    pub merchant: u64,
+    /// The card, by its place in the list of cards, unless it is paid by token.
     pub card: usize,
+    /// What is wanted of tokens.
+    pub wish: Wish,
     /// ISO 4217.
     pub currency: u16,
     /// How much, in minor units.
@@ -102,6 +113,8 @@ pub struct Auditor {
     intents: HashSet<[u8; 12]>,
     /// Field 37 of operations of which a recovery message is durably begun.
     recoveries: HashSet<[u8; 12]>,
+    /// What is kept under which name.
+    wallet: Wallet,
     violation: Option<Violation>,
     now_ms: u64,
 }
@@ -128,6 +141,17 @@ struct View {
     answers: Vec<Told>,
     /// What its merchant's servers heard.
     inbox: Inbox,
+    /// When it was asked for first, as tokens count it.
+    asked_step: u64,
+    /// The cards that it may charge: one, unless its name was given another one while it was read.
+    cards: Vec<usize>,
+    /// The name that its card comes from.
+    uses: Option<TokenKey>,
+    /// Whether the gateway could not read it at some time.
+    was_unread: bool,
+    /// What the issuer has really booked: as `book`, but for what operators were wrong about.
+    really: Book,
+    mistakes: Vec<Mistake>,
 }
 
 /// A final answer to a call.
@@ -169,6 +193,28 @@ struct Book {
     voided: bool,
 }
 
+impl View {
+    /// Whether an operator has written that the payment succeeded, although it has not.
+    fn was_mistaken_for_paid(&self) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.ask == Ask::Pay && is_yes(mistake.code))
+    }
+}
+
+impl Book {
+    fn write(&mut self, kind: BookingKind, amount: u64) {
+        match kind {
+            BookingKind::Hold => self.held += amount,
+            BookingKind::Purchase => self.taken_at_once += amount,
+            BookingKind::Capture => self.captured += amount,
+            BookingKind::Void => self.voided = true,
+            BookingKind::Refund => self.refunded += amount,
+            BookingKind::HoldUndone => self.held = self.held.saturating_sub(amount),
+            BookingKind::PurchaseUndone => self.taken_at_once = self.taken_at_once.saturating_sub(amount),
+            BookingKind::RefundUndone => self.refunded = self.refunded.saturating_sub(amount),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Call {
     order: OrderNumber,
@@ -208,7 +254,8 @@ impl Auditor {
 
     /// A merchant asks. Answers the number of the call.
     pub fn asked(&mut self, order: OrderNumber, ask: Ask, amount: u64, meant: Meant) -> u32 {
-        let view = self.orders.entry(order).or_default();
+        let step = self.wallet.now();
+        let view = self.orders.entry(order).or_insert_with(|| View { asked_step: step, ..View::default() });
         view.meant = Some(meant);
         match ask {
             Ask::Pay => view.pays_open += 1,
@@ -310,17 +357,8 @@ impl Auditor {
         let Booking { order, kind, amount, .. } = *booking;
         let view = self.orders.entry(order).or_default();
         let before = view.book;
-        let book = &mut view.book;
-        match kind {
-            BookingKind::Hold => book.held += amount,
-            BookingKind::Purchase => book.taken_at_once += amount,
-            BookingKind::Capture => book.captured += amount,
-            BookingKind::Void => book.voided = true,
-            BookingKind::Refund => book.refunded += amount,
-            BookingKind::HoldUndone => book.held = book.held.saturating_sub(amount),
-            BookingKind::PurchaseUndone => book.taken_at_once = book.taken_at_once.saturating_sub(amount),
-            BookingKind::RefundUndone => book.refunded = book.refunded.saturating_sub(amount),
-        }
+        view.book.write(kind, amount);
+        view.really.write(kind, amount);
         let broken = match kind {
             BookingKind::Hold | BookingKind::Purchase if before != Book::default() => {
                 Some("a reference is charged once")
@@ -381,6 +419,7 @@ impl Auditor {
         if out.reversal && !self.recoveries.contains(&out.rrn) {
             self.found(Some(out.order), "a recovery message is counted before it leaves", format!("{out:?}"));
         }
+        self.check_card(out.order, out.card);
         if *self.names.entry(out.name).or_insert(out.rrn) != out.rrn {
             self.found(Some(out.order), "STAN and time name one operation", format!("{out:?}"));
         }
@@ -411,6 +450,8 @@ impl Auditor {
             let was_final = told_before.is_some_and(|before| said(before.code) != Said::DontKnow);
             match said(code) {
                 Said::DontKnow if was_final => broken = broken.or(Some("what was final does not become unknown")),
+                // It was written before an operator contradicted it, and goes out before that is told.
+                Said::No | Said::Refused if view.was_mistaken_for_paid() => {}
                 Said::Refused if charged > 0 => {
                     broken = broken.or(Some("a no means that the issuer has booked nothing"));
                 }
@@ -431,6 +472,13 @@ impl Auditor {
         }
     }
 
+    /// An operator has a feedback sent again.
+    pub fn replayed(&mut self, order: OrderNumber, sequence: u32) {
+        if let Some(view) = self.orders.get_mut(&order) {
+            view.inbox.replayed(sequence);
+        }
+    }
+
     /// Everything is over: compares each order with the issuer's books. `finals` has an order that was never made as `None`.
     pub fn close(&mut self, finals: &BTreeMap<OrderNumber, Option<Final>>) {
         for order in self.orders.keys().copied().collect::<Vec<_>>() {
@@ -446,7 +494,8 @@ impl Auditor {
         let mut books: BTreeMap<(usize, u16), (u64, u64)> = BTreeMap::new();
         for (order, view) in &self.orders {
             let Some(meant) = view.meant else { continue };
-            let sums = books.entry((meant.card, meant.currency)).or_default();
+            let card = view.cards.first().copied().unwrap_or(meant.card);
+            let sums = books.entry((card, meant.currency)).or_default();
             let held = if view.book.voided { view.book.captured } else { view.book.held };
             sums.0 += (held + view.book.taken_at_once).saturating_sub(view.book.refunded);
             if let Some(last) = finals.get(order).copied().flatten() {
@@ -575,6 +624,8 @@ impl Auditor {
             Some("the first outcome of a payment, and no other, goes to the direct URL")
         } else if missing.is_some() {
             Some("each final answer was fed back with its code")
+        } else if inbox.awaits_repeat() {
+            Some("what an operator has sent again arrives again")
         } else if inbox.sums(is_yes) != booked {
             Some("in the end the sums of what was fed back equal the issuer's books")
         } else {

@@ -1,28 +1,33 @@
 //! The merchants' way to the gateways that live at the moment. Whatever is asked and answered here, the auditor hears.
 
+use crate::audit::tokens::{Chore, Wish, own_name};
 use crate::audit::{Ask, Status};
 use crate::chance::Chance;
 use crate::life::Life;
-use crate::merchants::Session;
+use crate::merchants::{Session, TokenChore};
 use crate::record::{Event, OrderNumber};
-use crate::shop::access_code;
-use crate::store::REFERENCE_MARK;
+use crate::shop::{access_code, merchant_id};
+use crate::store::{REFERENCE_MARK, WorldStore};
+use crate::tables::HashMap;
+use crate::wallet::TokenKey;
 use crate::watch::Watch;
 use crate::wire::ORDER_MARK;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_app::{Account, Gateway, Refused};
 use tollgate_core::answer::Answer;
 use tollgate_core::card::SecurityCode;
-use tollgate_core::code;
+use tollgate_core::code::{self, ResponseCode};
 use tollgate_core::command::{
-    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, SafeParams, StatusCommand, ThirdPartyCodes,
-    ThreeDsWish,
+    CardInput, Eci, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe, SafeParams, StatusCommand,
+    ThirdPartyCodes, ThreeDsWish, UpdateTokenCommand,
 };
 use tollgate_core::money::{Amount, Money};
 use tollgate_core::secret::Secret;
+use tollgate_core::token::TokenStatus;
+use tollgate_store::Tokens;
 
 /// The way to the gateways.
 pub struct Desk {
@@ -33,6 +38,14 @@ pub struct Desk {
     open: Mutex<BTreeMap<u8, Open>>,
     /// How many calls were made for each order: names the chance of the next one.
     calls: Mutex<HashMap<OrderNumber, u64>>,
+    /// The names that merchants have heard of their payments.
+    names: Mutex<HashMap<OrderNumber, String>>,
+}
+
+/// An answer, as far as the auditor hears it.
+struct Told {
+    code: u32,
+    token: Option<String>,
 }
 
 /// A gateway that takes calls.
@@ -40,6 +53,8 @@ pub struct Desk {
 pub struct Open {
     /// The gateway.
     pub gateway: Gateway,
+    /// Its store, for what no call of a merchant leads to yet.
+    pub store: Arc<WorldStore>,
     /// Its life.
     pub life: Life,
 }
@@ -76,7 +91,7 @@ impl Desk {
     /// A desk that is closed.
     #[must_use]
     pub fn new(watch: Arc<Watch>, seed: u64, cards: Vec<String>) -> Desk {
-        Desk { watch, seed, cards, open: Mutex::default(), calls: Mutex::default() }
+        Desk { watch, seed, cards, open: Mutex::default(), calls: Mutex::default(), names: Mutex::default() }
     }
 
     /// From now on calls may go to this gateway of a node, or to none of it.
@@ -94,6 +109,11 @@ impl Desk {
         all.iter().filter(|(_, open)| !open.life.is_paused()).map(|(node, open)| (*node, open.clone())).collect()
     }
 
+    /// Whether any gateway takes calls.
+    pub fn is_open(&self) -> bool {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).values().any(|open| !open.life.is_paused())
+    }
+
     /// How many calls were made.
     pub fn calls(&self) -> u64 {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
@@ -101,15 +121,16 @@ impl Desk {
 
     /// One of the gateways that take calls.
     pub fn one_of(&self, chance: &mut Chance) -> Option<Open> {
-        let open = self.open();
-        let last = open.len().checked_sub(1)?;
+        let all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || all.values().filter(|open| !open.life.is_paused());
+        let last = open().count().checked_sub(1)?;
         let place = usize::try_from(chance.between(0, last as u64)).unwrap_or(0);
-        open.into_iter().nth(place).map(|(_, open)| open)
+        open().nth(place).cloned()
     }
 
     /// The gateway that the next call about an order goes to. The call is counted.
     fn next(&self, order: OrderNumber) -> Option<Open> {
-        if self.open().is_empty() {
+        if !self.is_open() {
             return None;
         }
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,21 +151,17 @@ impl Desk {
 
     /// AUTHORIZATION or PURCHASE.
     pub async fn pay(&self, session: &Session, patience: Duration) -> Heard {
+        let means = self.means(session);
         let command = PayCommand {
             kind: session.kind,
             merchant_reference: reference(session),
             money: money(session, session.meant.amount),
             eci: Eci::Ecommerce,
-            card: Some(CardInput {
-                number: self.cards.get(session.meant.card).cloned().map(Secret::new),
-                expiry: Some("3012".to_owned()),
-                security_code: SecurityCode::parse("123"),
-                holder: None,
-            }),
+            card: means.card,
             encrypted_card: None,
-            token_name: None,
+            token_name: means.token_name,
             token_security_code: None,
-            remember_me: None,
+            remember_me: (session.meant.wish == Wish::Remember).then_some(RememberMe::Yes),
             payment_option: None,
             three_ds: ThreeDsWish::Default,
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),
@@ -153,6 +170,72 @@ impl Desk {
         let amount = session.meant.amount;
         let work = |gateway: Gateway, account: Arc<Account>| async move { gateway.pay(account, command).await };
         self.ask(session, (Ask::Pay, amount), session.kind.command(), patience, work).await
+    }
+
+    /// The card or the name that a session pays with.
+    fn means(&self, session: &Session) -> Means {
+        let own = |number| Some(own_name(session.merchant, number));
+        let card = || {
+            Some(CardInput {
+                number: self.cards.get(session.meant.card).cloned().map(Secret::new),
+                expiry: Some("3012".to_owned()),
+                security_code: SecurityCode::parse("123"),
+                holder: None,
+            })
+        };
+        match session.meant.wish {
+            Wish::None | Wish::Remember => Means { card: card(), token_name: None },
+            Wish::Keep(number) => Means { card: card(), token_name: own(number) },
+            Wish::Use(number) => Means { card: None, token_name: own(number) },
+            Wish::UseOf(maker) => {
+                let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+                // A name that nobody has heard is none.
+                Means { card: None, token_name: Some(names.get(&maker).map_or("unheard", String::as_str).to_owned()) }
+            }
+        }
+    }
+
+    /// Changes or deletes a name of a merchant.
+    pub async fn do_chore(&self, merchant: u64, order: OrderNumber, chore: TokenChore) {
+        tokio::time::sleep(Duration::from_millis(chore.after_ms)).await;
+        let Some(open) = self.next(order) else { return };
+        let key = |number| TokenKey { merchant, name: own_name(merchant, number) };
+        let (name, next) = (key(chore.name), key(chore.next));
+        let since = self.watch.auditor().token_step();
+        let asking = async {
+            match chore.chore {
+                Chore::Delete => open.store.delete_token(merchant_id(merchant), &name.name).await.ok().map(|_| 0),
+                change => {
+                    let account = open.gateway.directory().by_access_code(&access_code(merchant)).await.ok()??;
+                    let command = UpdateTokenCommand {
+                        token_name: name.name.clone(),
+                        new_token_name: (change == Chore::Rename).then(|| next.name.clone()),
+                        expiry: None,
+                        holder: None,
+                        currency: None,
+                        status: match change {
+                            Chore::SwitchOff => Some(TokenStatus::Inactive),
+                            Chore::SwitchOn => Some(TokenStatus::Active),
+                            Chore::Rename | Chore::Delete => None,
+                        },
+                    };
+                    Some(match open.gateway.update_token(&account, &command).await {
+                        Ok(answer) => answer.code.number(),
+                        Err(refused) => refused.refusal.code.number(),
+                    })
+                }
+            }
+        };
+        let code = tokio::select! {
+            biased;
+            () = open.life.broken_off() => None,
+            code = asking => code,
+        };
+        self.watch.note(Some(order), Event::Chore { what: chore.chore.word(), code: code.unwrap_or(0) });
+        if let Some(code) = code {
+            let after = if chore.chore == Chore::Rename { &next } else { &name };
+            self.watch.auditor().chore_done(chore.chore, &name, after, since, code);
+        }
     }
 
     /// CAPTURE, VOID_AUTHORIZATION or REFUND.
@@ -236,18 +319,18 @@ impl Desk {
     where
         F: Future<Output = Result<Answer, Refused>>,
     {
-        let Some(Open { gateway, life }) = self.next(session.order) else { return Heard::Nothing };
+        let Some(Open { gateway, life, .. }) = self.next(session.order) else { return Heard::Nothing };
         let order = Some(session.order);
         let call = self.watch.auditor().asked(session.order, ask, amount, session.meant);
         self.watch.note(order, Event::Asked { call, what, amount });
         let asking = async {
             match gateway.directory().by_access_code(&access_code(session.merchant)).await {
                 Ok(Some(account)) => match work(gateway.clone(), account).await {
-                    Ok(answer) => answer.code.number(),
-                    Err(refused) => refused.refusal.code.number(),
+                    Ok(answer) => Told { code: answer.code.number(), token: answer.token_name },
+                    Err(refused) => Told::refused(refused.refusal.code),
                 },
-                Ok(None) => code::refused::INVALID_ACCESS_CODE.number(),
-                Err(_) => code::refused::TECHNICAL_PROBLEM.number(),
+                Ok(None) => Told::refused(code::refused::INVALID_ACCESS_CODE),
+                Err(_) => Told::refused(code::refused::TECHNICAL_PROBLEM),
             }
         };
         let answer = tokio::select! {
@@ -256,9 +339,15 @@ impl Desk {
             answer = tokio::time::timeout(patience, asking) => answer.ok(),
         };
         match answer {
-            Some(code) => {
+            Some(Told { code, token }) => {
                 self.watch.note(order, Event::Answered { call, code });
-                self.watch.auditor().answered(call, code);
+                let mut auditor = self.watch.auditor();
+                auditor.answered(call, code);
+                if ask == Ask::Pay {
+                    auditor.told_token(session.order, code, token.as_deref());
+                    let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+                    names.extend(token.map(|name| (session.order, name)));
+                }
                 Heard::of(code)
             }
             None => {
@@ -269,6 +358,18 @@ impl Desk {
                 Heard::Nothing
             }
         }
+    }
+}
+
+/// With what a payment is made.
+struct Means {
+    card: Option<CardInput>,
+    token_name: Option<String>,
+}
+
+impl Told {
+    fn refused(code: ResponseCode) -> Told {
+        Told { code: code.number(), token: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a merchant's servers have heard of one order by feedback: a model as simple as a merchant's own table of it.
 
 use crate::audit::Ask;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_core::feedback::FeedbackKind;
 
 /// A feedback as its receiver reads it.
@@ -35,6 +35,8 @@ pub struct FedSums {
 pub struct Inbox {
     /// By sequence.
     feeds: BTreeMap<u32, Arrived>,
+    /// What an operator has sent again, and has not arrived since.
+    replayed: BTreeSet<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,7 @@ struct Arrived {
 impl Inbox {
     /// A feedback arrives. Answers the rule that it breaks, if it breaks one.
     pub fn arrived(&mut self, feed: Feed) -> Option<&'static str> {
+        self.replayed.remove(&feed.sequence);
         if let Some(known) = self.feeds.get(&feed.sequence) {
             return (known.feed != feed).then_some("a sequence names one feedback, and a repeat says the same");
         }
@@ -67,6 +70,17 @@ impl Inbox {
         if let Some(arrived) = self.feeds.get_mut(&sequence) {
             arrived.acknowledged = true;
         }
+    }
+
+    /// An operator has a feedback sent again.
+    pub fn replayed(&mut self, sequence: u32) {
+        self.replayed.insert(sequence);
+    }
+
+    /// Whether something that was sent again has not arrived since.
+    #[must_use]
+    pub fn awaits_repeat(&self) -> bool {
+        !self.replayed.is_empty()
     }
 
     /// What was told of the payment itself, oldest first, whenever it came.

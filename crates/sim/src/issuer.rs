@@ -6,7 +6,7 @@
 use crate::chance::Chance;
 use crate::plan::{Fault, Rates};
 use crate::record::OrderNumber;
-use std::collections::{HashMap, HashSet};
+use crate::tables::{HashMap, HashSet};
 
 /// How a message is named by those that refer to it: fields 11 and 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,11 +149,11 @@ impl Issuer {
         Issuer {
             seed,
             rates,
-            answers: HashMap::new(),
-            booked: HashMap::new(),
-            tombstones: HashSet::new(),
-            used: HashMap::new(),
-            judged: HashMap::new(),
+            answers: HashMap::default(),
+            booked: HashMap::default(),
+            tombstones: HashSet::default(),
+            used: HashMap::default(),
+            judged: HashMap::default(),
         }
     }
 

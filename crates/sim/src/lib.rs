@@ -23,6 +23,8 @@ mod record;
 mod shop;
 mod shrink;
 mod store;
+mod tables;
+mod wallet;
 mod watch;
 mod wire;
 mod world;

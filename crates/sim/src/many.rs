@@ -24,6 +24,10 @@ pub struct Sums {
     pub crashes: u64,
     /// Operations that operators settled by hand.
     pub corrections: u64,
+    /// How many of them they were wrong about.
+    pub mistakes: u64,
+    /// Cards that were kept under a name in the end.
+    pub tokens: u64,
     /// Faults, in the order of [`Fault::ALL`].
     pub faults: [u64; Fault::ALL.len()],
     /// Simulated time, in milliseconds.
@@ -95,6 +99,8 @@ impl Sums {
         self.events += outcome.events;
         self.crashes += outcome.crashes;
         self.corrections += outcome.corrections;
+        self.mistakes += outcome.mistakes;
+        self.tokens += outcome.tokens;
         self.simulated_ms += outcome.simulated_ms;
         for (sum, count) in self.faults.iter_mut().zip(outcome.faults) {
             *sum += count;
@@ -109,7 +115,7 @@ impl Sums {
     pub fn as_text(&self) -> String {
         let part = self.payments_met * 1_000 / self.payments.max(1);
         let mut text = format!(
-            "{} seeds, {} payments, {}.{} % of them with faults, {} calls, {} events, {} crashes, {} corrections\n{:.1} hours simulated in {:.1} s",
+            "{} seeds, {} payments, {}.{} % of them with faults, {} calls, {} events, {} crashes, {} corrections ({} of them wrong), {} cards kept\n{:.1} hours simulated in {:.1} s",
             self.seeds,
             self.payments,
             part / 10,
@@ -118,6 +124,8 @@ impl Sums {
             self.events,
             self.crashes,
             self.corrections,
+            self.mistakes,
+            self.tokens,
             to_float(self.simulated_ms) / 3_600_000.0,
             self.seconds
         );

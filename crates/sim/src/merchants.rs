@@ -1,6 +1,7 @@
 //! Merchants that behave as badly as real ones: they hang up, ask twice, retry, capture and void at once, and ask for
 //! more than there is.
 
+use crate::audit::tokens::{Chore, Wish};
 use crate::audit::{Ask, Meant};
 use crate::chance::Chance;
 use crate::desk::{Desk, Heard};
@@ -25,8 +26,28 @@ pub struct Session {
     pub currency: Currency,
     /// When it begins, in milliseconds from the beginning of the run.
     pub begins_ms: u64,
+    /// What its merchant does meanwhile with a name that cards are kept under.
+    pub chore: Option<TokenChore>,
     chance: Chance,
 }
+
+/// Something that a merchant does with one of its own names outside of payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenChore {
+    /// What.
+    pub chore: Chore,
+    /// The number of the name.
+    pub name: u64,
+    /// The number of the new name, if it gets one.
+    pub next: u64,
+    /// So long after the session's beginning, in milliseconds.
+    pub after_ms: u64,
+}
+
+/// How many names of its own each merchant has: few, so that payments meet at them.
+const OWN_NAMES: u64 = 6;
+/// Who pays by the name that another payment made pays at most so many sessions later.
+const SESSIONS_BACK_MAX: u64 = 60;
 
 /// How often a merchant asks again before it gives up.
 const TRIES_MAX: u64 = 8;
@@ -38,13 +59,21 @@ impl Session {
         let mut chance = Chance::of(plan.seed, "session", &[u64::from(order)]);
         let currency = chance.pick(&currencies());
         let card = usize::try_from(chance.between(0, CARDS - 1)).unwrap_or(0);
+        let merchant = chance.between(0, MERCHANTS - 1);
         Session {
             order,
-            merchant: chance.between(0, MERCHANTS - 1),
+            merchant,
             kind: if chance.happens(6_000) { PayKind::Authorization } else { PayKind::Purchase },
             currency,
-            meant: Meant { card, currency: currency.numeric(), amount: chance.between(100, 200_000) },
+            meant: Meant {
+                merchant,
+                card,
+                wish: wish_of(plan, order, merchant),
+                currency: currency.numeric(),
+                amount: chance.between(100, 200_000),
+            },
             begins_ms: u64::from(order) * crate::plan::SESSION_EVERY_MS + chance.between(0, 2_000),
+            chore: chore_of(plan, order),
             chance,
         }
     }
@@ -55,7 +84,13 @@ impl Session {
         if self.chance.happens(100) {
             self.ask_for_nothing_known(desk).await;
         }
-        self.pay(desk).await;
+        match self.chore {
+            Some(chore) => {
+                let (merchant, order) = (self.merchant, self.order);
+                tokio::join!(self.pay(desk), desk.do_chore(merchant, order, chore));
+            }
+            None => self.pay(desk).await,
+        }
         if !desk.is_paid(self.order) {
             return;
         }
@@ -210,4 +245,59 @@ impl Session {
         let ms = if self.chance.happens(9_000) { 60_000 } else { self.chance.between(10, 30_000) };
         Duration::from_millis(ms)
     }
+}
+
+/// The merchant of the session with this number.
+fn merchant_of_session(plan: &Plan, order: OrderNumber) -> u64 {
+    let mut chance = Chance::of(plan.seed, "session", &[u64::from(order)]);
+    // As `Session::of` draws: currency, card, merchant.
+    chance.pick(&currencies());
+    chance.between(0, CARDS - 1);
+    chance.between(0, MERCHANTS - 1)
+}
+
+/// What a session's merchant wants of tokens.
+fn wish_of(plan: &Plan, order: OrderNumber, merchant: u64) -> Wish {
+    let mut chance = Chance::of(plan.seed, "token", &[u64::from(order)]);
+    let drawn = chance.between(0, 99);
+    let own = chance.between(0, OWN_NAMES - 1);
+    match drawn {
+        0..=7 => Wish::Remember,
+        8..=16 => Wish::Keep(own),
+        17..=26 => Wish::Use(own),
+        27..=36 => {
+            let back = u32::try_from(chance.between(1, SESSIONS_BACK_MAX)).unwrap_or(1);
+            // The nearest payment from there on back that asked the same merchant to remember its card.
+            let makers = (0..=order.saturating_sub(back)).rev().take(SESSIONS_LOOKED_AT_MAX);
+            let maker = makers.into_iter().find(|maker| {
+                merchant_of_session(plan, *maker) == merchant
+                    && Chance::of(plan.seed, "token", &[u64::from(*maker)]).between(0, 99) <= REMEMBERED_LAST
+            });
+            maker.filter(|_| order >= back).map_or(Wish::None, Wish::UseOf)
+        }
+        _ => Wish::None,
+    }
+}
+
+/// How many sessions are looked at for one whose card was to be remembered.
+const SESSIONS_LOOKED_AT_MAX: usize = 100;
+/// The last number of those that stand for [`Wish::Remember`].
+const REMEMBERED_LAST: u64 = 7;
+
+/// What a session's merchant does meanwhile with a name.
+fn chore_of(plan: &Plan, order: OrderNumber) -> Option<TokenChore> {
+    let mut chance = Chance::of(plan.seed, "token-chore", &[u64::from(order)]);
+    chance.happens(1_500).then(|| TokenChore {
+        chore: chance.pick(&[
+            Chore::Rename,
+            Chore::Rename,
+            Chore::SwitchOff,
+            Chore::SwitchOn,
+            Chore::SwitchOn,
+            Chore::Delete,
+        ]),
+        name: chance.between(0, OWN_NAMES - 1),
+        next: chance.between(0, OWN_NAMES - 1),
+        after_ms: if chance.happens(5_000) { chance.between(0, 100) } else { chance.between(0, 20_000) },
+    })
 }

@@ -76,6 +76,18 @@ mutants! {
     ForgetDead = "forget-dead", 5;
     /// A recovery message is begun although another gateway has one under way.
     CrossAttempts = "cross-attempts", 5;
+    /// A card is kept as soon as its payment's intent is durable.
+    TokenBeforeOutcome = "token-before-outcome", 5;
+    /// A payment that comes to nothing keeps its card all the same.
+    DeclinedKeepsToken = "declined-keeps-token", 5;
+    /// A payment that succeeds does not keep its card.
+    ForgetToken = "forget-token", 5;
+    /// A name is read once, and what becomes of it later is not seen.
+    StaleToken = "stale-token", 5;
+    /// What an operator has sent again does not go out.
+    ForgetReplay = "forget-replay", 5;
+    /// A feedback that nobody has taken for thirty days is given up.
+    DropPaused = "drop-paused", 10;
 }
 
 impl Mutant {

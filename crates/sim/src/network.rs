@@ -5,10 +5,11 @@ use crate::chance::{Chance, number_of};
 use crate::issuer::{Booking, Issuer, Reply, Request};
 use crate::plan::{Fault, Plan, Rates};
 use crate::record::{Event, OrderNumber};
+use crate::tables::HashMap;
 use crate::watch::Watch;
 use crate::wire::{Incoming, Wire};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -52,6 +53,7 @@ struct Inner {
     legs: HashMap<(OrderNumber, u64), u64>,
     /// The last recovery message of each operation that left the gateway, by field 37.
     recoveries: HashMap<[u8; 12], Request>,
+    recovery_messages: u64,
 }
 
 #[derive(Default)]
@@ -115,8 +117,9 @@ impl Network {
             away_until_ms: 0,
             due: BinaryHeap::new(),
             due_count: 0,
-            legs: HashMap::new(),
-            recoveries: HashMap::new(),
+            legs: HashMap::default(),
+            recoveries: HashMap::default(),
+            recovery_messages: 0,
             rates,
         };
         for turn in 0..inner.rates.of(Fault::HostAway) {
@@ -156,6 +159,11 @@ impl Network {
         let mut inner = self.lock();
         let request = *inner.recoveries.get(&rrn)?;
         Some(inner.book(&request).code)
+    }
+
+    /// How many recovery messages have left so far.
+    pub(crate) fn recovery_messages(&self) -> u64 {
+        self.lock().recovery_messages
     }
 
     /// A new connection of a node; `None` while the host is away.
@@ -259,6 +267,7 @@ impl Inner {
         let (request, order) = (*request, request.order);
         if matches!(&request.mti, b"0221" | b"0420" | b"0421") {
             self.recoveries.insert(request.rrn, request);
+            self.recovery_messages += 1;
         }
         self.watch.auditor().sent(crate::wire::outgoing(&request));
         let sent = Event::Sent { mti: request.mti, stan: request.name.stan, rrn: request.rrn, amount: request.amount };

@@ -69,6 +69,12 @@ impl Plan {
         u64::from(self.sessions.first.saturating_add(self.sessions.count)) * SESSION_EVERY_MS
     }
 
+    /// Whether under this seed one of the merchants' servers stays away for more than thirty days.
+    #[must_use]
+    pub fn has_long_silence(&self) -> bool {
+        self.faults.has(Fault::ReceiverAway) && Chance::of(self.seed, "long-silence", &[]).happens(2_500)
+    }
+
     /// How often each fault happens under this seed.
     #[must_use]
     pub fn rates(&self) -> Rates {

@@ -10,8 +10,8 @@ use crate::plan::{Fault, Plan, Rates};
 use crate::record::{Event, OrderNumber};
 use crate::shop::{MERCHANTS, feedback_url, merchant_of};
 use crate::store::{REFERENCE_MARK, order_number};
+use crate::tables::HashMap;
 use crate::watch::Watch;
-use std::collections::HashMap;
 use std::future::pending;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,8 @@ pub struct Receivers {
     rates: Rates,
     calm_from_ms: u64,
     receivers: Vec<Receiver>,
+    /// The place of the one that stays away for more than thirty days, and when that begins.
+    silent: Mutex<Option<Silence>>,
     /// How often each feedback was sent: names its chance.
     tries: Mutex<HashMap<FeedbackId, u64>>,
 }
@@ -41,6 +43,13 @@ struct Receiver {
     merchant: u64,
     kind: FeedbackKind,
     away: Vec<Away>,
+}
+
+/// One URL stays away until somebody ends it.
+#[derive(Clone, Copy)]
+struct Silence {
+    place: usize,
+    from_ms: u64,
 }
 
 /// A time in which a receiver does not answer.
@@ -86,7 +95,25 @@ impl Receivers {
                 receiver.away.push(Away { during_ms: from_ms..until_ms, how });
             }
         }
-        Receivers { watch, seed: plan.seed, rates, calm_from_ms, receivers, tries: Mutex::default() }
+        let mut chance = Chance::of(plan.seed, "silence", &[]);
+        let silence = Silence {
+            place: usize::try_from(chance.between(0, receivers.len() as u64 - 1)).unwrap_or(0),
+            from_ms: chance.between(plan.window_ms() / 2, plan.window_ms()),
+        };
+        let silent = Mutex::new(plan.has_long_silence().then_some(silence));
+        Receivers { watch, seed: plan.seed, rates, calm_from_ms, receivers, silent, tries: Mutex::default() }
+    }
+
+    /// Who has stayed away answers again.
+    pub fn end_silence(&self) {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn is_silent(&self, receiver: &Receiver, now_ms: u64) -> bool {
+        let silent = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent
+            .filter(|silence| silence.from_ms <= now_ms)
+            .is_some_and(|silence| self.receivers.get(silence.place).is_some_and(|silent| silent.url == receiver.url))
     }
 
     /// Sends a feedback, as far as a gateway can know.
@@ -110,6 +137,10 @@ impl Receivers {
                 AwayHow::Refuses => Reply::failed("connection refused"),
                 AwayHow::Hangs => pending().await,
             };
+        }
+        if self.is_silent(receiver, now_ms) {
+            self.watch.met(Some(order), Fault::ReceiverAway, "the receiver, for a month");
+            return Reply::failed("connection refused");
         }
         let fate = self.fate(parcel.id, &letter);
         if let Some(fault) = fate.fault {
@@ -136,10 +167,14 @@ impl Receivers {
     }
 
     fn arrive(&self, letter: &Letter, status: u16) {
-        let Letter { order, feed, .. } = *letter;
+        let (order, feed) = (letter.order, letter.feed);
         let Feed { kind, sequence, code, .. } = feed;
         self.watch.note(Some(order), Event::Fed { kind: kind.name(), sequence, code, status });
-        self.watch.auditor().fed(order, feed);
+        let mut auditor = self.watch.auditor();
+        auditor.fed(order, feed);
+        if feed.ask == Ask::Pay {
+            auditor.told_token(order, feed.code, letter.token.as_deref());
+        }
     }
 
     fn fate(&self, id: FeedbackId, letter: &Letter) -> Fate {
@@ -225,14 +260,16 @@ impl Bodies {
             let rule = "nothing is fed back for a merchant without a URL";
             self.watch.auditor().found(Some(number), rule, row.lane.kind.name().to_owned());
         }
+        let answer = feedback_answer(content);
         let letter = Letter {
             merchant,
             order: number,
+            token: answer.token_name,
             feed: Feed {
                 kind: row.lane.kind,
                 sequence: row.sequence,
                 ask: ask_of(operation.kind),
-                code: feedback_answer(content).code.number(),
+                code: answer.code.number(),
                 amount: operation.money.amount.minor(),
             },
         };
@@ -265,17 +302,20 @@ impl FeedbackWatch for Bell {
 }
 
 /// The text of a body, and what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Letter {
     merchant: u64,
     order: OrderNumber,
+    /// The name that the payment used, or made.
+    token: Option<String>,
     feed: Feed,
 }
 
 impl Letter {
     fn write(&self) -> String {
-        let Letter { merchant, order, feed: Feed { kind, sequence, ask, code, amount } } = self;
-        format!("{merchant} {REFERENCE_MARK}{order} {} {sequence} {} {code:05} {amount}", kind.number(), word(*ask))
+        let Letter { merchant, order, token, feed: Feed { kind, sequence, ask, code, amount } } = self;
+        let (kind, ask, token) = (kind.number(), word(*ask), token.as_deref().unwrap_or(NO_TOKEN));
+        format!("{merchant} {REFERENCE_MARK}{order} {token} {kind} {sequence} {ask} {code:05} {amount}")
     }
 
     fn read(parcel: &Parcel) -> Option<Letter> {
@@ -283,6 +323,7 @@ impl Letter {
         let letter = Letter {
             merchant: parts.next()?.parse().ok()?,
             order: order_number(parts.next()?)?,
+            token: parts.next().filter(|name| *name != NO_TOKEN).map(str::to_owned),
             feed: Feed {
                 kind: FeedbackKind::from_number(parts.next()?.parse().ok()?)?,
                 sequence: parts.next()?.parse().ok()?,
@@ -298,6 +339,9 @@ impl Letter {
         (letter.feed.sequence == parcel.sequence).then_some(letter)
     }
 }
+
+/// Stands for no name; no token may be called so.
+const NO_TOKEN: &str = "/";
 
 const ASKS: [Ask; 4] = [Ask::Pay, Ask::Capture, Ask::Void, Ask::Refund];
 

@@ -1,9 +1,10 @@
 //! What happened in a run, in its order: a digest of everything, and the events themselves when a story is wanted.
 
 use crate::plan::Fault;
-use std::collections::HashSet;
+use crate::tables::HashSet;
+use foldhash::fast::{FixedState, FoldHasher};
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 /// The number of a session, and so of its order.
 pub type OrderNumber = u32;
@@ -42,6 +43,13 @@ pub enum Event {
         captured: u64,
         /// Refunded, in minor units.
         refunded: u64,
+    },
+    /// A merchant changes or deletes a name that a card is kept under.
+    Chore {
+        /// What it does.
+        what: &'static str,
+        /// The five-digit code of the answer; 0 when there was none.
+        code: u32,
     },
     /// A message leaves the gateway.
     Sent {
@@ -140,7 +148,7 @@ pub enum Keep {
 
 /// The record of a run.
 pub struct Record {
-    digest: DefaultHasher,
+    digest: FoldHasher<'static>,
     events: u64,
     kept: Option<Vec<Entry>>,
     faults: [u64; Fault::ALL.len()],
@@ -155,11 +163,11 @@ impl Record {
     pub fn new(keep: Keep) -> Record {
         Record {
             // Its keys are the same in every process.
-            digest: DefaultHasher::new(),
+            digest: FixedState::default().build_hasher(),
             events: 0,
             kept: (keep == Keep::Events).then(Vec::new),
             faults: [0; Fault::ALL.len()],
-            orders_met: HashSet::new(),
+            orders_met: HashSet::default(),
             deaths: 0,
             corrections: 0,
         }
@@ -247,6 +255,7 @@ impl fmt::Display for Entry {
             Event::Told { code, last, captured, refunded } => {
                 write!(f, "status          {code:05}, last {last:05}, captured {captured}, refunded {refunded}")
             }
+            Event::Chore { what, code } => write!(f, "merchant's token {what}: {code:05}"),
             Event::Sent { mti, stan, rrn, amount } => {
                 write!(f, "gateway sends   {} stan {stan:06} rrn {} amount {amount}", text(mti), text(rrn))
             }

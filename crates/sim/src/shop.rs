@@ -47,6 +47,19 @@ pub fn merchant_of(id: MerchantId) -> u64 {
     u64::try_from(id.0).unwrap_or(0).saturating_sub(1)
 }
 
+/// The number in the store of a merchant.
+#[must_use]
+pub fn merchant_id(merchant: u64) -> MerchantId {
+    MerchantId(i64::try_from(merchant).unwrap_or(0) + 1)
+}
+
+/// The card with this masked number, by its place in the list of cards: its last four digits tell it.
+#[must_use]
+pub fn card_of_mask(cards: &[String], mask: &str) -> Option<usize> {
+    let last = |number: &str| number.get(number.len().saturating_sub(4)..).map(str::to_owned);
+    cards.iter().position(|number| last(number) == last(mask))
+}
+
 /// Where a merchant's feedback goes. The last merchant has no URL.
 #[must_use]
 pub fn feedback_url(merchant: u64, kind: FeedbackKind) -> Option<String> {

@@ -1,39 +1,39 @@
 //! The gateway's store as one life of it sees it: the real SQLite store, which by the seed is slow, fails before or after a
 //! commit, or takes the gateway down with it.
 
+mod feedback;
+mod tokens;
+
+use crate::audit::mistakes::Mistake;
 use crate::chance::Chance;
 use crate::issuer::Name;
 use crate::life::Life;
 use crate::mutants::{GIVE_UP_AFTER, Mutant};
+use crate::operators::MISTAKEN_REASON;
 use crate::plan::{Fault, Plan, Rates};
+use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
+use crate::tables::HashMap;
 use crate::watch::Watch;
-use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_core::audit::AuditEntry;
-use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, Order, WireReference};
 use tollgate_core::time::Timestamp;
-use tollgate_core::token::Token;
 use tollgate_store::{
-    Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, CardCustomer, ChannelKeyOccasion, ChannelKeyRecord,
-    Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeyId, DataKeys, FeedbackAttempt, FeedbackBacklog,
-    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
-    FeedbackRouse, FeedbackRow, FeedbackThen, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord,
-    MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
-    OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange, RecoveryRow,
-    RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError,
-    StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens,
-    Unfinished, WaitingCount, Whose, WrappedDataKey,
+    Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, ChannelKeyOccasion, ChannelKeyRecord, Channels,
+    CorrectionRecord, Corrections, CurrencyTotals, DataKeyId, DataKeys, LifeBegun, LifeId, LifeRow, Lives,
+    MerchantRecord, MerchantSave, Merchants, NewAttempt, NewDataKey, NewLife, NewOperation, NewOrder, NonceUse,
+    OperationClaim, OrderClaim, Orders, OutcomeRecord, PortFuture, Proposal, Recorded, Recoveries, RecoveryChange,
+    RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RewrappedDataKey, RouteRow, SealedColumn, SealedRow, SealedRows,
+    StoreError, StoreFuture, StoredOperation, StoredOrder, Story, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_store_sqlite::SqliteStore;
-use tollgate_vault::Fingerprint;
 
 /// What stands before the order's number in `merchant_reference`.
 pub const REFERENCE_MARK: &str = "order-";
@@ -63,6 +63,10 @@ struct Memory {
     attempts: HashMap<OperationId, Sender>,
     /// When each life last proved that it lives, in milliseconds from the beginning.
     proofs: HashMap<LifeId, u64>,
+    /// The sequences of feedbacks that operators have looked at.
+    sequences: HashMap<FeedbackId, u32>,
+    /// What mutants of tokens remember.
+    twisted: tokens::Twisted,
 }
 
 /// The gateway that sent something.
@@ -287,10 +291,13 @@ impl Orders for WorldStore {
             let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
             let order = order_number(&new.order.merchant_reference);
             let work = async {
+                let token = tokens::claimed(&new);
+                let kept = self.kept_for_mutants(&new);
                 let claim = self.inner.claim_order(new).await?;
                 if claim == OrderClaim::Claimed {
                     self.faults.own(id, order);
                     self.intended(id, life, wire, order);
+                    self.token_claimed(order, token, kept).await?;
                 }
                 Ok(claim)
             };
@@ -342,9 +349,16 @@ impl Orders for WorldStore {
             if self.has(Mutant::ForgetFeedback) && record.operation.0.rem_euclid(16) == 0 {
                 record.feedback = None;
             }
+            if self.has(Mutant::ForgetToken) {
+                record.order.token = None;
+            }
             let (state, operation, event) = (record.state.name(), record.operation, record.event);
+            let ended = tokens::ended(&record);
             let work = async {
                 let recorded = self.inner.record_outcome(record).await?;
+                if recorded == Recorded::Written {
+                    self.payment_ended(order, ended).await?;
+                }
                 if (recorded, event) == (Recorded::Written, OperationEvent::Interrupted) {
                     self.faults.taken_for_lost(operation, order, &self.life);
                 } else if recorded == Recorded::Written {
@@ -366,7 +380,14 @@ impl Orders for WorldStore {
             OrderTarget::Reference(reference) | OrderTarget::Both(reference, _) => order_number(reference),
             OrderTarget::FortId(fort_id) => self.faults.owner(OperationId(fort_id.0)),
         };
-        Box::pin(self.call("order", order, Access::Reads, self.inner.order(merchant, target), |_| "read"))
+        Box::pin(async move {
+            let work = self.inner.order(merchant, target);
+            let read = self.call("order", order, Access::Reads, work, |_| "read").await;
+            if let (Err(_), Some(order)) = (&read, order) {
+                self.faults.watch.auditor().order_unread(order);
+            }
+            read
+        })
     }
 
     fn verification<'a>(&'a self, merchant: MerchantId, merchant_reference: &'a str) -> StoreFuture<'a, Option<Order>> {
@@ -584,7 +605,22 @@ impl Corrections for WorldStore {
         }
         let order = order_number(&record.outcome.order.merchant_reference);
         let state = record.outcome.state.name();
-        let work = self.inner.record_correction(record);
+        let ended = tokens::ended(&record.outcome);
+        let mistake = mistake_of(&record);
+        let work = async move {
+            let operation = self.inner.operation(record.outcome.operation).await?;
+            let recorded = self.inner.record_correction(record).await?;
+            if recorded == Recorded::Written {
+                if let Some((order, code)) = order.zip(mistake)
+                    && let Some(StoredOperation { operation, .. }) = operation
+                {
+                    let (ask, amount) = (ask_of(operation.kind), operation.money.amount.minor());
+                    self.faults.watch.auditor().mistaken(order, Mistake { ask, amount, code });
+                }
+                self.payment_ended(order, ended).await?;
+            }
+            Ok(recorded)
+        };
         Box::pin(self.call("record_correction", order, Access::Writes, work, move |end| match end {
             Recorded::Written => state,
             Recorded::Changed => "order changed",
@@ -622,125 +658,6 @@ impl Corrections for WorldStore {
             self.life.go_on().await;
             self.inner.waiting_counts(before).await
         })
-    }
-}
-
-impl Feedbacks for WorldStore {
-    fn lease_feedback(&self, lease: FeedbackLease) -> StoreFuture<'_, FeedbackLeased> {
-        let work = self.inner.lease_feedback(lease);
-        Box::pin(self.call("lease_feedback", None, Access::Writes, work, |_| "leased"))
-    }
-
-    fn probe_feedback(&self, probe: FeedbackProbe) -> StoreFuture<'_, Vec<FeedbackRow>> {
-        let work = self.inner.probe_feedback(probe);
-        Box::pin(self.call("probe_feedback", None, Access::Writes, work, |_| "leased"))
-    }
-
-    fn release_feedback(&self, node: u8, now: Timestamp) -> StoreFuture<'_, u64> {
-        let work = self.inner.release_feedback(node, now);
-        Box::pin(self.call("release_feedback", None, Access::Writes, work, |_| "released"))
-    }
-
-    fn finish_feedback(&self, mut finish: FeedbackFinish) -> StoreFuture<'_, FeedbackFinished> {
-        let order = self.faults.owner(finish.id.operation);
-        if self.has(Mutant::OvertakeFeedback) && matches!(finish.then, FeedbackThen::Retry { .. }) {
-            finish.then = FeedbackThen::Delivered;
-        }
-        let then = match finish.then {
-            FeedbackThen::Delivered => "delivered",
-            FeedbackThen::Retry { .. } => "to be tried again",
-            FeedbackThen::Pause(_) => "paused",
-        };
-        let work = self.inner.finish_feedback(finish);
-        Box::pin(self.call("finish_feedback", order, Access::Writes, work, move |finished| match finished {
-            FeedbackFinished::Written => then,
-            FeedbackFinished::LeaseLost => "lease lost",
-        }))
-    }
-
-    fn rouse_feedback(&self, rouse: FeedbackRouse) -> StoreFuture<'_, u64> {
-        let work = self.inner.rouse_feedback(rouse);
-        Box::pin(self.call("rouse_feedback", None, Access::Writes, work, |_| "roused"))
-    }
-
-    fn feedback_content(&self, id: FeedbackId) -> StoreFuture<'_, Option<FeedbackContent>> {
-        let order = self.faults.owner(id.operation);
-        let work = self.inner.feedback_content(id);
-        Box::pin(self.call("feedback_content", order, Access::Reads, work, |_| "read"))
-    }
-
-    fn feedbacks<'a>(&'a self, filter: &'a FeedbackFilter) -> StoreFuture<'a, Vec<FeedbackRow>> {
-        self.inner.feedbacks(filter)
-    }
-
-    fn feedback_attempts(&self, id: FeedbackId) -> StoreFuture<'_, Vec<FeedbackAttempt>> {
-        self.inner.feedback_attempts(id)
-    }
-
-    fn feedback_next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        Box::pin(async move {
-            self.life.go_on().await;
-            self.inner.feedback_next_due().await
-        })
-    }
-
-    fn feedback_backlog(&self) -> StoreFuture<'_, FeedbackBacklog> {
-        Box::pin(async move {
-            self.life.go_on().await;
-            self.inner.feedback_backlog().await
-        })
-    }
-}
-
-/// The simulated shops keep no cards, so nothing here fails or is slow.
-impl Tokens for WorldStore {
-    fn token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<StoredToken>> {
-        self.inner.token(merchant, name)
-    }
-
-    fn tokens<'a>(&'a self, filter: &'a TokenFilter) -> StoreFuture<'a, Vec<Token>> {
-        self.inner.tokens(filter)
-    }
-
-    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave> {
-        self.inner.add_token(new)
-    }
-
-    fn change_token(&self, token: Token) -> StoreFuture<'_, TokenSave> {
-        self.inner.change_token(token)
-    }
-
-    fn delete_token<'a>(&'a self, merchant: MerchantId, name: &'a str) -> StoreFuture<'a, Option<Token>> {
-        self.inner.delete_token(merchant, name)
-    }
-
-    fn card_customers(
-        &self,
-        merchant: MerchantId,
-        fingerprint: Fingerprint,
-        limit: usize,
-    ) -> StoreFuture<'_, Vec<CardCustomer>> {
-        self.inner.card_customers(merchant, fingerprint, limit)
-    }
-
-    fn doubled_cards(&self, merchant: MerchantId, unique: UniqueTokens) -> StoreFuture<'_, u64> {
-        self.inner.doubled_cards(merchant, unique)
-    }
-
-    fn delete_lapsed_tokens(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
-        self.inner.delete_lapsed_tokens(now, limit)
-    }
-
-    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut> {
-        self.inner.put_token(new)
-    }
-
-    fn has_lapsed_tokens(&self, now: Timestamp) -> StoreFuture<'_, bool> {
-        self.inner.has_lapsed_tokens(now)
-    }
-
-    fn erase_traces(&self) -> StoreFuture<'_, ()> {
-        self.inner.erase_traces()
     }
 }
 
@@ -802,6 +719,11 @@ impl Audits for WorldStore {
     fn audit_head(&self, chain: AuditChain) -> StoreFuture<'_, Option<AuditHead>> {
         self.inner.audit_head(chain)
     }
+}
+
+/// The code that an operation has by an operator's mistake, if it is one.
+fn mistake_of(record: &CorrectionRecord) -> Option<u32> {
+    (record.correction.reason == MISTAKEN_REASON).then(|| record.outcome.code.number())
 }
 
 /// The order's number in a reference of the simulated merchants.

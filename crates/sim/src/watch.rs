@@ -5,7 +5,7 @@ use crate::clock::VirtualClock;
 use crate::issuer::Name;
 use crate::plan::Fault;
 use crate::record::{Event, Keep, OrderNumber, Record};
-use std::collections::HashMap;
+use crate::tables::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The record and the auditor of a run.

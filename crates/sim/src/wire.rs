@@ -3,8 +3,8 @@
 use crate::audit::Outgoing;
 use crate::issuer::{Name, Purpose, Reply, Request};
 use crate::record::OrderNumber;
+use crate::tables::HashMap;
 use anyhow::Context as _;
-use std::collections::HashMap;
 use tollgate_iso8583::{Framing, Message, MtiClass, Spec};
 
 /// What stands before the order's number in field 62 of a first message.

@@ -1,6 +1,7 @@
 //! A run: the real code of one gateway or several, their store and their links in a world that a seed decides.
 
 use crate::acquirer::WorldLink;
+use crate::audit::tokens::FinalToken;
 use crate::audit::{Final, Violation};
 use crate::chance::Chance;
 use crate::clock::VirtualClock;
@@ -11,12 +12,13 @@ use crate::line::Dial;
 use crate::merchants::Session;
 use crate::mutants::Twist;
 use crate::network::Network;
-use crate::operators::Operators;
+use crate::operators::{FIRST_PERSON, MISTAKEN_REASON, Operators};
 use crate::plan::{Fault, Plan};
 use crate::receivers::{Bell, Bodies, LifeSender, Receivers};
 use crate::record::{Entry, Event, Keep, OrderNumber};
-use crate::shop::{self, feedback_url};
+use crate::shop::{self, MERCHANTS, feedback_url};
 use crate::store::{REFERENCE_MARK, StoreFaults, WorldStore};
+use crate::wallet::TokenKey;
 use crate::watch::Watch;
 use anyhow::Context;
 use std::collections::BTreeMap;
@@ -30,9 +32,10 @@ use tollgate_core::audit::AuditWho;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
-use tollgate_core::time::{Clock, Timestamp};
+use tollgate_core::time::{Clock, DAY_US, Timestamp};
+use tollgate_core::token::TokenStatus;
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
-use tollgate_store::{Feedbacks, Orders, Recoveries, Store, Tenancy, Whose};
+use tollgate_store::{Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
 
@@ -40,8 +43,14 @@ use tollgate_vault::Vault;
 const LATE_WAITING_MAX: usize = 1_024;
 /// Between two looks whether everything has come to its end, in milliseconds.
 const DRAIN_LOOK_MS: u64 = 2_000;
+/// How many names of a merchant are compared in the end: far more than a run makes.
+const TOKENS_MAX: usize = 1_000_000;
 /// So many times in 10,000 a gateway that died is gone for good.
 const GONE_PER_10_000: u64 = 2_500;
+/// A server that stays away does so for some steps of some days: each feedback is tried several times, and is older than
+/// thirty days in the end.
+const SILENT_STEPS: u32 = 9;
+const SILENT_STEP_DAYS: i64 = 4;
 /// In how much time after the storm everything has to come to its end, in milliseconds.
 const DRAIN_MS_MAX: u64 = 3_600_000;
 
@@ -68,6 +77,10 @@ pub struct Outcome {
     pub crashes: u64,
     /// How many operations operators settled by hand.
     pub corrections: u64,
+    /// How many of them they were wrong about.
+    pub mistakes: u64,
+    /// How many cards were kept under a name in the end.
+    pub tokens: u64,
     /// How much time went by, in milliseconds.
     pub simulated_ms: u64,
 }
@@ -112,6 +125,7 @@ impl World {
         }
         let (watch, desk) = (Arc::clone(&world.watch), Arc::clone(&world.desk));
         let operators = Arc::new(Operators::new(plan.seed, watch, desk, Arc::clone(&world.network)));
+        background.spawn(Arc::clone(&operators).replay(plan.calm_from_ms()));
         background.spawn(operators.run());
         for turn in 0..plan.rates().of(Fault::Paused) {
             let world = Arc::clone(&world);
@@ -132,7 +146,8 @@ impl World {
             }
         }
         if !world.watch.is_broken() {
-            world.drain().await?;
+            world.outlast_silence().await?;
+            world.drain(Drained::All).await?;
             world.compare(numbers).await?;
         }
         Ok(world.outcome(plan))
@@ -154,8 +169,9 @@ impl World {
         };
         let vault = Arc::new(Vault::open(Box::new(SimulatedKeys), Arc::clone(&world.store) as _).await?);
         let who = AuditWho::Gateway("simulation".to_owned());
-        begin_audit(&*world.store, &vault, Arc::new(world.watch.clock), who).await?;
-        let accounts = Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock));
+        begin_audit(&*world.store, &vault, Arc::new(world.watch.clock.clone()), who).await?;
+        let accounts =
+            Accounts::new(Arc::clone(&world.store) as Arc<dyn Store>, vault, Arc::new(world.watch.clock.clone()));
         shop::open_accounts(&accounts).await?;
         Ok(world)
     }
@@ -174,7 +190,8 @@ impl World {
             };
             match started {
                 Some(Ok(running)) => {
-                    self.desk.set_open(node, Some(Open { gateway: running.gateway.clone(), life: life.clone() }));
+                    let (gateway, store) = (running.gateway.clone(), Arc::clone(&running.store));
+                    self.desk.set_open(node, Some(Open { gateway, store, life: life.clone() }));
                     life.ended().await;
                     self.desk.set_open(node, None);
                     running.link.cut();
@@ -202,9 +219,10 @@ impl World {
     /// The start of the gateway, as `tollgate serve` does it.
     async fn start(&self, node: u8, life: Life) -> Result<Running, StartError> {
         let store = Arc::new(WorldStore::new(Arc::clone(&self.store), Arc::clone(&self.faults), life.clone()));
+        let own_store = Arc::clone(&store);
         let vault = Vault::open(Box::new(SimulatedKeys), Arc::clone(&store) as _).await;
         let vault = Arc::new(vault.map_err(|error| StartError::Other(error.to_string()))?);
-        let clock: Arc<dyn Clock> = Arc::new(self.watch.clock);
+        let clock: Arc<dyn Clock> = Arc::new(self.watch.clock.clone());
         let (late, late_replies) = tokio::sync::mpsc::channel(LATE_WAITING_MAX);
         let dial = Dial::new(Arc::clone(&self.network), life.clone(), node);
         let link = IsoLink::start_over(dial, self.link_settings(), Arc::clone(&clock), late);
@@ -221,7 +239,7 @@ impl World {
         let gateway = gateway.await.map_err(|error| self.not_begun(error))?;
         let jobs = Jobs::start(&gateway, late_replies).await.map_err(|_| StartError::Store)?;
         let deliveries = self.start_deliveries(node, &gateway, store, clock, life).await?;
-        Ok(Running { gateway, link, _jobs: jobs, _deliveries: deliveries })
+        Ok(Running { gateway, store: own_store, link, _jobs: jobs, _deliveries: deliveries })
     }
 
     async fn start_deliveries(
@@ -321,17 +339,43 @@ impl World {
         open.into_iter().nth(usize::try_from(place).unwrap_or(0))
     }
 
+    /// Where a merchant's server stays away: lets more than thirty days go by until what it has not taken is paused, and
+    /// then it answers again.
+    async fn outlast_silence(&self) -> anyhow::Result<()> {
+        if !self.plan.has_long_silence() {
+            return Ok(());
+        }
+        self.drain(Drained::Money).await?;
+        let backlog = self.store.feedback_backlog().await?;
+        for _ in 0..SILENT_STEPS {
+            self.watch.clock.advance(SILENT_STEP_DAYS * DAY_US);
+            tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+        }
+        let paused = self.store.feedback_backlog().await?.paused;
+        if backlog.waiting > 0 && paused == 0 {
+            let rule = "what nobody takes for thirty days is paused, and kept";
+            self.watch.auditor().found(None, rule, format!("{} waited, none is paused", backlog.waiting));
+        }
+        self.receivers.end_silence();
+        // Paused ones are tried again after an hour.
+        self.watch.clock.advance(DAY_US);
+        Ok(())
+    }
+
     /// Waits until nothing is in doubt any more.
-    async fn drain(&self) -> anyhow::Result<()> {
+    async fn drain(&self, what: Drained) -> anyhow::Result<()> {
         let until_ms = self.plan.calm_from_ms() + DRAIN_MS_MAX;
         loop {
             tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
             let now_ms = self.watch.clock.ms();
             let (waiting, _) = self.store.recovery_backlog().await?;
             let feedback = self.store.feedback_backlog().await?;
-            let unfed = feedback.waiting + feedback.paused;
+            let unfed = match what {
+                Drained::Money => 0,
+                Drained::All => feedback.waiting + feedback.paused,
+            };
             let unfinished = self.store.unfinished(Whose::Everybody { before: Timestamp(i64::MAX) }, 1).await?.len();
-            let is_calm = now_ms >= self.plan.calm_from_ms() && !self.desk.open().is_empty();
+            let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.is_open();
             if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0) {
                 return Ok(());
             }
@@ -357,10 +401,53 @@ impl World {
             self.desk.status(&Session::of(&self.plan, number)).await;
         }
         let finals = self.finals(numbers).await?;
+        let tokens = self.final_tokens().await?;
+        self.see_mistakes().await?;
         let mut auditor = self.watch.auditor();
         auditor.close(&finals);
         auditor.close_cards(&finals);
+        auditor.close_tokens(&tokens);
+        auditor.close_mistakes();
         Ok(())
+    }
+
+    /// Whatever an operator was wrong about can be seen for ever, with its reason and with who said so.
+    async fn see_mistakes(&self) -> anyhow::Result<()> {
+        let mistakes = self.watch.auditor().mistakes();
+        for (order, mistake) in mistakes {
+            let session = Session::of(&self.plan, order);
+            let target = OrderTarget::Reference(format!("{REFERENCE_MARK}{order}"));
+            let stored = self.store.order(shop::merchant_id(session.merchant), &target).await?;
+            let story = match stored {
+                Some(stored) => self.store.story(stored.order.fort_id).await?,
+                None => None,
+            };
+            let outcomes = story.iter().flat_map(|story| &story.operations).flat_map(|told| &told.outcomes);
+            let is_seen = outcomes.into_iter().any(|outcome| {
+                let correction = outcome.correction.as_ref();
+                correction.is_some_and(|said| said.reason == MISTAKEN_REASON && said.by == FIRST_PERSON)
+                    && outcome.code.number() == mistake.code
+            });
+            if !is_seen {
+                let rule = "an operator's correction stays visible for ever";
+                self.watch.auditor().found(Some(order), rule, format!("{mistake:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn final_tokens(&self) -> anyhow::Result<Vec<FinalToken>> {
+        let cards = shop::card_numbers();
+        let mut finals = Vec::new();
+        for merchant in 0..MERCHANTS {
+            let filter = TokenFilter::all_of(shop::merchant_id(merchant), TOKENS_MAX);
+            finals.extend(self.store.tokens(&filter).await?.into_iter().map(|token| FinalToken {
+                key: TokenKey { merchant, name: token.name },
+                card: shop::card_of_mask(&cards, &token.card.mask),
+                active: token.status == TokenStatus::Active,
+            }));
+        }
+        Ok(finals)
     }
 
     async fn finals(
@@ -385,7 +472,10 @@ impl World {
     }
 
     fn outcome(&self, plan: &Plan) -> Outcome {
-        let violation = self.watch.auditor().violation().cloned();
+        let (violation, mistakes, tokens) = {
+            let auditor = self.watch.auditor();
+            (auditor.violation().cloned(), auditor.mistakes().len() as u64, auditor.tokens_kept())
+        };
         let record = self.watch.record();
         let order = violation.as_ref().and_then(|violation| violation.order);
         Outcome {
@@ -399,14 +489,26 @@ impl World {
             faults: record.faults(),
             crashes: record.deaths(),
             corrections: record.corrections(),
+            mistakes,
+            tokens,
             simulated_ms: self.watch.clock.ms(),
         }
     }
 }
 
+/// What has to come to its end.
+#[derive(Clone, Copy)]
+enum Drained {
+    /// Whatever is in doubt.
+    Money,
+    /// That, and the outbox.
+    All,
+}
+
 /// A life of the gateway.
 struct Running {
     gateway: Gateway,
+    store: Arc<WorldStore>,
     link: Arc<WorldLink>,
     _jobs: Jobs,
     _deliveries: Deliveries,

@@ -98,6 +98,62 @@ fn feedback_arrives_whatever_its_receivers_do() {
     assert!(met.iter().all(|count| *count > 0) && crashes > 0, "each of them happens: {met:?}, {crashes}");
 }
 
+/// A name is deleted while the payment under way that would keep its card under it: the answer must not tell of it. In
+/// each of these runs that happens.
+#[test]
+fn an_answer_tells_of_no_name_that_was_deleted_while_its_payment_was_under_way() {
+    for seed in [24, 28] {
+        let plan = Plan { faults: Faults::NONE, sessions: Sessions { first: 0, count: 400 }, ..Plan::of_seed(seed) };
+        assert_eq!(run(&plan, Keep::Digest).unwrap().violation, None, "seed {seed}");
+    }
+    // Here another payment makes the name again before the first one is answered.
+    assert_eq!(run(&Plan::of_seed(7036), Keep::Digest).unwrap().violation, None);
+}
+
+/// Names that are made, used, renamed, switched off and deleted beside payments, while the gateway dies and its store
+/// fails: a card is kept exactly if its payment succeeded.
+#[test]
+fn cards_are_kept_by_payments_that_succeed_and_by_no_others() {
+    let faults = [Fault::CrashBefore, Fault::CrashAfter, Fault::CrashAtRandom, Fault::StoreFailsAfter, Fault::Drop];
+    let faults = faults.into_iter().fold(Faults::NONE, Faults::with);
+    let mut tokens = 0;
+    for seed in 1..=10 {
+        let outcome = run(&Plan { faults, ..small(seed) }, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        tokens += outcome.tokens;
+    }
+    assert!(tokens > 50, "{tokens} cards were kept");
+}
+
+/// A merchant's server that answers nothing for more than thirty days gets everything in the end, in its order.
+#[test]
+fn a_server_that_was_away_for_a_month_hears_everything() {
+    let faults = Faults::NONE.with(Fault::ReceiverAway);
+    let mut worlds = 0;
+    for plan in (1..=30).map(|seed| Plan { faults, ..small(seed) }).filter(Plan::has_long_silence) {
+        let outcome = run(&plan, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {}", plan.seed);
+        worlds += 1;
+    }
+    assert!(worlds >= 4, "{worlds} worlds");
+}
+
+/// An operator who writes what is not true: the difference from the issuer's books is the operator's own and stays
+/// visible, and everything else holds.
+#[test]
+fn what_operators_are_wrong_about_is_their_own() {
+    let mut mistakes = 0;
+    for seed in MISTAKEN_SEEDS {
+        let outcome = run(&Plan::of_seed(seed), Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        mistakes += outcome.mistakes;
+    }
+    assert!(mistakes > 0);
+}
+
+/// Seeds under which operators make mistakes.
+const MISTAKEN_SEEDS: [u64; 3] = [4, 8, 52];
+
 #[test]
 fn a_failing_run_shrinks_and_still_fails() {
     let mutant = Some(tollgate_sim::Mutant::SilenceIsNo);
