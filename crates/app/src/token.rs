@@ -90,7 +90,7 @@ pub(crate) async fn part(
         TokenPlan::Save(name) => {
             let name = match name {
                 Some(name) => name,
-                None => inner.vault.token_name()?,
+                None => inner.vault.token_name(inner.clock.now())?,
             };
             let kept = sealed(inner, account, &name, card, facts).await?;
             let order = OrderToken { name, role: TokenRole::Saves };

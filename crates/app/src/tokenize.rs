@@ -17,7 +17,7 @@ pub(crate) async fn tokenize(inner: &Inner, account: &Account, command: Tokenize
     let intent = decide::tokenize(&account.merchant.terms, &command, inner.clock.now())?;
     let name = match command.token_name {
         Some(name) => name,
-        None => inner.vault.token_name()?,
+        None => inner.vault.token_name(inner.clock.now())?,
     };
     let sealed = token::sealed(inner, account, &name, &intent.card, &intent.facts).await?;
     let made = Token {

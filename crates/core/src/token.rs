@@ -15,7 +15,9 @@ pub const TOKEN_NAME_CHARS_MAX: usize = 100;
 /// The most tokens that one answer to GET_TOKENS tells.
 pub const LISTED_TOKENS_MAX: usize = 2_000;
 /// How many random bytes a name of our own is made of.
-pub const MADE_NAME_BYTES: usize = 16;
+pub const MADE_NAME_BYTES: usize = 11;
+/// How many hex digits of a name of our own tell when it was made: enough until the year 2527.
+const MADE_NAME_TIME_DIGITS: u32 = 11;
 
 /// The number of a card kept under a name. Another card under the same name has another number, so that what
 /// was sealed for one number never opens for another.
@@ -184,13 +186,20 @@ impl TokenRole {
     }
 }
 
-/// A name of our own, made of random bytes: 32 lower-case hex digits. `None` when it could be taken for holding a
-/// card number, as one in thousands can: draw again.
+/// A name of our own: 32 lower-case hex digits. The first eleven are the millisecond in which it was made, so that
+/// names made together lie together in a store's index, among millions of others; then a letter, which ends what could
+/// be taken for a number, and twenty random digits (80 bits). `None` when it could be taken for holding a card number,
+/// as one in thousands can: draw again.
 #[must_use]
-pub fn made_name(random: [u8; MADE_NAME_BYTES]) -> Option<String> {
+pub fn made_name(at: Timestamp, random: [u8; MADE_NAME_BYTES]) -> Option<String> {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |value: u8| HEX.get(usize::from(value)).copied();
-    let name: String = random.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect();
+    let digit = |value: u64| usize::try_from(value & 15).ok().and_then(|value| HEX.get(value).copied());
+    let ms = at.0.div_euclid(1_000).cast_unsigned();
+    let time = (0..MADE_NAME_TIME_DIGITS).rev().map(|place| digit(ms >> (4 * place)));
+    let (letter, rest) = random.split_first()?;
+    let letter = digit(10 + u64::from(letter % 6));
+    let rest = rest.iter().flat_map(|byte| [digit(u64::from(byte >> 4)), digit(u64::from(*byte))]);
+    let name: String = time.chain([letter]).chain(rest).flatten().collect();
     let longest_run = name.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
     (longest_run < crate::card::PAN_DIGITS_MIN && !holds_card_number(&name)).then_some(name)
 }
@@ -203,10 +212,26 @@ mod tests {
 
     #[test]
     fn a_made_name_is_32_hex_digits_and_never_looks_like_a_card() {
-        assert_eq!(made_name([0xab; 16]).unwrap(), "ab".repeat(16));
-        assert_eq!(made_name([0x40; 16]), None);
-        let visa = [0x40, 0x05, 0x55, 0x00, 0x00, 0x00, 0x00, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(made_name(visa), None);
+        // The time is told to the millisecond.
+        let now = Timestamp(1_764_144_000_123_000);
+        let name = made_name(now, [0xab; MADE_NAME_BYTES]).unwrap();
+        assert_eq!(name, format!("{:011x}d{}", 1_764_144_000_123_u64, "ab".repeat(10)));
+        assert_eq!(name.len(), 32);
+        // Sixteen decimal digits on end: too like a number.
+        assert_eq!(made_name(now, [0x40; MADE_NAME_BYTES]), None);
+        // A time of decimal digits alone is no hindrance: the letter ends it.
+        let decimal = Timestamp(0x123_4567_8901_i64 * 1_000);
+        assert!(made_name(decimal, [0xab; MADE_NAME_BYTES]).unwrap().starts_with("12345678901d"));
+        let visa = [0x00, 0x40, 0x05, 0x55, 0x00, 0x00, 0x00, 0x00, 0x01, 0xab, 0xab];
+        assert_eq!(made_name(now, visa), None);
+    }
+
+    #[test]
+    fn later_names_sort_behind_earlier_ones() {
+        let name = |ms: i64, random: u8| made_name(Timestamp(ms * 1_000), [random; MADE_NAME_BYTES]).unwrap();
+        for ms in [0, 1, 15, 16, 1_764_144_000_123, 0xfff_ffff_fffe] {
+            assert!(name(ms, 0xff) < name(ms + 1, 0xaa));
+        }
     }
 
     #[test]

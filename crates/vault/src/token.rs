@@ -118,15 +118,15 @@ impl Vault {
         self.reveal(merchant, Place::Token(merchant, token), sealed).await
     }
 
-    /// A new name for a token: 32 random hex digits.
+    /// A new name for a token made at `now`: 32 hex digits, see [`made_name`].
     ///
     /// # Errors
     /// [`VaultError::Random`] when the system's random source fails.
-    pub fn token_name(&self) -> Result<String, VaultError> {
+    pub fn token_name(&self, now: Timestamp) -> Result<String, VaultError> {
         for _ in 0..NAME_TRIES_MAX {
             let mut random = [0; MADE_NAME_BYTES];
             aws_lc_rs::rand::fill(&mut random).map_err(|_| VaultError::Random)?;
-            if let Some(name) = made_name(random) {
+            if let Some(name) = made_name(now, random) {
                 return Ok(name);
             }
         }

@@ -243,11 +243,11 @@ impl Bench {
             }
             Mix::Token => {
                 if self.known_tokens.is_empty() {
-                    self.known_tokens = self.make(Mix::Tokenize, LOOKED_UP_TOKENS, report).await?;
+                    self.known_tokens = self.make(Mix::Named, LOOKED_UP_TOKENS, report).await?;
                 }
                 plan.known = self.known_tokens.clone();
             }
-            Mix::Purchase | Mix::Cycle | Mix::Tokenize => {}
+            Mix::Purchase | Mix::Cycle | Mix::Tokenize | Mix::Named => {}
         }
         let result = load::run(plan.clone()).await?;
         self.book(&result);

@@ -21,6 +21,8 @@ pub enum Mix {
     Tokenize,
     /// GET_TOKENS of a token that was made before, by its name
     Token,
+    /// CREATE_TOKEN with a name of the merchant's own
+    Named,
 }
 
 impl Mix {
@@ -32,6 +34,7 @@ impl Mix {
             Mix::Status => &[Step::CheckStatus],
             Mix::Tokenize => &[Step::CreateToken],
             Mix::Token => &[Step::LookUpToken],
+            Mix::Named => &[Step::NameToken],
         }
     }
 
@@ -43,6 +46,7 @@ impl Mix {
             Mix::Status => "status",
             Mix::Tokenize => "tokenize",
             Mix::Token => "token",
+            Mix::Named => "named",
         }
     }
 }
@@ -62,8 +66,10 @@ pub enum Step {
     Refund,
     /// CHECK_STATUS.
     CheckStatus,
-    /// CREATE_TOKEN, by a form.
+    /// CREATE_TOKEN, by a form; the gateway makes the name.
     CreateToken,
+    /// The same with a name of the merchant's own.
+    NameToken,
     /// GET_TOKENS of one name.
     LookUpToken,
 }
@@ -79,7 +85,7 @@ pub enum Door {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 9] = [
         Step::Purchase,
         Step::Authorization,
         Step::CapturePart,
@@ -87,6 +93,7 @@ impl Step {
         Step::Refund,
         Step::CheckStatus,
         Step::CreateToken,
+        Step::NameToken,
         Step::LookUpToken,
     ];
 
@@ -100,13 +107,14 @@ impl Step {
             Step::Refund => "refund",
             Step::CheckStatus => "check_status",
             Step::CreateToken => "create_token",
+            Step::NameToken => "name_token",
             Step::LookUpToken => "look_up_token",
         }
     }
 
     /// By which way it goes.
     pub fn door(self) -> Door {
-        if self == Step::CreateToken { Door::Page } else { Door::Api }
+        if matches!(self, Step::CreateToken | Step::NameToken) { Door::Page } else { Door::Api }
     }
 
     /// Its place in [`Step::ALL`].
@@ -122,7 +130,7 @@ impl Step {
             Step::CapturePart | Step::CaptureRest => OperationKind::Capture,
             Step::Refund => OperationKind::Refund,
             Step::CheckStatus => return STATUS_FOUND.to_string(),
-            Step::CreateToken => return TOKEN_CREATED.to_string(),
+            Step::CreateToken | Step::NameToken => return TOKEN_CREATED.to_string(),
             Step::LookUpToken => return TOKENS_LISTED.to_string(),
         };
         kind.code(message::SUCCESS).to_string()
@@ -135,7 +143,7 @@ impl Step {
             Step::CapturePart | Step::CaptureRest => "CAPTURE",
             Step::Refund => "REFUND",
             Step::CheckStatus => "CHECK_STATUS",
-            Step::CreateToken => "CREATE_TOKEN",
+            Step::CreateToken | Step::NameToken => "CREATE_TOKEN",
             Step::LookUpToken => "GET_TOKENS",
         }
     }
@@ -144,7 +152,7 @@ impl Step {
     fn key(self) -> &'static str {
         match self {
             Step::CheckStatus | Step::LookUpToken => "query_command",
-            Step::CreateToken => "service_command",
+            Step::CreateToken | Step::NameToken => "service_command",
             _ => "command",
         }
     }
@@ -178,7 +186,7 @@ impl Cart {
             Step::CapturePart => Some(part),
             Step::CaptureRest => Some(self.amount - part),
             Step::Refund => Some(self.amount / 4),
-            Step::CheckStatus | Step::CreateToken | Step::LookUpToken => None,
+            Step::CheckStatus | Step::CreateToken | Step::NameToken | Step::LookUpToken => None,
         }
     }
 
@@ -302,15 +310,17 @@ impl Script {
                 ("check_3ds", "NO"),
             ]),
             Step::Refund => params.push(("maintenance_reference", maintenance.as_str())),
-            Step::CreateToken => params.extend([
+            Step::CreateToken | Step::NameToken => params.extend([
                 ("return_url", RETURN_URL),
-                ("token_name", token_name.as_str()),
                 ("card_number", cart.card.as_str()),
                 ("expiry_date", self.expiry.as_str()),
                 ("card_holder_name", "Layla Haddad"),
             ]),
-            Step::LookUpToken => params.push(("token_name", token_name.as_str())),
+            Step::LookUpToken => {}
             Step::CapturePart | Step::CaptureRest | Step::CheckStatus => {}
+        }
+        if matches!(step, Step::NameToken | Step::LookUpToken) {
+            params.push(("token_name", token_name.as_str()));
         }
         match step.door() {
             Door::Api => self.signer.sign_request(&params),

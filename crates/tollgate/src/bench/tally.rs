@@ -102,7 +102,7 @@ impl Tally {
                 money.captured += amount;
             }
             Step::Refund => money.refunded += amount,
-            Step::CheckStatus | Step::CreateToken | Step::LookUpToken => {}
+            Step::CheckStatus | Step::CreateToken | Step::NameToken | Step::LookUpToken => {}
         }
     }
 

@@ -55,7 +55,7 @@ impl Worker<'_> {
         let shared = self.shared;
         let number = match shared.mix {
             Mix::Status | Mix::Token => shared.known.start + self.random.below(shared.known.end - shared.known.start),
-            Mix::Purchase | Mix::Cycle | Mix::Tokenize => shared.carts.next(),
+            Mix::Purchase | Mix::Cycle | Mix::Tokenize | Mix::Named => shared.carts.next(),
         };
         let cart = shared.carts.cart(number);
         let mut intended = turn.intended;
