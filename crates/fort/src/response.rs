@@ -2,6 +2,7 @@
 
 use crate::json_text;
 use crate::message::{Message, Value};
+use crate::recut::{Author, recut_name};
 use crate::service::Service;
 use crate::service::table::{AnswerField, Source, Table, table};
 use crate::signature::{self, SIGNATURE};
@@ -27,6 +28,8 @@ const STARRED_IN_URLS: [&str; 6] =
 pub enum Echo<'a> {
     /// The request itself: values go back unchanged, the card number masked.
     Request(&'a Message),
+    /// The same of a request whose signature was not verified: anybody may have written it.
+    Unproven(&'a Message),
     /// The kept parameters of a request, for feedback that is made later.
     Kept(&'a SafeParams),
 }
@@ -34,7 +37,8 @@ pub enum Echo<'a> {
 /// Renders `answer` by the response table of `service`.
 ///
 /// `service` is `None` when the message names none: the fields of a payment are then echoed. Empty
-/// values, lists and objects are not echoed, `card_security_code` never is.
+/// values, lists and objects are not echoed, `card_security_code` never is, nor is a value that would let the signature
+/// fit other parameters as well ([`recut_name`]).
 #[must_use]
 pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, language: Language) -> Fields {
     let table: &'static Table = table(service.unwrap_or(Service::Purchase));
@@ -46,6 +50,7 @@ pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, languag
             fields.push(name, &value);
         }
     }
+    fields.leave_out_recuts(echo.author());
     fields.push_code(answer.code, language);
     fields
 }
@@ -77,7 +82,7 @@ fn value_of<'a>(
         Source::OrderReference => {
             let known = order.map(|order| Cow::Borrowed(&*order.merchant_reference));
             match echo {
-                Echo::Request(_) => echoed.or(known),
+                Echo::Request(_) | Echo::Unproven(_) => echoed.or(known),
                 // What is kept may be masked; the order knows its own reference.
                 Echo::Kept(_) => known.or(echoed),
             }
@@ -153,11 +158,19 @@ fn date_time(at: Timestamp) -> String {
 }
 
 impl<'a> Echo<'a> {
+    /// Who chose the values. What is kept is that of a request that was signed.
+    const fn author(self) -> Author {
+        match self {
+            Echo::Request(_) | Echo::Kept(_) => Author::Merchant,
+            Echo::Unproven(_) => Author::Anyone,
+        }
+    }
+
     /// What the client sent under the name of each field of an answer, in the table's order: texts
     /// that are not empty.
     fn values(self, table: &Table) -> Vec<Option<Cow<'a, str>>> {
         match self {
-            Echo::Request(message) => {
+            Echo::Request(message) | Echo::Unproven(message) => {
                 table.echoed(message).into_iter().map(|value| value.and_then(Value::scalar)).collect()
             }
             Echo::Kept(params) => table.answer.iter().map(|field| params.get(&field.name).map(Cow::Borrowed)).collect(),
@@ -168,7 +181,7 @@ impl<'a> Echo<'a> {
 /// The card number as it may be seen; what is kept is masked already.
 fn masked<'a>(echo: Echo<'_>, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
     match echo {
-        Echo::Request(_) => echoed.map(|number| Cow::Owned(mask(&number))),
+        Echo::Request(_) | Echo::Unproven(_) => echoed.map(|number| Cow::Owned(mask(&number))),
         Echo::Kept(_) => echoed,
     }
 }
@@ -285,6 +298,21 @@ impl Fields {
         }
     }
 
+    /// Leaves out what would let the signature fit other parameters. A list of ours names parameters in its rows, and
+    /// goes between servers only.
+    fn leave_out_recuts(&mut self, author: Author) {
+        // All values at once: nearly no answer has a `=` anywhere.
+        if !self.text.contains('=') {
+            return;
+        }
+        let Fields { text, fields, list } = self;
+        let list = list.as_ref().map(|list| list.name);
+        fields.retain(|field| {
+            let value = text.get(field.value.clone()).unwrap_or_default();
+            list == Some(field.name) || recut_name(field.name, value, author).is_none()
+        });
+    }
+
     fn push_code(&mut self, code: ResponseCode, language: Language) {
         self.push("response_code", &code.to_string());
         self.push("response_message", response_message(code, language));
@@ -355,6 +383,28 @@ mod tests {
         let read: serde_json::Value = serde_json::from_slice(&fields.to_json()).unwrap();
         assert_eq!(read["merchant_extra"], "a\"\\\n<é>'");
         assert!(!format!("{fields:?}").contains("1000"));
+    }
+
+    #[test]
+    fn nothing_that_a_signed_text_could_be_cut_at_is_echoed() {
+        let body = br#"{"command":"PURCHASE","merchant_reference":"R","merchant_extra":"astatus=14token_name=x",
+            "merchant_extra1":"a=b","customer_email":"a@b.c","return_url":"https://a.b/?c=d&status=new"}"#;
+        let message = Message::from_json(body).unwrap();
+        let answer = Answer::bare(refused::SIGNATURE_MISMATCH);
+        let kept = crate::command::safe_params(&message);
+        let shown = |echo| render(None, echo, &answer, Language::English);
+        for (echo, url) in [
+            (Echo::Request(&message), Some("https://a.b/?c=d&status=new")),
+            (Echo::Kept(&kept), Some("https://a.b/?c=d&status=new")),
+            (Echo::Unproven(&message), None),
+        ] {
+            let fields = shown(echo);
+            assert_eq!(fields.get("merchant_extra"), None, "{echo:?}");
+            assert_eq!(fields.get("return_url"), url, "{echo:?}");
+            for (name, value) in [("merchant_extra1", "a=b"), ("merchant_reference", "R"), ("status", "00")] {
+                assert_eq!(fields.get(name), Some(value), "{echo:?}");
+            }
+        }
     }
 
     #[test]
