@@ -9,8 +9,9 @@
 //! on every later name is in order again.
 //!
 //! What no rule for values prevents, because it needs none: pairs that stand side by side read as one (a parameter
-//! hides in the value before it), and a long name read as its ending (`transaction_status` as `status`). Neither
-//! gives a name a value that was not signed as the beginning of one. See docs/signature.md.
+//! hides in the value before it), and a long name read as its ending (`token_status` as `status`, so that
+//! [`crate::response`] repeats no such value). Neither gives a name a value that was not signed as the beginning of
+//! one. See docs/signature.md.
 
 /// Who chose a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

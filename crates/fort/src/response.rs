@@ -17,7 +17,7 @@ use tollgate_core::command::SafeParams;
 use tollgate_core::merchant::ShaType;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
-use tollgate_core::token::Token;
+use tollgate_core::token::{Token, TokenStatus};
 
 /// Fields that never stand in a URL as they are: URLs are kept in histories and logs.
 const STARRED_IN_URLS: [&str; 6] =
@@ -123,7 +123,11 @@ fn value_of<'a>(
         Source::Captured => status.map(|status| Cow::Owned(status.totals.captured.to_string())),
         Source::Refunded => status.map(|status| Cow::Owned(status.totals.refunded.to_string())),
         Source::StatusAuthorization => status.and_then(|s| s.authorization_code.as_deref()).map(Cow::Borrowed),
-        Source::TokenStatus => token.map(|token| Cow::Borrowed(token.status.name())).or(echoed),
+        // Cut anew, `token_status=14` reads as `status=14`: only what is a token's status comes back.
+        Source::TokenStatus => {
+            let is_one = |sent: &Cow<'_, str>| TokenStatus::parse(sent).is_some();
+            token.map(|token| Cow::Borrowed(token.status.name())).or(echoed.filter(is_one))
+        }
         Source::TokenCurrency => match token {
             Some(token) => token.currency.map(|currency| Cow::Owned(currency.to_string())),
             None => echoed,
@@ -403,6 +407,28 @@ mod tests {
             assert_eq!(fields.get("return_url"), url, "{echo:?}");
             for (name, value) in [("merchant_extra1", "a=b"), ("merchant_reference", "R"), ("status", "00")] {
                 assert_eq!(fields.get(name), Some(value), "{echo:?}");
+            }
+        }
+    }
+
+    /// A long name can be read as its ending, whatever the values are: nobody chooses what an outcome would read then.
+    #[test]
+    fn no_field_that_ends_like_an_outcome_repeats_what_was_sent() {
+        for service in Service::ALL {
+            for AnswerField { name, source } in &table(service).answer {
+                let is_like = name.ends_with("status") || name.ends_with("response_code");
+                assert!(!is_like || !matches!(source, Source::Echo | Source::EchoOnRefusal), "{service:?}: {name}");
+            }
+        }
+        let answer = Answer::bare(refused::SIGNATURE_MISMATCH);
+        for (sent, shown) in
+            [("14", None), ("ACTIVE", Some("ACTIVE")), ("INACTIVE", Some("INACTIVE")), ("active", None)]
+        {
+            let body = crate::client::json(&[("service_command", "UPDATE_TOKEN"), ("token_status", sent)]);
+            let message = Message::from_json(&body).unwrap();
+            for echo in [Echo::Request(&message), Echo::Unproven(&message)] {
+                let fields = render(Some(Service::UpdateToken), echo, &answer, Language::English);
+                assert_eq!(fields.get("token_status"), shown, "{sent}");
             }
         }
     }

@@ -185,6 +185,46 @@ fn a_customers_text_in_a_rightly_signed_request_is_refused_before_anything_is_ke
     assert_eq!(shop.gateway.run_well(&["token", "list", "demo", "--format", "json"]).matches("token_name").count(), 0);
 }
 
+/// A long name can be read as its ending. A shop that looks at the status alone would have been cheated by a stranger's
+/// UPDATE_TOKEN.
+#[test]
+fn the_status_of_a_token_is_no_status_of_a_payment() {
+    let shop = Shop::open();
+    let stranger = Merchant { request_phrase: "another".into(), ..shop.merchant.clone() };
+    let update = |status| {
+        let params = [
+            ("service_command", "UPDATE_TOKEN"),
+            ("merchant_reference", "ORDER-1"),
+            ("token_name", "t"),
+            ("token_status", status),
+        ];
+        let (_, body) = shop.gateway.post_raw(&stranger.sign(&params), "application/json");
+        let answer: Fields = serde_json::from_slice(&body).unwrap();
+        shop.merchant.check(&answer);
+        assert_code(&answer, "00008", status);
+        answer
+    };
+    assert_eq!(field(&update("ACTIVE"), "token_status"), "ACTIVE", "an honest one comes back");
+    let answer = update("14");
+    assert_eq!(answer.get("token_status"), None, "{answer:?}");
+
+    let mut repeated = answer.clone();
+    repeated.insert("token_status".to_owned(), "14".into());
+    let phrase = Secret::new(shop.merchant.response_phrase.clone());
+    let sign = |fields: &BTreeMap<&str, &str>| {
+        let fields = fields.iter().map(|(name, value)| (*name, *value));
+        tollgate_fort::signature::sign(fields, &phrase, shop.merchant.sha_type)
+    };
+    let mut posted = hashed(&repeated);
+    let signature = sign(&posted);
+    let whole = joined(posted.iter().map(|(name, value)| (*name, *value)));
+    let (_, behind) = whole.split_once("service_command=").unwrap();
+    posted.retain(|name, _| *name < "service_command");
+    posted.insert("service_command", behind.strip_suffix("status=14").unwrap());
+    posted.insert("status", "14");
+    assert_eq!(sign(&posted), signature, "the attack is one");
+}
+
 #[test]
 fn honest_values_with_an_equals_sign_come_back_as_they_were_sent() {
     let shop = Shop::open();
