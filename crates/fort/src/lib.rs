@@ -10,6 +10,8 @@
 //! 4. [`command::Request::parse`] judges every parameter and makes a command of `tollgate-core`;
 //! 5. [`response::render`] turns the answer into [`response::Fields`], which are signed and written.
 //!
+//! [`recut`] knows the values that would let a signature fit other parameters as well; 4 refuses them, 5 leaves them out.
+//!
 //! [`text`] holds the texts of response codes in both languages, [`client`] the other end of the wire.
 
 pub mod client;
@@ -18,6 +20,7 @@ pub mod explain;
 pub mod feedback_body;
 mod json_text;
 pub mod message;
+pub mod recut;
 pub mod response;
 pub mod service;
 pub mod signature;

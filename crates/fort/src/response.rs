@@ -2,6 +2,7 @@
 
 use crate::json_text;
 use crate::message::{Message, Value};
+use crate::recut::{Author, recut_name};
 use crate::service::Service;
 use crate::service::table::{AnswerField, Source, Table, table};
 use crate::signature::{self, SIGNATURE};
@@ -16,7 +17,7 @@ use tollgate_core::command::SafeParams;
 use tollgate_core::merchant::ShaType;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
-use tollgate_core::token::Token;
+use tollgate_core::token::{Token, TokenStatus};
 
 /// Fields that never stand in a URL as they are: URLs are kept in histories and logs.
 const STARRED_IN_URLS: [&str; 6] =
@@ -27,6 +28,8 @@ const STARRED_IN_URLS: [&str; 6] =
 pub enum Echo<'a> {
     /// The request itself: values go back unchanged, the card number masked.
     Request(&'a Message),
+    /// The same of a request whose signature was not verified: anybody may have written it.
+    Unproven(&'a Message),
     /// The kept parameters of a request, for feedback that is made later.
     Kept(&'a SafeParams),
 }
@@ -34,7 +37,8 @@ pub enum Echo<'a> {
 /// Renders `answer` by the response table of `service`.
 ///
 /// `service` is `None` when the message names none: the fields of a payment are then echoed. Empty
-/// values, lists and objects are not echoed, `card_security_code` never is.
+/// values, lists and objects are not echoed, `card_security_code` never is, nor is a value that would let the signature
+/// fit other parameters as well ([`recut_name`]).
 #[must_use]
 pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, language: Language) -> Fields {
     let table: &'static Table = table(service.unwrap_or(Service::Purchase));
@@ -46,6 +50,7 @@ pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, languag
             fields.push(name, &value);
         }
     }
+    fields.leave_out_recuts(echo.author());
     fields.push_code(answer.code, language);
     fields
 }
@@ -77,7 +82,7 @@ fn value_of<'a>(
         Source::OrderReference => {
             let known = order.map(|order| Cow::Borrowed(&*order.merchant_reference));
             match echo {
-                Echo::Request(_) => echoed.or(known),
+                Echo::Request(_) | Echo::Unproven(_) => echoed.or(known),
                 // What is kept may be masked; the order knows its own reference.
                 Echo::Kept(_) => known.or(echoed),
             }
@@ -118,7 +123,11 @@ fn value_of<'a>(
         Source::Captured => status.map(|status| Cow::Owned(status.totals.captured.to_string())),
         Source::Refunded => status.map(|status| Cow::Owned(status.totals.refunded.to_string())),
         Source::StatusAuthorization => status.and_then(|s| s.authorization_code.as_deref()).map(Cow::Borrowed),
-        Source::TokenStatus => token.map(|token| Cow::Borrowed(token.status.name())).or(echoed),
+        // Cut anew, `token_status=14` reads as `status=14`: only what is a token's status comes back.
+        Source::TokenStatus => {
+            let is_one = |sent: &Cow<'_, str>| TokenStatus::parse(sent).is_some();
+            token.map(|token| Cow::Borrowed(token.status.name())).or(echoed.filter(is_one))
+        }
         Source::TokenCurrency => match token {
             Some(token) => token.currency.map(|currency| Cow::Owned(currency.to_string())),
             None => echoed,
@@ -153,11 +162,19 @@ fn date_time(at: Timestamp) -> String {
 }
 
 impl<'a> Echo<'a> {
+    /// Who chose the values. What is kept is that of a request that was signed.
+    const fn author(self) -> Author {
+        match self {
+            Echo::Request(_) | Echo::Kept(_) => Author::Merchant,
+            Echo::Unproven(_) => Author::Anyone,
+        }
+    }
+
     /// What the client sent under the name of each field of an answer, in the table's order: texts
     /// that are not empty.
     fn values(self, table: &Table) -> Vec<Option<Cow<'a, str>>> {
         match self {
-            Echo::Request(message) => {
+            Echo::Request(message) | Echo::Unproven(message) => {
                 table.echoed(message).into_iter().map(|value| value.and_then(Value::scalar)).collect()
             }
             Echo::Kept(params) => table.answer.iter().map(|field| params.get(&field.name).map(Cow::Borrowed)).collect(),
@@ -168,7 +185,7 @@ impl<'a> Echo<'a> {
 /// The card number as it may be seen; what is kept is masked already.
 fn masked<'a>(echo: Echo<'_>, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
     match echo {
-        Echo::Request(_) => echoed.map(|number| Cow::Owned(mask(&number))),
+        Echo::Request(_) | Echo::Unproven(_) => echoed.map(|number| Cow::Owned(mask(&number))),
         Echo::Kept(_) => echoed,
     }
 }
@@ -285,6 +302,21 @@ impl Fields {
         }
     }
 
+    /// Leaves out what would let the signature fit other parameters. A list of ours names parameters in its rows, and
+    /// goes between servers only.
+    fn leave_out_recuts(&mut self, author: Author) {
+        // All values at once: nearly no answer has a `=` anywhere.
+        if !self.text.contains('=') {
+            return;
+        }
+        let Fields { text, fields, list } = self;
+        let list = list.as_ref().map(|list| list.name);
+        fields.retain(|field| {
+            let value = text.get(field.value.clone()).unwrap_or_default();
+            list == Some(field.name) || recut_name(field.name, value, author).is_none()
+        });
+    }
+
     fn push_code(&mut self, code: ResponseCode, language: Language) {
         self.push("response_code", &code.to_string());
         self.push("response_message", response_message(code, language));
@@ -355,6 +387,50 @@ mod tests {
         let read: serde_json::Value = serde_json::from_slice(&fields.to_json()).unwrap();
         assert_eq!(read["merchant_extra"], "a\"\\\n<é>'");
         assert!(!format!("{fields:?}").contains("1000"));
+    }
+
+    #[test]
+    fn nothing_that_a_signed_text_could_be_cut_at_is_echoed() {
+        let body = br#"{"command":"PURCHASE","merchant_reference":"R","merchant_extra":"astatus=14token_name=x",
+            "merchant_extra1":"a=b","customer_email":"a@b.c","return_url":"https://a.b/?c=d&status=new"}"#;
+        let message = Message::from_json(body).unwrap();
+        let answer = Answer::bare(refused::SIGNATURE_MISMATCH);
+        let kept = crate::command::safe_params(&message);
+        let shown = |echo| render(None, echo, &answer, Language::English);
+        for (echo, url) in [
+            (Echo::Request(&message), Some("https://a.b/?c=d&status=new")),
+            (Echo::Kept(&kept), Some("https://a.b/?c=d&status=new")),
+            (Echo::Unproven(&message), None),
+        ] {
+            let fields = shown(echo);
+            assert_eq!(fields.get("merchant_extra"), None, "{echo:?}");
+            assert_eq!(fields.get("return_url"), url, "{echo:?}");
+            for (name, value) in [("merchant_extra1", "a=b"), ("merchant_reference", "R"), ("status", "00")] {
+                assert_eq!(fields.get(name), Some(value), "{echo:?}");
+            }
+        }
+    }
+
+    /// A long name can be read as its ending, whatever the values are: nobody chooses what an outcome would read then.
+    #[test]
+    fn no_field_that_ends_like_an_outcome_repeats_what_was_sent() {
+        for service in Service::ALL {
+            for AnswerField { name, source } in &table(service).answer {
+                let is_like = name.ends_with("status") || name.ends_with("response_code");
+                assert!(!is_like || !matches!(source, Source::Echo | Source::EchoOnRefusal), "{service:?}: {name}");
+            }
+        }
+        let answer = Answer::bare(refused::SIGNATURE_MISMATCH);
+        for (sent, shown) in
+            [("14", None), ("ACTIVE", Some("ACTIVE")), ("INACTIVE", Some("INACTIVE")), ("active", None)]
+        {
+            let body = crate::client::json(&[("service_command", "UPDATE_TOKEN"), ("token_status", sent)]);
+            let message = Message::from_json(&body).unwrap();
+            for echo in [Echo::Request(&message), Echo::Unproven(&message)] {
+                let fields = render(Some(Service::UpdateToken), echo, &answer, Language::English);
+                assert_eq!(fields.get("token_status"), shown, "{sent}");
+            }
+        }
     }
 
     #[test]

@@ -208,12 +208,20 @@ pub fn identify(message: &Message) -> Identity<'_> {
 /// a mandatory one that is absent (00001), a value too long (00032), a value of a wrong form (00002),
 /// a value outside its list (00033). With codes of their own, counted among the wrong forms: `amount`
 /// (00005), `currency` (00013), `card_number` (00016). Not judged here: the check digit of a card
-/// number and the expiry date, which the core judges, and parameters that the table does not know.
+/// number and the expiry date, which the core judges, and parameters that the table does not know. A value that an
+/// answer would repeat and that would let its signature fit other parameters ([`crate::recut`]) is of a wrong form.
 ///
 /// # Errors
 /// The fault that counts first.
 pub fn validate(service: Service, message: &Message) -> Result<(), Refusal> {
     validate::validate(table::table(service), message)
+}
+
+/// The refusal of a request of `service` for a value that would let the signature of the answer fit other parameters as
+/// well ([`crate::recut`]); `None` when there is none. [`validate`] says the same, unless another fault counts first.
+#[must_use]
+pub fn recut(service: Service, message: &Message) -> Option<Refusal> {
+    validate::recut(table::table(service), message)
 }
 
 #[cfg(test)]

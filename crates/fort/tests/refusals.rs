@@ -122,6 +122,24 @@ fn absent_null_and_empty_are_all_missing() {
 }
 
 #[test]
+fn a_value_that_the_answer_could_be_cut_at_is_refused_where_the_answer_repeats_it() {
+    let cut = "astatus=14token_name=x@y.z";
+    for name in ["customer_email", "merchant_extra", "merchant_extra5", "agreement_id", "app_ver", "shipping_source"] {
+        assert_refused(purchase(), &[(name, json!(cut))], refused::INVALID_FORMAT, name);
+        let both = [(name, json!(cut)), ("amount", Value::Null)];
+        assert_refused(purchase(), &both, refused::MISSING_PARAMETER, "amount");
+    }
+    let url = |query: &str| [("return_url", json!(format!("https://shop.example/?{query}")))];
+    assert_refused(purchase(), &url("x=status=14token_name=y"), refused::INVALID_FORMAT, "return_url");
+    assert_refused(purchase(), &url("response_code=14000&a"), refused::INVALID_FORMAT, "return_url");
+    assert_taken(purchase(), &url("status=new&amount=5"));
+    // No answer has these.
+    assert_taken(purchase(), &[("statement_descriptor", json!(cut)), ("fraud_extra1", json!(cut))]);
+    assert_taken(capture(), &[("app_ver", json!(cut))]);
+    assert_taken(purchase(), &[("merchant_extra", json!("cart=17&Status=new")), ("customer_email", json!("a=b@c.d"))]);
+}
+
+#[test]
 fn a_value_one_character_too_long_is_refused_and_the_longest_is_taken() {
     for (name, max, character) in [
         ("merchant_reference", 40, "R"),

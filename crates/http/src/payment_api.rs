@@ -31,6 +31,7 @@ use tollgate_fort::command::{Request as FortRequest, mask_card_numbers, safe_par
 use tollgate_fort::explain::{Finding, explain};
 use tollgate_fort::feedback_body;
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
+use tollgate_fort::recut::{Author, recut_name};
 use tollgate_fort::response::{self, Echo, Fields};
 use tollgate_fort::service::{self, Endpoint, Service};
 use tollgate_fort::signature;
@@ -159,20 +160,27 @@ impl PaymentApi {
             Err(refusal) => {
                 log_refusal(None, message, &refusal);
                 let answer = Answer::bare(refusal.code);
-                return Told { fields: render_refusal(None, message, &answer, identity.language), account: None };
+                return Told { fields: refuse_anyone(message, &answer, identity.language), account: None };
             }
         };
         let access_code = identity.access_code.as_deref().unwrap_or_default();
         // The directory found the account by this access code, so the credential is there.
         let Some(place) = account.merchant.credentials.iter().position(|known| known.access_code == access_code) else {
             let answer = Answer::bare(refused::INVALID_ACCESS_CODE);
-            return Told { fields: render_refusal(None, message, &answer, identity.language), account: None };
+            return Told { fields: refuse_anyone(message, &answer, identity.language), account: None };
         };
         let service = Service::of(message);
-        let asked = Asked { message, identity: &identity, arrival, stray_in_head, endpoint };
-        let outcome = match account.merchant.credentials.get(place) {
-            Some(credential) => self.carry_out(asked, &account, credential, service.clone()).await,
-            None => Err(Refusal::request(refused::INVALID_ACCESS_CODE, "access_code", "it is unknown").into()),
+        let proven = match account.merchant.credentials.get(place) {
+            Some(credential) => self.prove(message, &identity, &account, credential, service.as_ref().ok().copied()),
+            None => Err(Refusal::request(refused::INVALID_ACCESS_CODE, "access_code", "it is unknown")),
+        };
+        let author = if proven.is_ok() { Author::Merchant } else { Author::Anyone };
+        let outcome = match proven {
+            Ok(()) => {
+                let asked = Asked { message, arrival, stray_in_head, endpoint };
+                self.carry_out(asked, &account, service.clone()).await
+            }
+            Err(refusal) => Err(refusal.into()),
         };
         let service = service.ok();
         let fields = match outcome {
@@ -180,7 +188,7 @@ impl PaymentApi {
             Err(refused) => {
                 log_refusal(Some(&account), message, &refused.refusal);
                 self.note(&account, message, &refused);
-                render_refusal(service, message, &refused.answer(), identity.language)
+                render_refusal(service, message, author, &refused.answer(), identity.language)
             }
         };
         Told { fields, account: Some(ToldTo { account, credential: place }) }
@@ -199,17 +207,28 @@ impl PaymentApi {
         }
     }
 
+    /// Whether the account's own merchant wrote the message, and may.
+    fn prove(
+        &self,
+        message: &Message,
+        identity: &service::Identity<'_>,
+        account: &Account,
+        credential: &Credential,
+        service: Option<Service>,
+    ) -> Result<(), Refusal> {
+        merchant_fits(identity, account)?;
+        merchant_active(account)?;
+        self.signature_fits(message, credential, service)
+    }
+
+    /// Does what a message asks for that the merchant wrote.
     async fn carry_out(
         &self,
         asked: Asked<'_>,
         account: &Arc<Account>,
-        credential: &Credential,
         service: Result<Service, Refusal>,
     ) -> Result<Answer, Refused> {
         let message = asked.message;
-        merchant_fits(asked.identity, account)?;
-        merchant_active(account)?;
-        self.signature_fits(message, credential, service.as_ref().ok().copied())?;
         if let Some(arrival) = asked.arrival {
             self.guard.judge(account, message, arrival, self.gateway.now())?;
             self.scope.watch(account, message, self.gateway.now());
@@ -299,10 +318,9 @@ fn merchant_active(account: &Account) -> Result<(), Refusal> {
     Err(Refusal::of(refused::INACTIVE_MERCHANT, Guilty::MerchantConfiguration, detail))
 }
 
-/// A request whose account is known.
+/// A request that its merchant has signed.
 struct Asked<'a> {
     message: &'a Message,
-    identity: &'a service::Identity<'a>,
     /// The merchant's server, where it is one.
     arrival: Option<&'a Arrival>,
     /// Where in the request's head a card number stands.
@@ -413,12 +431,33 @@ fn count_strays(merchant: &str, count: u64, place: &str) {
     metrics::counter!("tollgate_stray_card_numbers_total", "merchant" => merchant.to_owned()).increment(count);
 }
 
-/// The answer to a refused request. It repeats what was sent, but for card numbers where none belongs.
-fn render_refusal(service: Option<Service>, message: &Message, answer: &Answer, language: Language) -> Fields {
-    match stray_card_numbers(message) {
-        None => response::render(service, Echo::Request(message), answer, language),
-        Some(_) => response::render(service, Echo::Kept(&noted_params(message)), answer, language),
+/// The answer to a refused request. It repeats what was sent, but for card numbers where none belongs and for what would
+/// let its signature fit other parameters.
+fn render_refusal(
+    service: Option<Service>,
+    message: &Message,
+    author: Author,
+    answer: &Answer,
+    language: Language,
+) -> Fields {
+    match (stray_card_numbers(message), author) {
+        (None, Author::Merchant) => response::render(service, Echo::Request(message), answer, language),
+        (None, Author::Anyone) => response::render(service, Echo::Unproven(message), answer, language),
+        (Some(_), author) => {
+            let mut echoed = SafeParams::default();
+            for param in noted_params(message).iter() {
+                if recut_name(param.name, param.value, author).is_none() {
+                    echoed.push(param.name, param.value);
+                }
+            }
+            response::render(service, Echo::Kept(&echoed), answer, language)
+        }
     }
+}
+
+/// The answer to a request of no account that is known.
+fn refuse_anyone(message: &Message, answer: &Answer, language: Language) -> Fields {
+    render_refusal(None, message, Author::Anyone, answer, language)
 }
 
 pub(crate) fn unreadable(why: &str) -> Fields {

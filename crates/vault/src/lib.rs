@@ -37,6 +37,8 @@ mod envelope;
 mod error;
 mod export;
 mod file_provider;
+#[cfg(fuzzing)]
+mod fuzzed_split;
 mod jwe;
 mod jwk;
 mod kek_file;
@@ -62,6 +64,8 @@ pub use export::{
     open_chunk, seal_chunk,
 };
 pub use file_provider::{Arrival, FileKeyProvider, KEK_FILES_MAX, LockedKek, StoredDataKeys};
+#[cfg(fuzzing)]
+pub use fuzzed_split::{FuzzedFile, FuzzedSplit};
 pub use jwe::{
     JWE_CHARS_MAX, JWE_CONTENT_BYTES_MAX, JWE_HEADER_BYTES_MAX, JWE_KID_CHARS_MAX, Jwe, JweAlgorithm, JweFault, encrypt,
 };

@@ -394,7 +394,7 @@ fn shown(members: &[usize]) -> String {
     members.iter().map(|at| (at + 1).to_string()).collect::<Vec<_>>().join("+")
 }
 
-fn sum(text: &str) -> String {
+pub(crate) fn sum(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 

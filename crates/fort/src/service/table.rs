@@ -256,6 +256,11 @@ impl Table {
         aligned(message, &self.answer_places)
     }
 
+    /// Whether an answer has a field of this name.
+    pub(crate) fn answers(&self, name: &str) -> bool {
+        self.answer_places.contains_key(name)
+    }
+
     fn new(facts: &ServiceFacts, parameters: &BTreeMap<String, ParameterFacts>) -> Result<Table, TableError> {
         let mut rules = Vec::new();
         for (names, presence) in [

@@ -2,6 +2,8 @@
 
 use super::table::{ParameterRule, Presence, Shape, Table};
 use crate::message::{Message, Value};
+use crate::recut::{Author, recut_name};
+use std::borrow::Cow;
 use tollgate_core::card::{PAN_DIGITS_MAX, PAN_DIGITS_MIN};
 use tollgate_core::code::{ResponseCode, refused};
 use tollgate_core::money::{Amount, Currency};
@@ -15,7 +17,7 @@ pub(super) fn validate(table: &'static Table, message: &Message) -> Result<(), R
     let mut first: Option<Found> = None;
     for (rule, value) in table.rules.iter().zip(&sent) {
         let fault = match value {
-            Some(value) => fault_of(rule, *value),
+            Some(value) => fault_of(rule, *value).or_else(|| recut_of(table, rule, *value)),
             None if rule.presence == Presence::Mandatory => Some(Fault::Missing),
             None => None,
         };
@@ -38,6 +40,14 @@ pub(super) fn validate(table: &'static Table, message: &Message) -> Result<(), R
     }
 }
 
+/// See [`super::recut`].
+pub(super) fn recut(table: &'static Table, message: &Message) -> Option<Refusal> {
+    table.rules.iter().zip(table.sent(message)).find_map(|(rule, value)| {
+        let fault = recut_of(table, rule, value?)?;
+        Some(Refusal::request(fault.code(), &*rule.name, fault.detail()))
+    })
+}
+
 struct Found {
     fault: Fault,
     parameter: &'static str,
@@ -49,6 +59,8 @@ enum Fault {
     Missing,
     TooLong,
     Format,
+    /// With the name of a parameter that the value holds.
+    Recut(&'static str),
     Amount,
     Currency,
     CardNumber,
@@ -61,7 +73,7 @@ impl Fault {
         match self {
             Fault::Missing => 0,
             Fault::TooLong => 1,
-            Fault::Format | Fault::Amount | Fault::Currency | Fault::CardNumber => 2,
+            Fault::Format | Fault::Recut(_) | Fault::Amount | Fault::Currency | Fault::CardNumber => 2,
             Fault::NotAllowed => 3,
         }
     }
@@ -70,7 +82,7 @@ impl Fault {
         match self {
             Fault::Missing => refused::MISSING_PARAMETER,
             Fault::TooLong => refused::INVALID_LENGTH,
-            Fault::Format => refused::INVALID_FORMAT,
+            Fault::Format | Fault::Recut(_) => refused::INVALID_FORMAT,
             Fault::Amount => refused::INVALID_AMOUNT,
             Fault::Currency => refused::INVALID_CURRENCY,
             Fault::CardNumber => refused::INVALID_CARD_NUMBER,
@@ -78,8 +90,15 @@ impl Fault {
         }
     }
 
-    const fn detail(self) -> &'static str {
-        match self {
+    fn detail(self) -> Cow<'static, str> {
+        let detail = match self {
+            Fault::Recut(name) => {
+                return format!(
+                    "the value holds `{name}=`. FORT signs parameters with nothing between them, so that the answer, which \
+                     repeats the value, could be passed off as another one with that {name}"
+                )
+                .into();
+            }
             Fault::Missing => "a mandatory parameter was not sent, or sent empty",
             Fault::TooLong => "the value has more characters than FORT allows",
             Fault::Format => "the value has characters or a form that FORT does not allow",
@@ -87,7 +106,8 @@ impl Fault {
             Fault::Currency => "a currency is three capitals of ISO 4217",
             Fault::CardNumber => "a card number is 12 to 19 digits",
             Fault::NotAllowed => "the value is none of those that FORT allows (case counts)",
-        }
+        };
+        detail.into()
     }
 }
 
@@ -114,6 +134,16 @@ fn fault_of(rule: &ParameterRule, value: Value<'_>) -> Option<Fault> {
             own(characters >= rule.characters_min && has_form(shape, text), Fault::Format)
         }
     }
+}
+
+/// What is wrong with a value that an answer repeats: that the answer could be cut anew there. Only values of a free
+/// form can hold a `=`.
+fn recut_of(table: &Table, rule: &ParameterRule, value: Value<'_>) -> Option<Fault> {
+    if !matches!(rule.shape, Shape::Text | Shape::Email | Shape::Url) {
+        return None;
+    }
+    let found = recut_name(&rule.name, &value.scalar()?, Author::Merchant)?;
+    table.answers(&rule.name).then_some(Fault::Recut(found))
 }
 
 fn has_form(shape: &Shape, text: &str) -> bool {

@@ -15,7 +15,7 @@ use tollgate_core::secret::Secret;
 use tollgate_fort::client::{signed_form, signed_json};
 use tollgate_fort::explain::{Finding, explain};
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
-use tollgate_fort::service::Service;
+use tollgate_fort::service::{Service, recut};
 
 /// Sign a JSON or form body, or explain why a signature differs.
 ///
@@ -49,7 +49,8 @@ pub struct Sign {
 }
 
 impl Sign {
-    /// Signs, or explains. With --explain, fails when the signature is wrong.
+    /// Signs, or explains. With --explain, fails when the signature is wrong, or right but refused for a value that would
+    /// let the answer's signature fit other parameters.
     ///
     /// # Errors
     /// When the body or the credentials cannot be read.
@@ -121,10 +122,18 @@ impl Sign {
 }
 
 fn explained(message: &Message, credential: &Credential) -> ExitCode {
-    let exclude = Service::of(message).map_or(&[][..], Service::signature_exclude);
+    let service = Service::of(message).ok();
+    let exclude = service.map_or(&[][..], Service::signature_exclude);
     let explanation = explain(message, exclude, credential);
     println!("{explanation}");
-    if matches!(explanation.finding, Finding::Matches(_)) { ExitCode::SUCCESS } else { ExitCode::from(2) }
+    // A right signature that an answer could not carry: the gateway refuses that as well.
+    let refusal = service.and_then(|service| recut(service, message));
+    if let Some(refusal) = &refusal {
+        let parameter = refusal.parameter.as_deref().unwrap_or_default();
+        println!("\nThe gateway refuses it with {} for {parameter}: {}.", refusal.code, refusal.detail);
+    }
+    let is_right = matches!(explanation.finding, Finding::Matches(_));
+    if is_right && refusal.is_none() { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
 fn read_body(path: &Path) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>> {
