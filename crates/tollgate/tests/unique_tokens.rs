@@ -87,7 +87,7 @@ fn what_was_there_before_the_rule_is_counted_and_stays() {
     let names = [remembered(&shop, &[REMEMBER]), remembered(&shop, &[REMEMBER])];
     assert_ne!(names[0], names[1]);
     let said = shop.gateway.run_well(&["merchant", "set", "demo", "--unique-tokens", "per-merchant"]);
-    assert!(said.contains("1 cards have more than one token"), "{said}");
+    assert!(said.contains("1 card has more than one token"), "{said}");
     assert_eq!(remembered(&shop, &[REMEMBER]), names[0], "the oldest counts from now on");
     for name in &names {
         assert_code(&by_token(&shop, name), "14000", "both still pay");
