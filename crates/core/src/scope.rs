@@ -60,7 +60,8 @@ impl Route {
         Route::ALL.iter().copied().find(|route| route.number() == number)
     }
 
-    /// The route of a payment by a token: the first one tells how the token was made.
+    /// The route of a payment by a token. Only a form makes one that lapses, so a payment by such a token tells how the
+    /// card came; one that was permanent from the start tells nothing of it.
     #[must_use]
     pub fn by_token(self, token: &Token) -> Route {
         match self {
@@ -76,7 +77,8 @@ impl Route {
         let carries_card = command.card.is_some() || command.encrypted_card.is_some();
         match (carries_card, command.eci) {
             (false, _) => Route::Token,
-            (true, Eci::Moto) => Route::Moto,
+            // A verification is presented as mail order whoever typed the card: that says nothing of how it came.
+            (true, Eci::Moto) if !command.kind.is_verification() => Route::Moto,
             (true, _) if command.encrypted_card.is_some() => Route::TrustedEncrypted,
             (true, _) => Route::TrustedClear,
         }
@@ -203,6 +205,94 @@ impl Scope {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::bin::Brand;
+    use crate::card::CardFacts;
+    use crate::command::{CardInput, SafeParams, ThreeDsWish};
+    use crate::ident::MerchantId;
+    use crate::money::{Amount, Currency, Money};
+    use crate::order::PayKind;
+    use crate::page::AfterPayment;
+    use crate::token::{TokenId, TokenStatus};
+
+    /// A payment with a card in clear.
+    fn command() -> PayCommand {
+        let currency = Currency::from_alpha("AED").unwrap();
+        PayCommand {
+            kind: PayKind::Purchase,
+            merchant_reference: "r".to_owned(),
+            money: Money { amount: Amount::from_minor(100).unwrap(), currency },
+            eci: Eci::Ecommerce,
+            card: Some(CardInput::default()),
+            encrypted_card: None,
+            token_name: None,
+            token_security_code: None,
+            remember_me: None,
+            payment_option: None,
+            three_ds: ThreeDsWish::Default,
+            settlement_reference: None,
+            params: SafeParams::default(),
+        }
+    }
+
+    fn token(lapses_at: Option<Timestamp>) -> Token {
+        let facts =
+            CardFacts { brand: Brand::Visa, mask: "400555******0001".into(), expiry: "3005".into(), holder: None };
+        Token {
+            id: TokenId(1),
+            merchant: MerchantId(1),
+            name: "t".to_owned(),
+            status: TokenStatus::Active,
+            lapses_at,
+            after_payment: AfterPayment::Keep,
+            card: facts,
+            bin: "400555".to_owned(),
+            currency: None,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn a_payments_route_is_where_its_card_came_from() {
+        let encrypted = || Some("a.b.c.d.e".to_owned());
+        let without = |encrypted_card| PayCommand { card: None, encrypted_card, ..command() };
+        for (command, route) in [
+            (command(), Route::TrustedClear),
+            (without(encrypted()), Route::TrustedEncrypted),
+            (without(None), Route::Token),
+            (PayCommand { eci: Eci::Moto, ..command() }, Route::Moto),
+            (PayCommand { eci: Eci::Moto, ..without(encrypted()) }, Route::Moto),
+            (PayCommand { eci: Eci::Moto, kind: PayKind::VerifyAccount, ..command() }, Route::TrustedClear),
+            (PayCommand { eci: Eci::Moto, kind: PayKind::VerifyByHold, ..command() }, Route::TrustedClear),
+            (
+                PayCommand { eci: Eci::Moto, kind: PayKind::VerifyAccount, ..without(encrypted()) },
+                Route::TrustedEncrypted,
+            ),
+        ] {
+            assert_eq!(Route::of_payment(&command), route, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn a_payment_by_a_token_that_waits_for_it_came_by_the_merchants_own_form() {
+        let (waiting, permanent) = (token(Some(Timestamp(9))), token(None));
+        assert_eq!(Route::Token.by_token(&waiting), Route::OwnForm);
+        assert_eq!(Route::Token.by_token(&permanent), Route::Token);
+        // A card that came with the request tells of itself, whatever its name was before.
+        for route in [Route::TrustedClear, Route::TrustedEncrypted, Route::Moto] {
+            assert_eq!(route.by_token(&waiting), route);
+        }
+    }
+
+    #[test]
+    fn an_own_form_asks_more_than_tokens_and_less_than_a_server_that_has_cards() {
+        let routes = [used(Route::Token, 1), used(Route::OwnForm, 2), used(Route::Moto, 3)];
+        assert_eq!(Scope::judge(&routes[..2], None).questionnaire, Some(Questionnaire::AEp));
+        assert_eq!(Scope::judge(&routes, None).questionnaire, Some(Questionnaire::D));
+        assert_eq!(Scope::judge(&routes[..2], Some(Questionnaire::A)).contradictions, routes[1..2]);
+        assert_eq!(Scope::judge(&routes[..2], Some(Questionnaire::AEp)).contradictions, []);
+    }
 
     fn used(route: Route, at: i64) -> UsedRoute {
         let of = Use { at: Timestamp(at), fort_id: FortId(at), merchant_reference: format!("order-{at}") };

@@ -6,26 +6,41 @@ use http::{HeaderValue, StatusCode, header};
 /// The bytes of a nonce.
 const NONCE_BYTES: usize = 16;
 
-/// What a page is let do.
-pub(crate) enum Powers<'a> {
+/// The style of every page: one calm column that fits a phone, in either direction of writing.
+const STYLE: &str = "*{box-sizing:border-box}\
+body{margin:0;padding:2rem 1.25rem;font:1rem/1.6 system-ui,'Segoe UI',Roboto,'Noto Sans','Noto Sans Arabic',sans-serif;\
+color:#1f2933;background:#fff;overflow-wrap:anywhere}\
+main{max-width:32rem;margin:0 auto}\
+h1{margin:0 0 1rem;font-size:1.375rem;line-height:1.35;font-weight:600}\
+p{margin:0 0 1rem}\
+.told{padding:.75rem 1rem;background:#f2f4f7;border-inline-start:4px solid #7b8794;border-radius:2px}\
+button{display:block;width:100%;min-height:3rem;padding:.75rem 1rem;font:inherit;font-weight:600;color:#fff;\
+background:#1d4f91;border:0;border-radius:6px;cursor:pointer}\
+button:focus-visible{outline:3px solid #f0a500;outline-offset:2px}";
+
+/// What a page is let do, besides looking like [`STYLE`] where it has a nonce.
+#[derive(Clone, Copy)]
+pub(crate) enum Powers {
     /// Show text.
     Text,
-    /// Besides, run its one script with this nonce, and submit a form to a web address. A redirect behind the form is
-    /// the merchant's business, so no single address can be named.
-    SubmitForm {
-        /// Of the script.
-        nonce: &'a str,
-    },
+    /// Run its one script, and submit a form to a web address. A redirect behind the form is the merchant's business,
+    /// so no single address can be named.
+    SubmitForm,
 }
 
-/// A page. It may stand in a frame of the merchant's, is kept nowhere, and tells no other site where it was.
-pub(crate) fn page(status: StatusCode, html: String, powers: &Powers<'_>) -> Response {
-    let policy = match powers {
-        Powers::Text => "default-src 'none'; base-uri 'none'; form-action 'none'".to_owned(),
-        Powers::SubmitForm { nonce } => {
-            format!("default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; form-action https: http:")
-        }
+/// A page. It may stand in a frame of the merchant's, is kept nowhere, and tells no other site where it was. Its style
+/// and its script have the nonce; without one, neither is let do anything.
+pub(crate) fn page(status: StatusCode, html: String, powers: Powers, nonce: Option<&str>) -> Response {
+    let forms = match powers {
+        Powers::Text => "'none'",
+        Powers::SubmitForm => "https: http:",
     };
+    let own = match (powers, nonce) {
+        (_, None) => String::new(),
+        (Powers::Text, Some(nonce)) => format!(" style-src 'nonce-{nonce}';"),
+        (Powers::SubmitForm, Some(nonce)) => format!(" style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"),
+    };
+    let policy = format!("default-src 'none';{own} base-uri 'none'; form-action {forms}");
     let mut response = Response::new(AnswerBody::whole(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -42,6 +57,11 @@ pub(crate) fn page(status: StatusCode, html: String, powers: &Powers<'_>) -> Res
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
+}
+
+/// The element of the style, for the head of a page with this nonce.
+pub(crate) fn style(nonce: Option<&str>) -> String {
+    nonce.map_or_else(String::new, |nonce| format!("<style nonce=\"{nonce}\">{STYLE}</style>\n"))
 }
 
 /// A nonce that nobody can guess; `None` when the system gives no randomness.

@@ -85,11 +85,12 @@ async fn go_back(api: &PaymentApi, message: &Message, stray: Option<Cow<'static,
     }
 }
 
-/// A form that submits itself; with a button where scripts are off.
+/// A form that submits itself; where scripts are off, with a button and what it is for.
 fn return_form(target: &str, fields: &Fields, language: Language) -> Response {
     let words = Words::of(language);
     let nonce = html::nonce();
-    let mut out = head(words, words.back_title);
+    let mut out = head(words, words.back_title, nonce.as_deref());
+    out.push_str(&format!("<h1>{}</h1>\n", words.back_title));
     out.push_str("<form id=\"returnUrlForm\" method=\"post\" accept-charset=\"utf-8\" action=\"");
     push_escaped(&mut out, target);
     out.push_str("\">\n");
@@ -100,7 +101,7 @@ fn return_form(target: &str, fields: &Fields, language: Language) -> Response {
         push_escaped(&mut out, value);
         out.push_str("\">\n");
     }
-    let button = format!("<button type=\"submit\">{}</button>", words.go_on);
+    let button = format!("<p>{}</p>\n<button type=\"submit\">{}</button>", words.press, words.go_on);
     match &nonce {
         Some(nonce) => out.push_str(&format!(
             "<noscript>{button}</noscript>\n</form>\n<script nonce=\"{nonce}\">\
@@ -108,8 +109,8 @@ fn return_form(target: &str, fields: &Fields, language: Language) -> Response {
         )),
         None => out.push_str(&format!("{button}\n</form>\n")),
     }
-    out.push_str("</body>\n</html>\n");
-    html::page(StatusCode::OK, out, &Powers::SubmitForm { nonce: nonce.as_deref().unwrap_or_default() })
+    out.push_str(FOOT);
+    html::page(StatusCode::OK, out, Powers::SubmitForm, nonce.as_deref())
 }
 
 /// A redirect with the fields behind the query that the address has already; the fields again where it cannot be
@@ -151,35 +152,45 @@ fn ascii(address: &str) -> String {
     out
 }
 
-/// What the customer sees where there is no way back: the code and its text, and nothing that was sent.
+/// What the customer sees where there is no way back: what to do, what to tell the shop, and nothing that was sent.
 fn error_page(fields: &Fields, language: Language) -> Response {
     let words = Words::of(language);
-    let mut out = head(words, words.error_title);
-    out.push_str(&format!("<h1>{}</h1>\n<p>", words.error_title));
+    let nonce = html::nonce();
+    let mut out = head(words, words.error_title, nonce.as_deref());
+    out.push_str(&format!("<h1>{}</h1>\n<p>{}</p>\n", words.error_title, words.what_to_do));
+    out.push_str(&format!("<p>{}</p>\n<p class=\"told\">", words.tell_the_shop));
     push_escaped(&mut out, fields.get("response_message").unwrap_or_default());
     out.push_str(" (");
     push_escaped(&mut out, fields.get("response_code").unwrap_or_default());
-    out.push_str(&format!(")</p>\n<p>{}</p>\n</body>\n</html>\n", words.what_to_do));
-    html::page(StatusCode::BAD_REQUEST, out, &Powers::Text)
+    out.push_str(")</p>\n");
+    out.push_str(FOOT);
+    html::page(StatusCode::BAD_REQUEST, out, Powers::Text, nonce.as_deref())
 }
 
-fn head(words: &Words, title: &str) -> String {
+fn head(words: &Words, title: &str, nonce: Option<&str>) -> String {
     format!(
         "<!doctype html>\n<html lang=\"{}\" dir=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n</head>\n\
-         <body>\n",
-        words.language, words.direction
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n{}</head>\n\
+         <body>\n<main>\n",
+        words.language,
+        words.direction,
+        html::style(nonce)
     )
 }
+
+/// What stands under every page.
+const FOOT: &str = "</main>\n</body>\n</html>\n";
 
 /// What a page says in one language. None of it needs escaping.
 struct Words {
     language: &'static str,
     direction: &'static str,
     back_title: &'static str,
+    press: &'static str,
     go_on: &'static str,
     error_title: &'static str,
     what_to_do: &'static str,
+    tell_the_shop: &'static str,
 }
 
 impl Words {
@@ -189,17 +200,21 @@ impl Words {
                 language: "en",
                 direction: "ltr",
                 back_title: "Back to the shop",
+                press: "Press the button to go on at the shop.",
                 go_on: "Continue",
                 error_title: "This request cannot be carried out",
                 what_to_do: "Nothing was charged. Please go back to the shop and try again.",
+                tell_the_shop: "If you see this page again, please tell the shop:",
             },
             Language::Arabic => &Words {
                 language: "ar",
                 direction: "rtl",
                 back_title: "العودة إلى المتجر",
+                press: "اضغط على الزر للمتابعة في المتجر.",
                 go_on: "متابعة",
                 error_title: "تعذّر تنفيذ هذا الطلب",
                 what_to_do: "لم يُخصم أي مبلغ. يُرجى العودة إلى المتجر والمحاولة مرة أخرى.",
+                tell_the_shop: "إذا ظهرت هذه الصفحة مرة أخرى، فيُرجى إبلاغ المتجر بما يلي:",
             },
         }
     }

@@ -75,17 +75,43 @@ pub(crate) fn put(connection: &Connection, new: &StoredToken) -> Result<TokenPut
         TokenSave::CardHas(name) => return Ok(TokenPut::CardHas(name)),
         TokenSave::NameTaken | TokenSave::Changed => {}
     }
-    let token = &new.token;
-    // The name is there; another card under it may have a token already.
-    if let Some(name) = kept_already(connection, new)? {
+    let Some(old) = holder_of(connection, &new.token)? else { return Ok(TokenPut::Inactive) };
+    let is_same_card = old.fingerprint == new.fingerprint.as_bytes();
+    // Another card is nobody's until a payment tells whose it is; it may have a token already.
+    let customer = old.customer.filter(|_| is_same_card);
+    if let Some(name) = kept_already(connection, new, customer.as_deref())? {
         return Ok(TokenPut::CardHas(name));
     }
-    let replaced = connection
+    replace(connection, new, customer.as_deref())?;
+    if !is_same_card {
+        card_rule::forget_customers(connection, new.token.merchant, &old.fingerprint)?;
+    }
+    Ok(TokenPut::Replaced)
+}
+
+/// The card that an active token has, and whose it is.
+struct Holder {
+    fingerprint: Vec<u8>,
+    customer: Option<String>,
+}
+
+fn holder_of(connection: &Connection, token: &Token) -> Result<Option<Holder>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT fingerprint, customer FROM tokens WHERE merchant_id = ?1 AND name = ?2 AND status = 0",
+    )?;
+    first(statement.query(params![token.merchant.0, token.name])?, |row| {
+        Ok(Holder { fingerprint: row.get(0)?, customer: row.get(1)? })
+    })
+}
+
+fn replace(connection: &Connection, new: &StoredToken, customer: Option<&str>) -> Result<(), Failure> {
+    let token = &new.token;
+    connection
         .prepare_cached(
             "UPDATE tokens SET token_id = ?3, brand = ?4, card_mask = ?5, card_expiry = ?6, card_holder = ?7, \
              card_bin = ?8, card_sealed = ?9, fingerprint = ?10, currency = coalesce(?11, currency), \
              lapses_at = CASE WHEN lapses_at IS NULL THEN NULL ELSE ?12 END, after_payment = ?13, updated_at = ?14, \
-             version = version + 1 WHERE merchant_id = ?1 AND name = ?2 AND status = 0",
+             customer = ?15, version = version + 1 WHERE merchant_id = ?1 AND name = ?2",
         )?
         .execute(params![
             token.merchant.0,
@@ -102,8 +128,9 @@ pub(crate) fn put(connection: &Connection, new: &StoredToken) -> Result<TokenPut
             token.lapses_at.map(|at| at.0),
             after_payment_number(token.after_payment),
             token.updated_at.0,
+            customer,
         ])?;
-    Ok(if replaced == 0 { TokenPut::Inactive } else { TokenPut::Replaced })
+    Ok(())
 }
 
 /// Keeps a new token. Nothing is changed unless the answer is `Saved`.
@@ -116,7 +143,8 @@ pub(crate) fn add(connection: &Connection, new: &StoredToken) -> Result<TokenSav
     if statement.exists(params![merchant.0, name])? {
         return Ok(TokenSave::NameTaken);
     }
-    if let Some(name) = kept_already(connection, new)? {
+    // No request that makes a token by itself names a customer.
+    if let Some(name) = kept_already(connection, new, None)? {
         return Ok(TokenSave::CardHas(name));
     }
     insert(connection, new)?;
@@ -124,14 +152,16 @@ pub(crate) fn add(connection: &Connection, new: &StoredToken) -> Result<TokenSav
 }
 
 /// The token that counts in place of a new one of the same card, by the rule of the merchant's cards; it takes over
-/// what is new of the card.
-fn kept_already(connection: &Connection, new: &StoredToken) -> Result<Option<String>, Failure> {
-    let Token { merchant, name, created_at, card, lapses_at, .. } = &new.token;
-    // No request that makes a token by itself names a customer.
+/// what is new of the card, and while it waits for a payment the wish about what comes after that.
+fn kept_already(connection: &Connection, new: &StoredToken, customer: Option<&str>) -> Result<Option<String>, Failure> {
+    let Token { merchant, name, created_at, card, lapses_at, after_payment, .. } = &new.token;
     let fingerprint = new.fingerprint.as_bytes().as_slice();
-    let keeping = Keeping { merchant: *merchant, fingerprint, name, customer: None, at: *created_at };
+    let keeping = Keeping { merchant: *merchant, fingerprint, name, customer, at: *created_at };
     let Verdict::Has(kept) = card_rule::judge(connection, &keeping)? else { return Ok(None) };
     renew(connection, kept.id, &card.expiry, card.holder.as_deref(), *lapses_at, *created_at)?;
+    connection
+        .prepare_cached("UPDATE tokens SET after_payment = ?2 WHERE token_id = ?1 AND lapses_at IS NOT NULL")?
+        .execute(params![kept.id.0, after_payment_number(*after_payment)])?;
     Ok(Some(kept.name))
 }
 

@@ -68,8 +68,15 @@ fn print_operation(told: &StoryOperation) {
     println!("\n{}  {} of {}", operation.wire.sent_at, operation.kind.command(), operation.money);
     println!("  {:<20}{}", "operation", operation.id);
     println!("  {:<20}STAN {}, RRN {}", "on the wire", operation.wire.stan, operation.wire.rrn);
-    print_params(&told.request);
-    println!("  decision: every guard passed; the intent was written before anything was sent");
+    // What follows a verification by itself was asked for by no request, and nobody is told its code.
+    let was_asked = told.request.iter().next().is_some();
+    if was_asked {
+        print_params(&told.request);
+        println!("  decision: every guard passed; the intent was written before anything was sent");
+    } else {
+        println!("  {:<20}none: the gateway does this by itself", "request");
+    }
+    let code_is = if was_asked { "told" } else { "code" };
     for outcome in &told.outcomes {
         print_trace(&outcome.trace);
         let network = outcome.network_code.as_ref().map_or_else(String::new, |code| format!(", network code {code}"));
@@ -80,7 +87,7 @@ fn print_operation(told: &StoryOperation) {
             "{}  {}{network}{code}: the operation is {} (after {ms} ms)",
             outcome.at, outcome.event, outcome.state
         );
-        println!("  {:<20}{}", "told", coded(outcome.code));
+        println!("  {:<20}{}", code_is, coded(outcome.code));
         if let Some(correction) = &outcome.correction {
             print_correction(correction);
         }

@@ -467,6 +467,7 @@ fn mistakes_on_the_command_line_are_answered_with_what_is_right() {
         ("merchant add x --sha-type MD5", &["MD5", "SHA-256"]),
         ("merchant add x --currencies AED,XXL", &["XXL"]),
         ("merchant set demo", &["nothing was changed", "--help"]),
+        ("merchant set demo --custom-page on", &["nothing was changed", "is set so already"]),
         ("merchant set demo --active maybe", &["yes or no", "maybe"]),
         ("merchant set demo --limit AED", &["CURRENCY=AMOUNT"]),
         ("merchant set demo --payment-options VISA,DINERS", &["DINERS", "MASTERCARD"]),

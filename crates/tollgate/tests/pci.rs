@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::Value;
 use support::secrets::{Forbidden, files};
-use support::{Gateway, Merchant, accounts, field, payment, text};
+use support::{Gateway, Merchant, accounts, field, page, payment, text};
 
 const CARD: &str = "4005550000000001";
 
@@ -91,6 +91,54 @@ fn a_merchant_that_only_uses_tokens_points_to_saq_a_and_each_has_its_own_scope()
     let answer = gateway.call(&other, &by_token("foreign", field(&first, "token_name")));
     assert_eq!(field(&answer, "response_code"), "00044", "{answer:?}");
     assert_eq!(scope(&gateway, "other")["routes"], serde_json::json!([]));
+}
+
+#[test]
+fn a_merchant_with_a_form_of_its_own_points_to_saq_a_ep() {
+    let gateway = Gateway::start();
+    let demo = gateway.demo();
+    let routes = || -> Vec<String> {
+        let told = scope(&gateway, "demo");
+        let routes = told["routes"].as_array().unwrap().iter();
+        routes.map(|route| route["route"].as_str().unwrap().to_owned()).collect()
+    };
+    let back = page::submit(&gateway, &demo, &page::form("TOKENIZATION", "form", CARD));
+    assert_eq!(field(&back.fields, "response_code"), "18000", "{:?}", back.fields);
+    assert_eq!(routes(), [] as [&str; 0], "a token alone is no payment");
+    let token = field(&back.fields, "token_name");
+    approved(&gateway, &demo, &by_token("first", token));
+    let told = scope(&gateway, "demo");
+    assert_eq!((&told["questionnaire"], &told["title"]), (&"saq-a-ep".into(), &"SAQ A-EP".into()));
+    assert_eq!(told["because"]["route"], "own-form");
+    assert_eq!(told["because"]["first"]["merchant_reference"], "first");
+    // From then on it is a kept card like any other.
+    approved(&gateway, &demo, &by_token("second", token));
+    assert_eq!(routes(), ["token", "own-form"]);
+    assert_eq!(scope(&gateway, "demo")["routes"][1]["last"]["merchant_reference"], "first");
+    // A declared SAQ A is contradicted by it, and SAQ A-EP is not.
+    for (declared, contradictions) in [("saq-a", 1), ("saq-a-ep", 0)] {
+        accounts::set(&gateway, "demo", &["--pci-scope", declared]);
+        assert_eq!(scope(&gateway, "demo")["contradictions"].as_array().unwrap().len(), contradictions, "{declared}");
+    }
+    let shown = gateway.run_well(&["pci", "scope", "demo"]);
+    assert!(shown.contains("points to   SAQ A-EP") && shown.contains("order first"), "{shown}");
+}
+
+#[test]
+fn a_verified_card_came_as_the_card_of_a_payment_does() {
+    let gateway = Gateway::start();
+    let demo = gateway.demo();
+    let verification = [
+        ("service_command", "VERIFY_CARD"),
+        ("merchant_reference", "verified"),
+        ("currency", "AED"),
+        ("card_number", CARD),
+        ("expiry_date", "3005"),
+    ];
+    assert_eq!(field(&gateway.call(&demo, &verification), "response_code"), "80000");
+    let told = scope(&gateway, "demo");
+    assert_eq!(told["questionnaire"], "saq-d");
+    assert_eq!(told["because"]["route"], "trusted-clear", "its eci is MOTO, and nobody offers that");
 }
 
 #[test]

@@ -200,6 +200,22 @@ fn a_payment_whose_token_is_deleted_meanwhile_names_none() {
     }
 }
 
+#[test]
+fn call_prints_an_answer_in_xml_as_it_came() {
+    let shop = Shop::open();
+    keep(&shop, VISA, "one");
+    let asked = ["call", "GET_TOKENS", "response_format=XML"];
+    let told = shop.gateway.run_well(&asked);
+    assert!(told.contains("signature not checked") && told.contains("<token_name>one</token_name>"), "{told}");
+    let both: Value =
+        serde_json::from_str(&shop.gateway.run_well(&[&asked[..], &["--format", "json"]].concat())).unwrap();
+    let answer = both["answer"].as_str().unwrap();
+    assert!(answer.starts_with("<?xml") && answer.contains("<data_count>1</data_count>"), "{both}");
+    // Whoever asks for XML elsewhere has JSON back, checked as always.
+    let told = shop.gateway.run_well(&["call", "CHECK_STATUS", "merchant_reference=none", "response_format=XML"]);
+    assert!(told.contains("answer (signature checked)"), "{told}");
+}
+
 fn get_tokens<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     with(vec![("query_command", "GET_TOKENS")], more)
 }

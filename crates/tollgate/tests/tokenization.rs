@@ -225,7 +225,11 @@ fn the_return_page_may_do_nothing_but_submit_its_form() {
     let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
     assert!(html.contains(&format!("<script nonce=\"{nonce}\">")) && nonce.len() == 32, "{policy}");
     assert!(policy.contains("default-src 'none'") && policy.contains("form-action https: http:"), "{policy}");
-    assert!(html.contains("<noscript><button type=\"submit\">Continue</button></noscript>"), "{html}");
+    assert!(
+        policy.contains(&format!("style-src 'nonce-{nonce}'")) && html.contains(&format!("<style nonce=\"{nonce}\">"))
+    );
+    let without_scripts = html.split("<noscript>").nth(1).and_then(|rest| rest.split("</noscript>").next()).unwrap();
+    assert!(without_scripts.contains("Press the button") && without_scripts.contains("Continue</button>"), "{html}");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
@@ -287,9 +291,12 @@ fn assert_error_page(answer: &support::wire::HttpAnswer, code: &str, title: &str
     let html = text(&answer.body);
     assert_eq!((answer.status, answer.header("content-type")), (400, Some("text/html; charset=utf-8")), "{html}");
     assert!(html.contains(title) && html.contains(&format!("({code})")), "{html}");
+    let policy = answer.header("content-security-policy").unwrap();
+    let nonce = policy.split("style-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    assert!(html.contains(&format!("<style nonce=\"{nonce}\">")) && !policy.contains("script-src"), "{policy}");
     assert!(!html.contains("<script") && !html.contains("<form") && !html.contains("400555"), "{html}");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert!(answer.header("content-security-policy").unwrap().contains("form-action 'none'"));
+    assert!(policy.contains("form-action 'none'"), "{policy}");
 }
 
 /// Keeps a card by a form of the merchant's own; the token.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use support::receiver::Receiver;
 use support::secrets::{Forbidden, Sink, files};
 use support::shop::*;
-use support::{accounts, all_at_once, field, payment};
+use support::{accounts, all_at_once, field, page, payment};
 
 /// A card that no first line of a gateway shows.
 const CARD: &str = "4111111111111111";
@@ -87,7 +87,7 @@ fn what_was_there_before_the_rule_is_counted_and_stays() {
     let names = [remembered(&shop, &[REMEMBER]), remembered(&shop, &[REMEMBER])];
     assert_ne!(names[0], names[1]);
     let said = shop.gateway.run_well(&["merchant", "set", "demo", "--unique-tokens", "per-merchant"]);
-    assert!(said.contains("1 cards have more than one token"), "{said}");
+    assert!(said.contains("1 card has more than one token"), "{said}");
     assert_eq!(remembered(&shop, &[REMEMBER]), names[0], "the oldest counts from now on");
     for name in &names {
         assert_code(&by_token(&shop, name), "14000", "both still pay");
@@ -141,6 +141,77 @@ fn remembered(shop: &Shop, more: &[(&str, &str)]) -> String {
     let answer = shop.pay("PURCHASE", CARD, more);
     assert_code(&answer, "14000", "paid");
     field(&answer, "token_name").to_owned()
+}
+
+#[test]
+fn a_card_from_a_form_has_the_token_that_it_has() {
+    let shop = Shop::open();
+    set(&shop, &["--unique-tokens", "per-merchant"]);
+    let send = |service: &str, card: &str, more: &[(&str, &str)]| {
+        let reference = shop.reference();
+        page::submit(&shop.gateway, &shop.merchant, &with(page::form(service, &reference, card), more)).fields
+    };
+    let first = remembered(&shop, &[REMEMBER]);
+    for (service, code) in [("TOKENIZATION", "18000"), ("CREATE_TOKEN", "52062")] {
+        for (more, expiry) in
+            [(&[] as &[(&str, &str)], "3005"), (&[("token_name", "mine"), ("expiry_date", "3109")], "3109")]
+        {
+            let told = send(service, CARD, more);
+            assert_code(&told, code, service);
+            assert_eq!(
+                (field(&told, "token_name"), field(&told, "expiry_date")),
+                (first.as_str(), expiry),
+                "{service}"
+            );
+        }
+    }
+    assert_code(&by_token(&shop, "mine"), "00044", "no such token was made");
+    // The code that was typed goes with the next payment by that token, and with no other.
+    let code_sent = |answer: &Map<String, Value>| {
+        shop.gateway.run_well(&["explain", field(answer, "merchant_reference")]).contains("card verification value")
+    };
+    assert_code(&send("TOKENIZATION", CARD, &[]), "18000", "with a code");
+    assert_eq!([code_sent(&by_token(&shop, &first)), code_sent(&by_token(&shop, &first))], [true, false]);
+    // A name that has another card keeps it, and is answered with the name of the card's own token.
+    assert_eq!(field(&send("TOKENIZATION", MASTERCARD, &[("token_name", "theirs")]), "token_name"), "theirs");
+    let told = send("TOKENIZATION", CARD, &[("token_name", "theirs")]);
+    assert_code(&told, "18000", "not replaced");
+    assert_eq!((field(&told, "token_name"), field(&told, "card_number")), (first.as_str(), "411111******1111"));
+    assert_eq!(field(&by_token(&shop, "theirs"), "card_number"), "512345******2346");
+    assert_code(&send("CREATE_TOKEN", CARD, &[("token_name", "theirs")]), "00114", "a taken name is refused first");
+    // A card without a token takes a known name's place, and its own name is its own.
+    for _ in 0..2 {
+        let told = send("TOKENIZATION", AMEX, &[("token_name", "theirs"), ("card_security_code", "1234")]);
+        assert_code(&told, "18063", "replaced");
+        assert_eq!(field(&told, "token_name"), "theirs");
+    }
+    assert_code(&status_of(&shop, "theirs", "INACTIVE"), "58000", "off");
+    assert_code(&send("TOKENIZATION", CARD, &[("token_name", "theirs")]), "00044", "a name that is off");
+    let listed: Value =
+        serde_json::from_str(&shop.gateway.run_well(&["token", "list", "demo", "--format", "json"])).unwrap();
+    assert_eq!(listed["tokens"].as_array().unwrap().len(), 2, "{listed}");
+}
+
+#[test]
+fn the_newest_form_says_whether_a_card_is_kept_after_its_payment() {
+    let shop = Shop::open();
+    set(&shop, &["--unique-tokens", "per-merchant"]);
+    for (number, wishes, stays) in [(0, ["NO", "YES"], true), (1, ["YES", "NO"], false)] {
+        let card = [CARD, MASTERCARD][number];
+        let names: BTreeSet<String> = wishes
+            .into_iter()
+            .map(|wish| {
+                let form = with(page::form("TOKENIZATION", "F", card), &[("remember_me", wish)]);
+                let told = page::submit(&shop.gateway, &shop.merchant, &form).fields;
+                field(&told, "token_name").to_owned()
+            })
+            .collect();
+        assert_eq!(names.len(), 1, "one card, one token");
+        let name = names.first().unwrap();
+        assert_code(&by_token(&shop, name), "14000", "paid");
+        shop.gateway.run_well(&["clock", "advance", "2h"]);
+        assert_code(&by_token(&shop, name), if stays { "14000" } else { "00044" }, wishes[1]);
+    }
 }
 
 fn by_token(shop: &Shop, name: &str) -> Map<String, Value> {

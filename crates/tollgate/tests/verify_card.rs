@@ -80,6 +80,8 @@ fn a_small_amount_is_held_and_given_up_at_once() {
         assert_code(&shop.call(&check(&reference)), "12000", "told");
         let text = shop.gateway.run_well(&["explain", &reference]);
         assert!(text.contains("VERIFY_CARD of ") && text.contains("VOID_AUTHORIZATION"), "{text}");
+        assert!(text.contains("none: the gateway does this by itself"), "nobody asked for the void: {text}");
+        assert_eq!(text.matches("\n  told ").count(), 1, "and nobody was told of it: {text}");
     }
     assert_eq!(held(&shop.gateway.issuer("/ledger/totals")), 0);
     let reference = shop.reference();

@@ -171,6 +171,9 @@ macro_rules! conformance_tests {
             doubles_from_before_the_rule_stay
             a_token_is_not_switched_on_beside_another_of_its_card
             a_token_made_by_itself_goes_by_the_rule
+            a_card_put_under_a_name_goes_by_the_rule
+            a_card_put_again_before_its_payment_goes_by_the_newest_wish
+            a_card_put_under_a_customers_name_is_not_the_customers
             random_cards_keep_to_the_rule
             a_verification_claims_no_reference
             a_verification_is_never_found_as_an_order

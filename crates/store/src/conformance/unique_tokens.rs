@@ -6,7 +6,7 @@ use super::fixtures::{MERCHANT, account, at, claimed, new_order, outcome, stored
 use super::tokens::{fingerprint, provisional, token};
 use crate::{
     CardCustomer, MerchantRecord, MerchantSave, NewOrder, Recorded, Store, StoredToken, TokenFilter, TokenIntent,
-    TokenSave,
+    TokenPut, TokenSave,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tollgate_core::card_terms::{CardTerms, UniqueTokens};
 use tollgate_core::command::SafeParams;
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationEvent, Order, PayKind};
+use tollgate_core::page::AfterPayment;
 use tollgate_core::token::{OrderToken, Token, TokenRole, TokenStatus};
 
 /// How many callers try at once.
@@ -145,6 +146,70 @@ pub async fn a_token_made_by_itself_goes_by_the_rule(subject: &dyn Subject) {
     assert_eq!(approved(&store, keeping).await.as_deref(), Some("first"), "the card's own token counts");
     let left = store.token(MERCHANT, "waiting").await.unwrap().unwrap();
     assert_eq!(left.token.lapses_at, Some(at(5_000)), "the other one lapses");
+}
+
+/// Rule: a card that is put under a name goes by the rule too, and a name that is known with another card keeps that one.
+pub async fn a_card_put_under_a_name_goes_by_the_rule(subject: &dyn Subject) {
+    let store = subject.open().await;
+    with_terms(&store, UniqueTokens::PerMerchant, None).await;
+    let has_first = || TokenPut::CardHas("first".to_owned());
+    assert_eq!(store.put_token(sample(1, "first", 7)).await.unwrap(), TokenPut::Added);
+    assert_eq!(store.put_token(sample(2, "second", 7)).await.unwrap(), has_first());
+    assert_eq!(store.token(MERCHANT, "second").await.unwrap(), None);
+    assert_eq!(store.token(MERCHANT, "first").await.unwrap().unwrap().token.card.expiry, "3102", "it is renewed");
+    assert_eq!(store.put_token(sample(3, "other", 8)).await.unwrap(), TokenPut::Added);
+    assert_eq!(store.put_token(sample(4, "other", 7)).await.unwrap(), has_first());
+    let other = store.token(MERCHANT, "other").await.unwrap().unwrap();
+    assert_eq!((other.fingerprint, other.token.id), (fingerprint(8), sample(3, "other", 8).token.id));
+    // Its own card, and one that has no token, take the place of the old one.
+    assert_eq!(store.put_token(sample(5, "other", 8)).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(sample(6, "other", 9)).await.unwrap(), TokenPut::Replaced);
+    let other = store.token(MERCHANT, "other").await.unwrap().unwrap();
+    assert_eq!(other.fingerprint, fingerprint(9));
+    let off = Token { status: TokenStatus::Inactive, version: other.token.version + 1, ..other.token };
+    assert_eq!(store.change_token(off).await.unwrap(), TokenSave::Saved);
+    let put = store.put_token(sample(7, "other", 7)).await.unwrap();
+    assert_eq!(put, TokenPut::Inactive, "a name that is off is refused whatever card comes");
+    assert_eq!(
+        store.token(MERCHANT, "first").await.unwrap().unwrap().token.card.expiry,
+        "3104",
+        "and nothing is renewed"
+    );
+}
+
+/// Rule: of a card that is put again before its payment, the newest wish about keeping counts, and the later end.
+pub async fn a_card_put_again_before_its_payment_goes_by_the_newest_wish(subject: &dyn Subject) {
+    let store = subject.open().await;
+    with_terms(&store, UniqueTokens::PerMerchant, None).await;
+    let put = async |number: i64, after_payment: AfterPayment, lapses: i64| {
+        let new = provisional(number, &format!("name-{number}"), at(lapses));
+        let token = Token { after_payment, ..new.token };
+        store.put_token(StoredToken { fingerprint: fingerprint(7), token, ..new }).await.unwrap()
+    };
+    assert_eq!(put(1, AfterPayment::Forget, 5_000).await, TokenPut::Added);
+    for (number, wish, lapses, expected) in
+        [(2, AfterPayment::Keep, 6_000, 6_000), (3, AfterPayment::Forget, 5_500, 6_000)]
+    {
+        assert_eq!(put(number, wish, lapses).await, TokenPut::CardHas("name-1".to_owned()));
+        let kept = store.token(MERCHANT, "name-1").await.unwrap().unwrap().token;
+        assert_eq!((kept.after_payment, kept.lapses_at), (wish, Some(at(expected))));
+    }
+}
+
+/// Rule: a card that is put under a name is nobody's, and whose the old one was is forgotten with its last token.
+pub async fn a_card_put_under_a_customers_name_is_not_the_customers(subject: &dyn Subject) {
+    let store = subject.open().await;
+    with_terms(&store, UniqueTokens::PerCustomer, None).await;
+    assert_eq!(kept(&store, 1, "first", 7, "a@example.org").await.as_deref(), Some("first"));
+    assert_eq!(kept(&store, 2, "second", 8, "a@example.org").await.as_deref(), Some("second"));
+    assert_eq!(store.put_token(sample(3, "second", 7)).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(customers(&store, 8).await, [] as [&str; 0], "the card has no token any more");
+    assert_eq!(customers(&store, 7).await, ["a@example.org"]);
+    assert_eq!(store.doubled_cards(MERCHANT, UniqueTokens::PerCustomer).await.unwrap(), 0);
+    assert_eq!(kept(&store, 4, "third", 7, "a@example.org").await.as_deref(), Some("first"));
+    // The same card under its own name stays whose it is, whoever else has one.
+    assert_eq!(store.put_token(sample(5, "first", 7)).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(kept(&store, 6, "fourth", 7, "a@example.org").await.as_deref(), Some("first"));
 }
 
 /// Rule: whatever is kept, in whatever order and by whatever rule, no card comes to break the rule that is set, and the

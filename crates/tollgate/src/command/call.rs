@@ -78,11 +78,18 @@ impl Call {
 /// A request and its answer.
 pub struct Exchanged {
     request: Message,
-    /// The answer's fields, in their order.
-    pub answer: Message,
+    answer: Received,
 }
 
-/// Signs `params` as the merchant, sends them, and checks the answer's signature.
+/// An answer.
+enum Received {
+    /// Its fields in their order; the signature is right.
+    Fields(Message),
+    /// The text as it came, where the request has asked for XML. Its signature is not checked.
+    Xml(String),
+}
+
+/// Signs `params` as the merchant, sends them, and checks the answer's signature, unless the answer is XML.
 ///
 /// # Errors
 /// When there is no such merchant, no gateway answers, or the answer's signature is wrong.
@@ -101,13 +108,17 @@ pub async fn send(
     let body = signed_json(&pairs, phrase, credential.sha_type);
     let request = Message::from_json(&body).map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let bytes = target(folder, caller)?.connect().await?.post(body).await?;
+    let wants_xml = request.text("response_format").is_some_and(|format| format == "XML");
+    if wants_xml && bytes.starts_with(b"<?xml") {
+        return Ok(Exchanged { request, answer: Received::Xml(String::from_utf8_lossy(&bytes).into_owned()) });
+    }
     let answer = Message::from_json(&bytes).map_err(|fault| anyhow::anyhow!("the answer cannot be read: {fault}"))?;
     let phrases = std::slice::from_ref(&credential.response_phrase);
     let is_signed = answer.text("signature").is_some();
     if is_signed && !signature::verify(&answer, &[], phrases, credential.sha_type).is_match() {
         bail!("the answer's signature is wrong: somebody changed it, or the response phrase differs");
     }
-    Ok(Exchanged { request, answer })
+    Ok(Exchanged { request, answer: Received::Fields(answer) })
 }
 
 /// The gateway that is called.
@@ -130,25 +141,38 @@ impl Exchanged {
     pub fn print(&self, format: Format) -> anyhow::Result<()> {
         let request = safe_params(&self.request);
         // The gateway has masked what has to be masked; its own numbers are not for hiding.
-        let answer = texts(&self.answer);
         match format {
             Format::Json => {
+                let answer = match &self.answer {
+                    Received::Fields(fields) => serde_json::json!(texts(fields)),
+                    Received::Xml(text) => serde_json::json!(text),
+                };
                 let both = serde_json::json!({ "request": request, "answer": answer });
                 println!("{}", serde_json::to_string_pretty(&both)?);
             }
             Format::Text => {
                 println!("request (card data masked)");
                 request.iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
-                println!("answer (signature checked)");
-                answer.iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
+                match &self.answer {
+                    Received::Fields(fields) => {
+                        println!("answer (signature checked)");
+                        texts(fields).iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
+                    }
+                    Received::Xml(text) => {
+                        println!("answer (XML as it came, its signature not checked)\n{}", text.trim_end());
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// One field of the answer.
+    /// One field of the answer; none of an answer in XML.
     pub fn field(&self, name: &str) -> Option<String> {
-        self.answer.text(name).map(std::borrow::Cow::into_owned)
+        match &self.answer {
+            Received::Fields(fields) => fields.text(name).map(std::borrow::Cow::into_owned),
+            Received::Xml(_) => None,
+        }
     }
 }
 

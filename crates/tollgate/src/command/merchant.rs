@@ -299,12 +299,19 @@ async fn set(accounts: &Accounts, command: Set, reach: Reach) -> anyhow::Result<
         changes += 1;
     }
     if changes == 0 {
-        bail!("nothing was changed: `tollgate merchant set --help` lists what can be");
+        bail!(
+            "nothing was changed: merchant {} is set so already, or nothing was asked for (`tollgate merchant set --help` \
+             lists what can be)",
+            command.name
+        );
     }
     if command.cards.begins_uniqueness() {
         let doubles = accounts.doubled_cards(&command.name).await?;
         if doubles > 0 {
-            println!("{doubles} cards have more than one token already: those stay, and from now on none gets another");
+            let cards_have = if doubles == 1 { "card has" } else { "cards have" };
+            println!(
+                "{doubles} {cards_have} more than one token already: those stay, and from now on none gets another"
+            );
         }
     }
     println!("merchant {} is changed; a running gateway goes by it from the next request on", command.name);
