@@ -14,10 +14,11 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tollgate_app::{Accounts, Imported, OtherCard, Transfer};
+use std::sync::Arc;
+use tollgate_app::{Accounts, ChannelKeys, Imported, OtherCard, Transfer};
 use tollgate_core::audit::AuditWho;
 use tollgate_core::time::Clock;
-use tollgate_vault::{ExportChunk, JweAlgorithm, Jwk, NewKeyPair, OwnKeyPair, open_chunk, seal_chunk};
+use tollgate_vault::{DecryptionKey, ExportChunk, JweAlgorithm, Jwk, NewKeyPair, OwnKeyPair, open_chunk, seal_chunk};
 use zeroize::Zeroizing;
 
 /// Take a merchant's tokens with their cards to another vault, encrypted.
@@ -47,7 +48,8 @@ enum Action {
 struct Export {
     /// The merchant
     merchant: String,
-    /// The recipient's public key: a JSON Web Key, RSA or P-256, with kid
+    /// The recipient's public key: a JSON Web Key, RSA or P-256, with kid; or the jwks.json of the gateway that
+    /// receives them, for an import with --jwks-key
     #[arg(long, value_name = "KEYFILE")]
     recipient: PathBuf,
     /// The file to write
@@ -64,8 +66,11 @@ struct Import {
     /// The file of the export
     file: PathBuf,
     /// The private key that it was encrypted to, as `vault keygen` made it
-    #[arg(long, value_name = "KEYFILE")]
-    key: PathBuf,
+    #[arg(long, value_name = "KEYFILE", required_unless_present = "jwks_key")]
+    key: Option<PathBuf>,
+    /// It was encrypted to a key of this gateway's own jwks.json, whose private half lies in the vault
+    #[arg(long, conflicts_with = "key")]
+    jwks_key: bool,
     /// The SHA-256 of the file, as the sender told it on another way
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
@@ -161,8 +166,7 @@ impl Consent {
 
 impl Export {
     async fn run(&self, opened: &Opened, who: AuditWho) -> anyhow::Result<Value> {
-        let recipient: Jwk = serde_json::from_slice(&read_key(&self.recipient)?)
-            .with_context(|| format!("{} is no JSON Web Key", self.recipient.display()))?;
+        let recipient = recipient(&self.recipient)?;
         let kid = recipient.kid.clone().context("the recipient's key has no name (kid)")?;
         if recipient.algorithm().is_none() {
             bail!(
@@ -210,9 +214,6 @@ impl Export {
 
 impl Import {
     async fn run(&self, opened: &Opened, who: AuditWho) -> anyhow::Result<Value> {
-        let key = OwnKeyPair::of_private_jwk(&read_key(&self.key)?)
-            .with_context(|| format!("{} is no private key of `vault keygen`", self.key.display()))?;
-        let kid = key.public.kid.clone().context("the private key has no name (kid)")?;
         let transfer = transfer(opened, &self.merchant, who).await?;
         // Whole and unchanged, before anything of it is taken.
         let summary = ExportReader::check(&self.file)?;
@@ -221,16 +222,15 @@ impl Import {
         {
             bail!("{} has the SHA-256 {}, which is not the one that was told", self.file.display(), summary.sha256);
         }
-        if summary.header.kid != kid {
-            bail!("{} was encrypted to the key {}, and this one is {kid}", self.file.display(), summary.header.kid);
-        }
+        let kid = summary.header.kid.as_str();
+        let key = self.private_key(opened, kid).await?;
         let other_card = if self.replace_other_cards { OtherCard::Replace } else { OtherCard::Keep };
         let mut reader = ExportReader::open(&self.file)?;
         let mut sum = Imported::default();
         while let Next::Chunk(line) = reader.next()? {
             let export = reader.header().export.as_str();
             let chunk = ExportChunk { export, number: line.chunk };
-            let cards = open_chunk(&line.jwe, chunk, &kid, &key.private)
+            let cards = open_chunk(&line.jwe, chunk, kid, &key)
                 .with_context(|| format!("chunk {} of {} is refused", line.chunk, self.file.display()))?;
             if cards.len() as u64 != line.tokens {
                 bail!("chunk {} has {} tokens, and its line says {}", line.chunk, cards.len(), line.tokens);
@@ -255,6 +255,45 @@ impl Import {
             "sha256": summary.sha256,
         }))
     }
+}
+
+impl Import {
+    /// The private key that the file was encrypted to, which is called `kid`.
+    async fn private_key(&self, opened: &Opened, kid: &str) -> anyhow::Result<Arc<DecryptionKey>> {
+        let Some(path) = &self.key else {
+            let keys = ChannelKeys::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
+            return keys.private_key(kid).await.with_context(|| {
+                format!(
+                    "{} cannot be opened here; let the sender export it again to a key of this gateway's jwks.json",
+                    self.file.display()
+                )
+            });
+        };
+        let pair = OwnKeyPair::of_private_jwk(&read_key(path)?)
+            .with_context(|| format!("{} is no private key of `vault keygen`", path.display()))?;
+        let own = pair.public.kid.context("the private key has no name (kid)")?;
+        if own != kid {
+            bail!("{} was encrypted to the key {kid}, and this one is {own}", self.file.display());
+        }
+        Ok(Arc::new(pair.private))
+    }
+}
+
+/// The public key of a file: its only one, or of a set (jwks.json) the first that is made for ECDH, which costs the
+/// receiver less than RSA.
+fn recipient(path: &Path) -> anyhow::Result<Jwk> {
+    #[derive(serde::Deserialize)]
+    struct Set {
+        keys: Vec<Jwk>,
+    }
+    let bytes = read_key(path)?;
+    if let Ok(Set { keys }) = serde_json::from_slice::<Set>(&bytes) {
+        let of = |algorithm| keys.iter().find(|key| key.algorithm() == Some(algorithm)).cloned();
+        return of(JweAlgorithm::EcdhEsA256Kw)
+            .or_else(|| of(JweAlgorithm::RsaOaep256))
+            .with_context(|| format!("{} holds no key for an algorithm that is known here", path.display()));
+    }
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is no JSON Web Key", path.display()))
 }
 
 async fn transfer(opened: &Opened, merchant: &str, who: AuditWho) -> anyhow::Result<Transfer> {

@@ -74,6 +74,11 @@ pub async fn write(to: &Path, folder: &DataFolder, opened: &Opened, config: &Con
             "TLS versions, and the server's certificate with its end",
             &parts::tls(config, opened.clock.now()),
         )?,
+        Part::json(
+            "audit.json",
+            "whether the audit log is unbroken, and how often cards were revealed, keys rotated, accounts changed and so on",
+            &parts::audit(folder, opened).await?,
+        )?,
         Part::json("scan.json", "a search for card numbers through everything in the data folder", &scanned.shown)?,
         Part::json(
             "counters.json",
@@ -152,9 +157,9 @@ fn readme(parts: &[Part], opened: &Opened) -> String {
         let _ = writeln!(text, "| [{0}]({0}) | {1} | `{2}` |", part.name, part.about, digest_of(&part.content));
     }
     text.push_str(
-        "\nNot in here: every reveal of a card number, which the audit log tells; logs, which your log store keeps. The files \
-         say what the gateway knows of itself at this moment: they are evidence for an assessor's questions, not an \
-         assessment.\n",
+        "\nNot in here: each reveal of a card number with its reason and operation, which `tollgate audit list` prints; \
+         logs, which your log store keeps. The files say what the gateway knows of itself at this moment: they are evidence \
+         for an assessor's questions, not an assessment.\n",
     );
     text
 }
