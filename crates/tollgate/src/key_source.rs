@@ -6,7 +6,8 @@ use crate::passphrases::secret_of_file;
 use anyhow::{Context, bail};
 use tollgate_core::secret::Secret;
 use tollgate_vault::{
-    FileKeyProvider, KekCustody, KekSplit, KekState, PKCS11_CALL_MS_MAX, Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token, StoredDataKeys,
+    FileKeyProvider, KekCustody, KekSplit, KekState, PKCS11_CALL_MS_MAX, Pkcs11KeyProvider, Pkcs11Settings,
+    Pkcs11Token, StoredDataKeys,
 };
 
 /// What keys are labelled by when the configuration says nothing else.

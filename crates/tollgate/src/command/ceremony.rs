@@ -19,8 +19,8 @@ use tollgate_core::audit::AuditAction;
 use tollgate_core::secret::Secret;
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 use tollgate_vault::{
-    Custodian, FileKeyProvider, KekSplit, QUORUM_MIN, SplitPlan, StoredDataKeys, check_name,
-    check_passphrase, check_quorum,
+    Custodian, FileKeyProvider, KekSplit, QUORUM_MIN, SplitPlan, StoredDataKeys, check_name, check_passphrase,
+    check_quorum,
 };
 
 /// Split the key-encryption key among custodians.
@@ -196,10 +196,18 @@ impl Changed {
             return Ok(());
         }
         let opened = looked.open_noting().await?;
-        let detail = format!("version {}: {} has the place of {}", self.version, self.came, self.left);
+        let detail = if self.is_same_person() {
+            format!("version {}: {} has another passphrase", self.version, self.came)
+        } else {
+            format!("version {}: {} has the place of {}", self.version, self.came, self.left)
+        };
         let noted = opened.note(who::person(), AuditAction::CustodianChanged, &detail).await;
         wiring::close(opened).await;
         noted
+    }
+
+    fn is_same_person(&self) -> bool {
+        self.came.eq_ignore_ascii_case(&self.left)
     }
 
     fn shown(&self) -> Value {
@@ -208,11 +216,15 @@ impl Changed {
 
     fn print(&self) {
         let Changed { version, left, came } = self;
-        println!("key-encryption key version {version}: {came} has the place of {left}; the key is the same");
+        if self.is_same_person() {
+            println!("key-encryption key version {version}: {came} has another passphrase; the key is the same");
+        } else {
+            println!("key-encryption key version {version}: {came} has the place of {left}; the key is the same");
+        }
         println!(
-            "back the key folder up now, and destroy older backups of it: in them {left}'s passphrase still counts"
+            "back the key folder up now, and destroy older backups of it: in them {left}'s old passphrase still counts"
         );
-        println!("if {left} may want harm, rotate as well: tollgate keys rotate --kek");
+        println!("if {left} may want harm, or the old passphrase got out, rotate as well: tollgate keys rotate --kek");
     }
 }
 

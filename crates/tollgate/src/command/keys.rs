@@ -229,6 +229,9 @@ impl Keys {
     async fn retire(&self, retire: &Retire, folder: &DataFolder, looked: Looked) -> anyhow::Result<ExitCode> {
         // Before anybody is asked for a passphrase.
         refuse_in_use(looked.store.as_ref(), retire.kek).await?;
+        if let Some(files) = looked.source.files() {
+            refuse_not_there(files, retire.kek)?;
+        }
         unlock::refuse_locked_gateway(folder).await?;
         // Where the key is split, its custodians have to be present: the audit log opens with it.
         looked.unlock_here(&PassphraseSource::parse_each(&retire.passphrase_files)?)?;
@@ -292,6 +295,14 @@ async fn refuse_in_use(store: &dyn Store, version: u32) -> anyhow::Result<()> {
             "{count} data keys are wrapped under key-encryption key version {version}: rotate first (`tollgate keys \
              rotate --kek`)"
         ),
+    }
+}
+
+fn refuse_not_there(provider: &dyn KekCustody, version: u32) -> anyhow::Result<()> {
+    match provider.keks()?.iter().find(|kek| kek.version == version).map(|kek| kek.state) {
+        Some(KekState::Live) => Ok(()),
+        Some(KekState::Retired) => bail!("key-encryption key version {version} is retired already"),
+        None => bail!("there is no key-encryption key version {version}; `tollgate keys list` shows them all"),
     }
 }
 

@@ -37,6 +37,8 @@ impl Part {
 pub struct Evidence {
     /// The files, the index included.
     pub files: usize,
+    /// Whether the audit log is unbroken.
+    pub audit_unbroken: bool,
     /// How many values and files seem to hold a card number.
     pub card_numbers: u64,
 }
@@ -48,6 +50,7 @@ pub struct Evidence {
 pub async fn write(to: &Path, folder: &DataFolder, opened: &Opened, config: &Config) -> anyhow::Result<Evidence> {
     let to = fresh_folder(to)?;
     let scanned = scan::scan(folder, &to)?;
+    let audit = parts::audit(folder, opened).await?;
     let mut parts = vec![
         Part::json(
             "keys.json",
@@ -77,7 +80,7 @@ pub async fn write(to: &Path, folder: &DataFolder, opened: &Opened, config: &Con
         Part::json(
             "audit.json",
             "whether the audit log is unbroken, and how often cards were revealed, keys rotated, accounts changed and so on",
-            &parts::audit(folder, opened).await?,
+            &audit,
         )?,
         Part::json("scan.json", "a search for card numbers through everything in the data folder", &scanned.shown)?,
         Part::json(
@@ -102,7 +105,11 @@ pub async fn write(to: &Path, folder: &DataFolder, opened: &Opened, config: &Con
     for part in &parts {
         write_private(&to.join(part.name), &part.content)?;
     }
-    Ok(Evidence { files: parts.len(), card_numbers: scanned.card_numbers })
+    Ok(Evidence {
+        files: parts.len(),
+        audit_unbroken: audit["verified"]["unbroken"] == true,
+        card_numbers: scanned.card_numbers,
+    })
 }
 
 fn fresh_folder(to: &Path) -> anyhow::Result<PathBuf> {
