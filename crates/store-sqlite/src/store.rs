@@ -665,6 +665,15 @@ impl Audits for SqliteStore {
         })
     }
 
+    fn audit_row_since(&self, chain: AuditChain, at: Timestamp) -> StoreFuture<'_, Option<u64>> {
+        Box::pin(async move {
+            if chain != AuditChain::SOLE {
+                return Ok(None);
+            }
+            self.readers.point(|connection| audit::row_since(connection, at))
+        })
+    }
+
     fn audit_head(&self, chain: AuditChain) -> StoreFuture<'_, Option<AuditHead>> {
         Box::pin(async move { if chain != AuditChain::SOLE { Ok(None) } else { self.readers.point(audit::head) } })
     }

@@ -96,6 +96,29 @@ pub async fn entries_are_written_with_their_call_or_not_at_all(subject: &dyn Sub
     assert_eq!(later(&*store).await.last(), Some(&entry(5)));
 }
 
+/// Rule: the rows since a moment begin with the first that is not older.
+pub async fn the_first_row_since_a_moment_is_found(subject: &dyn Subject) {
+    let store = subject.open().await;
+    begun(&*store).await;
+    store.note_audit(vec![entry(1)]).await.unwrap();
+    let since = async |at| store.audit_row_since(AuditChain::SOLE, at).await.unwrap();
+    assert_eq!(since(START).await, Some(1), "both are of that moment");
+    assert_eq!(since(Timestamp(START.0 - 1)).await, Some(1));
+    assert_eq!(since(Timestamp(START.0 + 1)).await, None);
+    struct Later;
+    impl Clock for Later {
+        fn now(&self) -> Timestamp {
+            at(60)
+        }
+    }
+    store.begin_audit(AuditDesk { key: key(), clock: Arc::new(Later), who: person() }).await.unwrap();
+    store.note_audit(vec![entry(2)]).await.unwrap();
+    let last = rows(&*store).await.last().map(|row| row.number);
+    assert_eq!(since(Timestamp(START.0 + 1)).await, last);
+    assert_eq!(since(at(60)).await, last);
+    assert_eq!(since(at(61)).await, None);
+}
+
 /// Rule: what follows from an outcome brings its own entries, which are written once, with the outcome.
 pub async fn entries_of_what_follows_from_an_outcome_are_written_with_it(subject: &dyn Subject) {
     let store = subject.open().await;
