@@ -14,6 +14,9 @@ use tollgate_vault::{AuditKey, Vault, VaultError};
 
 /// How many rows are read at a time.
 const ROWS_PER_READ_MAX: usize = 256;
+/// An entry is noted before its row is written, so its row is not older, unless the clock was set back in between: by so
+/// many microseconds at most.
+const CLOCK_BACK_US_MAX: i64 = 3_600_000_000;
 /// How long after its key the first row is written at the latest, in milliseconds: one follows the other at the
 /// first start.
 const FIRST_ROW_MS_MAX: u64 = 10 * 60_000;
@@ -170,6 +173,14 @@ impl AuditWalk {
         AuditWalk { chain, after: 0 }
     }
 
+    /// From the first row on that can hold an entry of `from` or later.
+    async fn since(store: &dyn Store, chain: AuditChain, from: Option<Timestamp>) -> Result<AuditWalk, StoreError> {
+        let Some(from) = from else { return Ok(AuditWalk::new(chain)) };
+        let earliest = Timestamp(from.0.saturating_sub(CLOCK_BACK_US_MAX));
+        let first = store.audit_row_since(chain, earliest).await?;
+        Ok(AuditWalk { chain, after: first.map_or(u64::MAX, |first| first.saturating_sub(1)) })
+    }
+
     /// The next rows; none at the end.
     async fn rows(&mut self, store: &dyn Store) -> Result<Vec<AuditRow>, AuditError> {
         let rows = store.audit_rows(self.chain, self.after, ROWS_PER_READ_MAX).await?;
@@ -312,7 +323,7 @@ pub async fn read_audit(
     mut take: impl FnMut(u64, AuditEntry),
 ) -> Result<(), AuditError> {
     for chain in store.audit_chains().await? {
-        let mut walk = AuditWalk::new(chain);
+        let mut walk = AuditWalk::since(store, chain, filter.from).await?;
         loop {
             let rows = walk.rows(store).await?;
             if rows.is_empty() {

@@ -112,6 +112,17 @@ pub enum ChannelError {
     /// What is kept of a key cannot be read.
     #[error("the kept key {0} cannot be read")]
     Unreadable(String),
+    /// No key has that name.
+    #[error("{0} is no key of this gateway: `tollgate jwks list` shows them all")]
+    Unknown(String),
+    /// A newer key took over, and the time in which the old one opened what came is over.
+    #[error("the key {kid} was replaced and ended at {at}: nothing is opened with it any more")]
+    Ended {
+        /// Its name.
+        kid: String,
+        /// When it ended.
+        at: Timestamp,
+    },
 }
 
 /// Keys that were read and unsealed.
@@ -211,6 +222,21 @@ impl ChannelKeys {
     pub async fn all(&self) -> Result<Vec<ChannelKey>, ChannelError> {
         let records = self.store.channel_keys().await?;
         records.into_iter().map(|record| shown(&record)).collect()
+    }
+
+    /// The private half of a key, for what was encrypted to it and is no payment. A key that was replaced opens for as
+    /// long as it opens payments.
+    ///
+    /// # Errors
+    /// [`ChannelError::Unknown`] and [`ChannelError::Ended`]; others when it cannot be read.
+    pub async fn private_key(&self, kid: &str) -> Result<Arc<DecryptionKey>, ChannelError> {
+        let records = self.store.channel_keys().await?;
+        let record = records.into_iter().find(|record| record.kid == kid);
+        let record = record.ok_or_else(|| ChannelError::Unknown(kid.to_owned()))?;
+        if let Some(at) = record.accepted_until.filter(|until| self.clock.now() > *until) {
+            return Err(ChannelError::Ended { kid: record.kid, at });
+        }
+        Ok(self.unsealed(&record).await?.key)
     }
 
     /// Publishes new keys. Those before open what comes for `others_accepted_ms` more. A running gateway goes by it

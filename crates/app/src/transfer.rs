@@ -5,15 +5,19 @@ use futures_util::future::try_join_all;
 use std::sync::{Arc, Mutex, PoisonError};
 use tollgate_core::audit::{AuditAction, AuditEntry, AuditReason, AuditWho};
 use tollgate_core::card::CardFacts;
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::ident::{MerchantId, Numbers};
+use tollgate_core::merchant::Merchant;
 use tollgate_core::page::AfterPayment;
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_core::token::{Token, TokenId};
+use tollgate_core::token::{Token, TokenId, TokenStatus};
 use tollgate_store::{Store, StoreError, StoredToken, TokenFilter, TokenPlace, TokenSave};
-use tollgate_vault::{EXPORT_CHUNK_TOKENS_MAX, ReceiptedCard, TokenCard, Vault, VaultError};
+use tollgate_vault::{EXPORT_CHUNK_TOKENS_MAX, Fingerprint, ReceiptedCard, TokenCard, Vault, VaultError};
 
 /// How often a token is tried to be kept when its number or its name was taken just now.
 const KEEP_TRIES_MAX: usize = 8;
+/// How many tokens of one card are looked at.
+const TOKENS_OF_A_CARD_MAX: usize = 256;
 /// The node that numbers what a command keeps. A gateway of the same number would only cost a second try.
 const NUMBERS_NODE: u8 = 99;
 
@@ -23,6 +27,7 @@ pub struct Transfer {
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     merchant: MerchantId,
+    unique: UniqueTokens,
     who: AuditWho,
     numbers: Mutex<Numbers>,
 }
@@ -58,6 +63,8 @@ pub struct Imported {
     pub replaced: u64,
     /// Names that are another card's here and were left.
     pub other_cards: Vec<String>,
+    /// Names that were not taken, because their card has a token here and the merchant's terms let it have no other.
+    pub cards_with_a_token: Vec<String>,
 }
 
 /// Why tokens could not be exported or imported. What was kept stays kept; the same import again goes on.
@@ -89,11 +96,11 @@ impl Transfer {
         store: Arc<dyn Store>,
         vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
-        merchant: MerchantId,
+        merchant: &Merchant,
         who: AuditWho,
     ) -> Transfer {
         let numbers = Mutex::new(Numbers::new(NUMBERS_NODE));
-        Transfer { store, vault, clock, merchant, who, numbers }
+        Transfer { store, vault, clock, merchant: merchant.id, unique: merchant.terms.cards.unique, who, numbers }
     }
 
     /// The next tokens of an export with their cards, the oldest first. They are in the audit log when this returns;
@@ -152,6 +159,7 @@ impl Transfer {
                 Kept::Unchanged => imported.unchanged += 1,
                 Kept::Replaced => imported.replaced += 1,
                 Kept::OtherCard => imported.other_cards.push(card.facts.name.clone()),
+                Kept::CardHasToken => imported.cards_with_a_token.push(card.facts.name.clone()),
             }
         }
         Ok(imported)
@@ -160,27 +168,37 @@ impl Transfer {
     async fn keep(&self, card: &TokenCard, other_card: OtherCard) -> Result<Kept, TransferError> {
         let (name, now) = (card.facts.name.as_str(), self.clock.now());
         let fingerprint = self.vault.fingerprint(self.merchant, &card.pan, now).await?;
-        let mut kept = Kept::Added;
+        let mut replaced: Option<StoredToken> = None;
         for _ in 0..KEEP_TRIES_MAX {
             let here = self.store.token(self.merchant, name).await?;
-            match here.filter(|here| !here.token.has_lapsed(now)) {
-                Some(here) if here.fingerprint == fingerprint => {
-                    return Ok(if kept == Kept::Replaced { kept } else { Kept::Unchanged });
+            let lives = here.as_ref().is_some_and(|here| !here.token.has_lapsed(now));
+            match &here {
+                Some(here) if lives && here.fingerprint == fingerprint => {
+                    return Ok(if replaced.is_some() { Kept::Replaced } else { Kept::Unchanged });
                 }
-                Some(_) if other_card == OtherCard::Keep => return Ok(Kept::OtherCard),
-                Some(_) => {
-                    self.store.delete_token(self.merchant, name).await?;
-                    kept = Kept::Replaced;
-                }
-                None => {}
+                Some(_) if lives && other_card == OtherCard::Keep => return Ok(Kept::OtherCard),
+                _ => {}
+            }
+            // Before anything gives way to it.
+            if self.has_a_token(&fingerprint, name, now).await? {
+                return Ok(Kept::CardHasToken);
+            }
+            if here.is_some() {
+                // Also one that has lapsed: the store frees its name for what is younger, and the imported one is as
+                // old as it was where it comes from.
+                self.store.delete_token(self.merchant, name).await?;
+                replaced = here.filter(|_| lives).or(replaced);
             }
             let token = self.token(card, now);
             let sealed = self.vault.seal_token_card(self.merchant, token.id, &card.pan, now).await?;
             match self.store.add_token(StoredToken { token, card: sealed, fingerprint }).await {
-                Ok(TokenSave::Saved) => return Ok(kept),
-                Ok(TokenSave::CardHas(other)) => {
-                    tracing::warn!(name, other, "the merchant has one token for each card, and this card has another");
-                    return Ok(Kept::OtherCard);
+                Ok(TokenSave::Saved) => return Ok(if replaced.is_some() { Kept::Replaced } else { Kept::Added }),
+                Ok(TokenSave::CardHas(_)) => {
+                    // By a rule that the look above does not know: what gave way comes back.
+                    if let Some(before) = replaced {
+                        self.store.add_token(before).await?;
+                    }
+                    return Ok(Kept::CardHasToken);
                 }
                 // The name or the number was taken just now.
                 Ok(TokenSave::NameTaken | TokenSave::Changed) | Err(StoreError::Refused(_)) => {}
@@ -188,6 +206,20 @@ impl Transfer {
             }
         }
         Err(TransferError::Contended(name.to_owned()))
+    }
+
+    /// Whether the card has another token, where it may have one only. Asked before the store is, which would give the
+    /// imported expiry to that one. Whose a card is an export does not tell, so of a rule for each customer the store
+    /// alone judges.
+    async fn has_a_token(&self, of: &Fingerprint, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+        if self.unique != UniqueTokens::PerMerchant {
+            return Ok(false);
+        }
+        let all = TokenFilter::all_of(self.merchant, TOKENS_OF_A_CARD_MAX);
+        let tokens = self.store.tokens(&TokenFilter { fingerprint: Some(of.clone()), ..all }).await?;
+        Ok(tokens
+            .iter()
+            .any(|token| token.name != name && token.status == TokenStatus::Active && !token.has_lapsed(now)))
     }
 
     fn token(&self, card: &TokenCard, now: Timestamp) -> Token {
@@ -227,4 +259,5 @@ enum Kept {
     Unchanged,
     Replaced,
     OtherCard,
+    CardHasToken,
 }

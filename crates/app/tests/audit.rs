@@ -7,7 +7,7 @@ use tollgate_app::{AuditFault, AuditFilter, AuditReport, begin_audit, count_audi
 use tollgate_core::audit::{AuditAction, AuditEntry, AuditReason, AuditWho};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_store::{AuditChain, AuditHead, AuditRow, Audits, DataKeys};
+use tollgate_store::{AuditChain, AuditDesk, AuditHead, AuditRow, Audits, DataKeys};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 use tollgate_vault::{AuditKey, DataKeyBytes, FileKeyProvider, StoredDataKeys, Vault};
 
@@ -306,4 +306,23 @@ async fn entries_are_read_by_every_part_of_a_filter_and_counted() {
     let counts = count_audit(&*store, &all).await.unwrap();
     assert_eq!(counts.get(&AuditAction::CardRevealed), Some(&(2 * (ROWS - 1) + 12)));
     assert_eq!(counts.get(&AuditAction::LogBegun), Some(&1));
+}
+
+#[tokio::test]
+async fn what_was_written_long_before_a_filter_begins_is_not_read() {
+    let folder = Folder::with_a_log().await;
+    let (store, vault) = folder.open().await;
+    let (key, who) = (vault.audit_key(NOON).await.unwrap(), AuditWho::Request);
+    store.begin_audit(AuditDesk { key, clock: Arc::new(NextDay), who }).await.unwrap();
+    let newest = AuditEntry { at: NextDay.now(), ..entry(901) };
+    store.note_audit(vec![newest.clone()]).await.unwrap();
+    folder.tamper("UPDATE audit SET entries = x'ff' WHERE number = 3");
+    let read = async |from: Option<Timestamp>| {
+        let mut told = Vec::new();
+        let filter = AuditFilter { from, ..AuditFilter::default() };
+        read_audit(&*store, &filter, |row, entry| told.push((row, entry))).await.map(|()| told)
+    };
+    assert!(read(None).await.is_err(), "row 3 cannot be read");
+    assert_eq!(read(Some(NextDay.now())).await.unwrap(), [(ROWS + 1, newest)]);
+    assert_eq!(read(Some(NextDay.now().plus_ms(7_200_000))).await.unwrap(), []);
 }

@@ -716,6 +716,10 @@ impl Audits for WorldStore {
         self.inner.audit_rows(chain, after, rows_max)
     }
 
+    fn audit_row_since(&self, chain: AuditChain, at: Timestamp) -> StoreFuture<'_, Option<u64>> {
+        self.inner.audit_row_since(chain, at)
+    }
+
     fn audit_head(&self, chain: AuditChain) -> StoreFuture<'_, Option<AuditHead>> {
         self.inner.audit_head(chain)
     }

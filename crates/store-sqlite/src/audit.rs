@@ -197,6 +197,13 @@ pub(crate) fn rows(connection: &Connection, after: u64, rows_max: usize) -> Resu
     })
 }
 
+/// The number of the first row at `at` or later. Goes over the rows before it, and reads nothing of them but the time:
+/// an index would cost every payment by token a write.
+pub(crate) fn row_since(connection: &Connection, at: Timestamp) -> Result<Option<u64>, Failure> {
+    let mut statement = connection.prepare_cached("SELECT number FROM audit WHERE at >= ?1 ORDER BY number LIMIT 1")?;
+    first(statement.query([at.0])?, |row| number(row, 0))
+}
+
 /// `false` when the number is taken.
 fn insert(connection: &Connection, row: &AuditRow) -> Result<bool, Failure> {
     let number = i64::try_from(row.number).map_err(|_| unreadable("audit.number"))?;

@@ -230,7 +230,14 @@ impl Orders for SqliteStore {
     }
 
     fn record_outcome(&self, record: OutcomeRecord) -> StoreFuture<'_, Recorded> {
-        Box::pin(self.writer.call(move |connection| outcome::record_outcome(connection, &record)))
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let recorded = outcome::record_outcome(connection, &record)?;
+            if recorded == Recorded::Written {
+                log.take(notes, record.audit_of_next())?;
+            }
+            Ok(recorded)
+        }))
     }
 
     fn order<'a>(&'a self, merchant: MerchantId, target: &'a OrderTarget) -> StoreFuture<'a, Option<StoredOrder>> {
@@ -373,6 +380,7 @@ impl Corrections for SqliteStore {
             let recorded = correction::record(connection, &record)?;
             if recorded == Recorded::Written {
                 audit::note_correction(&log, notes, &record);
+                log.take(notes, record.outcome.audit_of_next())?;
             }
             Ok(recorded)
         }))
@@ -654,6 +662,15 @@ impl Audits for SqliteStore {
                 return Ok(Vec::new());
             }
             self.readers.point(|connection| audit::rows(connection, after, rows_max))
+        })
+    }
+
+    fn audit_row_since(&self, chain: AuditChain, at: Timestamp) -> StoreFuture<'_, Option<u64>> {
+        Box::pin(async move {
+            if chain != AuditChain::SOLE {
+                return Ok(None);
+            }
+            self.readers.point(|connection| audit::row_since(connection, at))
         })
     }
 

@@ -32,6 +32,10 @@ pub trait Audits {
     /// Up to `rows_max` rows of a chain behind number `after`, by number.
     fn audit_rows(&self, chain: AuditChain, after: u64, rows_max: usize) -> StoreFuture<'_, Vec<AuditRow>>;
 
+    /// The number of the first row of a chain that was written at `at` or later; `None` when all are older. Times need
+    /// not grow with numbers, as clocks can be set.
+    fn audit_row_since(&self, chain: AuditChain, at: Timestamp) -> StoreFuture<'_, Option<u64>>;
+
     /// The end of a chain; `None` when it has no row.
     fn audit_head(&self, chain: AuditChain) -> StoreFuture<'_, Option<AuditHead>>;
 }

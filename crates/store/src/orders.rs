@@ -150,6 +150,14 @@ pub struct OutcomeRecord {
     pub at: Timestamp,
 }
 
+impl OutcomeRecord {
+    /// What belongs into the audit log with the operation that follows.
+    #[must_use]
+    pub fn audit_of_next(&self) -> &[AuditEntry] {
+        self.next.as_ref().map_or(&[], |next| &next.audit)
+    }
+}
+
 /// What an outcome does to the recovery queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecoveryChange {

@@ -90,6 +90,12 @@ impl Custodians {
         self.opened.notified().await;
     }
 
+    /// Somebody has come whose passphrase the configuration names.
+    pub fn came_by_configuration(&self, name: &str) {
+        let name = format!("{name} (by the configuration)");
+        self.come.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
     /// Who has come with the right passphrase since the start.
     pub fn names(&self) -> Vec<String> {
         self.come.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()

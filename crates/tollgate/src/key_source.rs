@@ -6,7 +6,8 @@ use crate::passphrases::secret_of_file;
 use anyhow::{Context, bail};
 use tollgate_core::secret::Secret;
 use tollgate_vault::{
-    FileKeyProvider, KekCustody, PKCS11_CALL_MS_MAX, Pkcs11KeyProvider, Pkcs11Settings, Pkcs11Token, StoredDataKeys,
+    FileKeyProvider, KekCustody, KekSplit, KekState, PKCS11_CALL_MS_MAX, Pkcs11KeyProvider, Pkcs11Settings,
+    Pkcs11Token, StoredDataKeys,
 };
 
 /// What keys are labelled by when the configuration says nothing else.
@@ -42,6 +43,16 @@ impl KeySource {
             KeySource::File(provider) => Ok(Box::new(provider.clone())),
             KeySource::Pkcs11(keys) => Ok(Box::new(Pkcs11KeyProvider::create_or_open(pkcs11(keys)?, stored)?)),
         }
+    }
+
+    /// Who opens the newest key together; `None` where it is not split.
+    ///
+    /// # Errors
+    /// When the key folder cannot be read.
+    pub fn newest_split(&self) -> anyhow::Result<Option<KekSplit>> {
+        let Some(files) = self.files() else { return Ok(None) };
+        let newest = files.keks()?.into_iter().rfind(|kek| kek.state == KekState::Live);
+        Ok(newest.and_then(|kek| kek.split))
     }
 
     /// The key folder, where the keys are in one.

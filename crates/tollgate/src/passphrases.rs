@@ -106,7 +106,7 @@ pub fn unlock_here(
     sources: &[PassphraseSource],
     awaited: impl Fn() -> anyhow::Result<Vec<LockedKek>>,
 ) -> anyhow::Result<()> {
-    come_from(provider, sources, &awaited)?;
+    come_from(provider, sources, &awaited, |_| {})?;
     let mut locked = awaited()?;
     if locked.is_empty() {
         return Ok(());
@@ -132,7 +132,7 @@ pub fn unlock_here(
     bail!("{}: given up after {ASKED_TIMES_MAX} tries", waits(&locked))
 }
 
-/// Has the custodians of `sources` come, until nothing is awaited any more.
+/// Has the custodians of `sources` come, until nothing is awaited any more; tells `came` each one's name.
 ///
 /// # Errors
 /// When one cannot be read, or is wrong.
@@ -140,6 +140,7 @@ pub fn come_from(
     provider: &FileKeyProvider,
     sources: &[PassphraseSource],
     awaited: &impl Fn() -> anyhow::Result<Vec<LockedKek>>,
+    mut came: impl FnMut(&str),
 ) -> anyhow::Result<()> {
     for source in sources {
         if awaited()?.is_empty() {
@@ -147,6 +148,7 @@ pub fn come_from(
         }
         let Custodian { name, passphrase } = source.read()?;
         provider.come(&name, &passphrase, Instant::now()).with_context(|| format!("custodian {name}"))?;
+        came(&name);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use tollgate_core::audit::{AuditAction, AuditEntry, AuditWho};
 use tollgate_core::time::Clock;
 use tollgate_store::{DataKeys, Store};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
-use tollgate_vault::{KekCustody, LockedKek, StoredDataKeys, Vault};
+use tollgate_vault::{KekCustody, KekSplit, LockedKek, StoredDataKeys, Vault};
 
 /// Whether a database may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,13 +143,13 @@ impl Looked {
         passphrases::unlock_here(files, &sources, || self.awaited())
     }
 
-    /// Has the custodians of the configuration come, and nobody else.
+    /// Has the custodians of the configuration come, and nobody else; tells `came` each one's name.
     ///
     /// # Errors
     /// When one is wrong or unreadable.
-    pub fn unlock_unattended(&self) -> anyhow::Result<()> {
+    pub fn unlock_unattended(&self, came: impl FnMut(&str)) -> anyhow::Result<()> {
         let Some(files) = self.source.files() else { return Ok(()) };
-        passphrases::come_from(files, &self.unattended, &|| self.awaited())
+        passphrases::come_from(files, &self.unattended, &|| self.awaited(), came)
     }
 
     /// Opens the vault. The needed keys have to be open. Nothing that belongs into the audit log can be done before
@@ -200,7 +200,13 @@ impl Opened {
         begin_audit(&*self.store, &self.vault, self.clock.clone(), who.clone()).await?;
         if self.stored == StoredDataKeys::NoneYet {
             // The first key had to be there before there could be a log.
-            self.note(who, AuditAction::KekMade, "at the first start").await?;
+            let made = match self.source.newest_split()? {
+                None => "at the first start".to_owned(),
+                Some(KekSplit { quorum, custodians }) => {
+                    format!("before the first start, any {quorum} of {} open it", custodians.join(", "))
+                }
+            };
+            self.note(who, AuditAction::KekMade, &made).await?;
         }
         Ok(())
     }

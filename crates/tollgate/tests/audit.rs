@@ -9,7 +9,7 @@ use std::path::Path;
 use support::card_network::CardNetwork;
 use support::secrets::{Forbidden, Sink, files};
 use support::shop::{MASTERCARD, VISA, assert_code, later, with};
-use support::{Gateway, QUICK, accounts, all_at_once, field, payment, text, wait_for};
+use support::{Gateway, QUICK, accounts, all_at_once, field, payment, text, verification, wait_for};
 
 /// Approved, and never answered.
 const SILENT: &str = "4005559000005001";
@@ -90,6 +90,30 @@ fn each_card_that_is_opened_is_told_with_its_operation() {
     Forbidden::new(&[VISA.to_owned(), MASTERCARD.to_owned()], &[]).assert_in_none(&sinks);
 }
 
+/// Rule: what a verification holds is given up by a void of the gateway's own, and the card that is opened for it is told
+/// with that void; the question itself came with its card and opens none.
+#[test]
+fn the_void_of_a_verification_is_told_with_its_card() {
+    let gateway = Gateway::start();
+    let demo = gateway.demo();
+    assert_code(&gateway.call(&demo, &verification("asked", VISA, &[])), "80000", "by a question");
+    accounts::set(&gateway, "demo", &["--verify-card", "small-amount"]);
+    let held = gateway.call(&demo, &verification("held", MASTERCARD, &[]));
+    assert_code(&held, "80000", "by a small amount");
+    let all = entries(&gateway, &["--merchant", "demo"]);
+    let revealed: Vec<&Value> = all.iter().filter(|entry| entry["action"] == "card revealed").collect();
+    assert_eq!(revealed.len(), 1, "{all:#?}");
+    assert_eq!((&revealed[0]["why"], &revealed[0]["count"]), (&"void".into(), &1.into()));
+    assert_eq!(revealed[0]["who"], "gateway: verification");
+    let database = rusqlite::Connection::open(gateway.data.join("tollgate.db")).unwrap();
+    let sql = "SELECT operation_id, merchant_reference FROM operations JOIN orders USING (fort_id) \
+               WHERE operation_id <> fort_id";
+    let void: (i64, String) = database.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(revealed[0]["operation"], format!("{:018}", void.0));
+    assert_eq!(void.1, "held", "it is the void of what was held");
+    assert_eq!(verified(&gateway)["unbroken"], true);
+}
+
 #[test]
 fn keys_accounts_corrections_and_the_sandbox_are_told() {
     let mut environment = QUICK.to_vec();
@@ -166,8 +190,17 @@ fn a_log_that_was_tampered_with_is_found_and_its_first_broken_row_named() {
     assert!(gateway.stop());
     let rows = verified(&gateway)["rows"].as_u64().unwrap();
     assert!(rows > 5, "{rows}");
-    let whole = std::fs::read(gateway.data.join("tollgate.db")).unwrap();
-    let restore = || std::fs::write(gateway.data.join("tollgate.db"), &whole).unwrap();
+    let database = gateway.data.join("tollgate.db");
+    let everything_in_one_file = "PRAGMA wal_checkpoint(TRUNCATE)";
+    rusqlite::Connection::open(&database).unwrap().query_row(everything_in_one_file, [], |_| Ok(())).unwrap();
+    let whole = std::fs::read(&database).unwrap();
+    let restore = || {
+        for beside in ["tollgate.db-wal", "tollgate.db-shm"] {
+            // Whoever was there last may have left none.
+            let _ = std::fs::remove_file(gateway.data.join(beside));
+        }
+        std::fs::write(&database, &whole).unwrap();
+    };
     for (sql, number, words) in [
         ("UPDATE audit SET entries = zeroblob(length(entries)) WHERE number = 4", 4, "does not fit"),
         ("DELETE FROM audit WHERE number = 3", 3, "missing"),

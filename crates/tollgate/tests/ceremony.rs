@@ -98,6 +98,14 @@ impl Place {
         assert!(text(&made.stdout).contains("any 2 of ada, grace, lin open it"), "{}", text(&made.stdout));
     }
 
+    /// The details of the audit log's entries of one action, oldest first.
+    fn audited(&self, action: &str, custodians: &[&str]) -> Vec<String> {
+        let listed = self.run_well(&["audit", "list", "--format", "json"], custodians);
+        let entries: Value = serde_json::from_str(&listed).unwrap();
+        let of = entries.as_array().unwrap().iter().filter(|entry| entry["action"] == action);
+        of.map(|entry| entry["detail"].as_str().unwrap().to_owned()).collect()
+    }
+
     fn unlock(&self, name: &str) -> String {
         self.run_well(&["keys", "unlock", "--passphrase-file", &self.source(name)], &[])
     }
@@ -176,13 +184,16 @@ fn a_gateway_takes_no_payment_before_two_of_three_have_come() {
     assert!(place.unlock("ada").contains("1 of 2 have come: ada"));
     assert_eq!(ready(), (503, "waits for custodians: 1 of 2 have come\n".to_owned()));
     assert!(place.unlock("ada").contains("1 of 2 have come"), "the same again is no second custodian");
-    // Another one's passphrase under his name: wrong, and no more is said. The next try has to wait.
+    // Another one's passphrase under his name: wrong, and no more is said. The next try has to wait, twice as long each
+    // time, so that on the slowest machine one comes too early.
     place.write("wrong", PASSPHRASES[0].1);
     let wrong = format!("grace={}", place.root.path().join("wrong").display());
     let refused = place.run_badly(&["keys", "unlock", "--passphrase-file", &wrong], &[]);
     assert_eq!(refused, "tollgate: custodian grace: the passphrase is wrong\n");
-    let early = place.run_badly(&["keys", "unlock", "--passphrase-file", &place.source("grace")], &[]);
-    assert!(early.contains("the next try is in"), "{early}");
+    wait_for("a try that comes too early", || {
+        let said = place.run_badly(&["keys", "unlock", "--passphrase-file", &wrong], &[]);
+        said.contains("the next try is in").then_some(())
+    });
     let stranger = place.run_badly(&["keys", "unlock", "--passphrase-file", &place.source("zoe")], &[]);
     assert!(stranger.contains("they are ada, grace, lin"), "{stranger}");
     assert_eq!(ready().0, 503);
@@ -210,6 +221,11 @@ fn a_gateway_takes_no_payment_before_two_of_three_have_come() {
     assert_eq!(gateway.admin("/health/ready").1, "waits for custodians: 1 of 2 have come\n");
     assert!(gateway.stop());
     assert!(!place.data.join("running.json").exists());
+    let made = place.audited("key-encryption key made", &["ada", "grace"]);
+    assert_eq!(made, ["before the first start, any 2 of ada, grace, lin open it"]);
+    let came = place.audited("custodians came", &["ada", "grace"]);
+    let by_files = "grace (by the configuration), lin (by the configuration)";
+    assert_eq!(came, ["ada, lin", by_files], "one entry for each start that opened the key");
     place.assert_no_passphrase_on_the_disk();
 }
 
@@ -259,9 +275,22 @@ fn a_plain_key_is_split_while_payments_run_and_the_split_one_is_rotated_by_its_c
     }
     let under_the_newest = |key: &Value| key["kek_version"] == 3;
     assert!(listed["data_keys"].as_array().unwrap().iter().all(under_the_newest), "{listed}");
+    let unknown = place.run_badly(&["keys", "retire", "--kek", "9"], &[]);
+    assert!(unknown.contains("there is no key-encryption key version 9"), "{unknown}");
+    // The audit log is told of it, and opens with the key in use.
+    let alone = place.run_badly(&["keys", "retire", "--kek", "1"], &["grace"]);
+    assert!(alone.contains("1 of 2 have come"), "{alone}");
+    let [ada, lin] = ["ada", "lin"].map(|name| place.source(name));
     for old in ["1", "2"] {
-        place.run_well(&["keys", "retire", "--kek", old], &[]);
+        let retire = ["keys", "retire", "--kek", old, "--passphrase-file", &ada, "--passphrase-file", &lin];
+        place.run_well(&retire, &[]);
     }
+    let again = place.run_badly(&["keys", "retire", "--kek", "2"], &[]);
+    assert!(again.contains("version 2 is retired already"), "{again}");
+    let told = place.audited("key-encryption key made", &["ada", "lin"]);
+    assert_eq!(told[0], "at the first start");
+    assert_eq!(told[1..], [2, 3].map(|version| format!("version {version}, any 2 of ada, grace, lin open it")));
+    assert_eq!(place.audited("key-encryption key retired", &["ada", "lin"]), ["version 1", "version 2"]);
     assert!(place.run_well(&["keys", "list"], &[]).contains("in use  any 2 of ada, grace, lin"));
     refund(&gateway, &demo, "before");
     assert_no_passphrase("the log", gateway.output().as_bytes());
@@ -295,6 +324,16 @@ fn a_quorum_gives_a_lost_custodians_place_to_another_person() {
     let two = ["--passphrase-file", &ada, "--passphrase-file", &grace];
     let changed = place.run_well(&[change.as_slice(), &two].concat(), &[]);
     assert!(changed.contains("zoe has the place of lin; the key is the same"), "{changed}");
+    // Who gives up a place may be one of the quorum: for another person, or for another passphrase.
+    place.write("new", "eleven quiet boats near the mill");
+    let new = format!("grace={}", place.root.path().join("new").display());
+    let again = ["keys", "ceremony", "--change-custodian", "grace", "--new-passphrase-file", &new];
+    let changed = place.run_well(&[again.as_slice(), &two].concat(), &[]);
+    assert!(changed.contains("grace has another passphrase"), "{changed}");
+    assert_eq!(
+        place.audited("custodian changed", &["ada", "zoe"]),
+        ["version 1: zoe has the place of lin", "version 1: grace has another passphrase"]
+    );
     // The running gateway has the key open, and it is the same.
     refund(&gateway, &demo, "first");
     assert!(gateway.stop());

@@ -182,6 +182,7 @@ fn the_evidence_is_whole_and_nothing_secret_is_in_it() {
         [payment("PURCHASE", "stray", "1000", CARD), vec![("order_description", "4005 5500 0000 0001")]].concat();
     assert_eq!(field(&gateway.call(&demo, &stray), "response_code"), "00033");
     gateway.run_well(&["jwks", "rotate"]);
+    gateway.run_well(&["keys", "rotate", "--data-keys"]);
 
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("evidence");
@@ -214,6 +215,13 @@ fn the_evidence_is_whole_and_nothing_secret_is_in_it() {
     let scan = json("scan.json");
     assert_eq!(scan["card_numbers"], 0, "{scan}");
     assert!(scan["database_values"].as_u64().unwrap() > 100 && scan["files"].as_u64().unwrap() > 2, "{scan}");
+    let audit = json("audit.json");
+    assert_eq!(audit["verified"]["unbroken"], true, "{audit}");
+    for counts in ["counts", "counts_of_the_last_365_days"] {
+        // By token, once; the one that brought its card revealed nothing.
+        assert_eq!(audit[counts]["card revealed"], 1, "{audit}");
+        assert_eq!(audit[counts]["data key rotated"], 2, "{audit}");
+    }
     let counted = &json("counters.json")["counters"];
     assert_eq!(counted["tollgate_stray_card_numbers_total{merchant=\"demo\"}"], "1", "{counted}");
     let components = json("software.json");

@@ -6,9 +6,13 @@ mod support;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use support::secrets::{Forbidden, Sink, files};
 use support::shop::{MASTERCARD, MEEZA_19, VISA, assert_code, with};
-use support::{Gateway, Merchant, field, payment, text, tollgate};
+use support::{Gateway, Merchant, accounts, all_at_once, field, payment, text, tollgate, wait_for};
+
+/// A card that the exporting gateway does not know.
+const OTHER_VISA: &str = "4111111111111111";
 
 /// Two gateways, a key pair, and a place for files.
 struct Move {
@@ -108,6 +112,128 @@ fn tokens_pay_in_the_other_vault_under_their_names_and_states() {
     }
     let cards = [VISA, MASTERCARD, MEEZA_19].map(str::to_owned);
     Forbidden::new(&cards, &[]).assert_in_none(&sinks);
+}
+
+/// Rule: the receiver's own published keys do as recipients, for as long as they open payments.
+#[test]
+fn an_export_to_a_published_key_is_opened_by_the_vault_itself_until_the_key_has_ended() {
+    let moved = Move::prepared();
+    let (status, set) = support::get(&moved.to.address, "/.well-known/tollgate/jwks.json");
+    assert_eq!(status, 200);
+    let keys: Value = serde_json::from_slice(&set).unwrap();
+    let rsa = keys["keys"].as_array().unwrap().iter().find(|key| key["kty"] == "RSA").unwrap();
+    for (name, key) in [("set", text(&set)), ("rsa", rsa.to_string())] {
+        std::fs::write(moved.path(name), key).unwrap();
+        let (key, out) = (moved.text(name), moved.text(&format!("{name}.jsonl")));
+        moved.from.run_well(&["vault", "export", "demo", "--recipient", &key, "--out", &out]);
+    }
+    let import = |name: &str| {
+        let file = moved.text(name);
+        moved.to.run(&["vault", "import", "demo", &file, "--jwks-key", "--format", "json"])
+    };
+    let counted = |name: &str| counts(&serde_json::from_slice(&import(name).stdout).unwrap());
+    assert_eq!(counted("set.jsonl"), [3, 0, 0]);
+    assert_code(&pay_by_token(&moved.to, "by-token", "visa"), "14000", "paid");
+    moved.to.run_well(&["jwks", "rotate"]);
+    assert_eq!(counted("rsa.jsonl"), [0, 3, 0], "a key that was replaced opens for some days more");
+
+    moved.to.run_well(&["jwks", "rotate", "--accept-old-for", "0s"]);
+    let ended = text(&import("rsa.jsonl").stderr);
+    assert!(ended.contains("was replaced and ended at") && ended.contains("export it again"), "{ended}");
+    moved.export("other.jsonl");
+    let unknown = text(&import("other.jsonl").stderr);
+    assert!(unknown.contains("is no key of this gateway"), "{unknown}");
+}
+
+/// Rule: an import that was killed is made again, and takes what is missing.
+#[test]
+fn an_import_that_was_killed_goes_on_when_it_is_run_again() {
+    const CLIENTS: usize = 12;
+    const TOKENS_EACH: usize = 50;
+    let moved = Move::prepared();
+    let demo = moved.from.demo();
+    all_at_once(CLIENTS, |client| {
+        for number in 0..TOKENS_EACH {
+            let name = format!("token-{client}-{number}");
+            assert_code(&pay(&moved.from, &demo, &name, VISA, &name), "14000", &name);
+        }
+    });
+    let total = u64::try_from(CLIENTS * TOKENS_EACH).unwrap() + 3;
+    assert_eq!(moved.export("many.jsonl")["tokens"], total);
+    let database = rusqlite::Connection::open(moved.to.data.join("tollgate.db")).unwrap();
+    let taken = || {
+        let count: i64 = database.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0)).unwrap();
+        u64::try_from(count).unwrap()
+    };
+    let mut killed = support::command();
+    killed.args(["vault", "import", "demo", &moved.text("many.jsonl"), "--key", &moved.text("key"), "--data"]);
+    let mut killed = killed.arg(&moved.to.data).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("some tokens are taken", || (taken() > 0).then_some(()));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let before = taken();
+    assert_eq!(counts(&moved.import("many.jsonl", &[])), [total - before, before, 0]);
+    assert_eq!(taken(), total);
+    assert_code(&pay_by_token(&moved.to, "last", "token-11-49"), "14000", "paid");
+    moved.to.run_well(&["audit", "verify"]);
+}
+
+/// Rule: where a card may have one token only, the one that is there stays, with all that it has.
+#[test]
+fn a_card_that_may_have_one_token_keeps_the_one_it_has_and_nothing_gives_way_for_it() {
+    let moved = Move::prepared();
+    moved.export("tokens.jsonl");
+    let demo = moved.to.demo();
+    let own = [("token_name", "own"), ("expiry_date", "3109")];
+    assert_code(&moved.to.call(&demo, &with(payment("PURCHASE", "own", "1000", VISA), &own)), "14000", "own");
+    assert_code(&pay(&moved.to, &demo, "other", OTHER_VISA, "visa"), "14000", "the name is another card's");
+    accounts::set(&moved.to, "demo", &["--unique-tokens", "per-merchant"]);
+    let taken = moved.import("tokens.jsonl", &["--replace-other-cards"]);
+    assert_eq!(counts(&taken), [2, 0, 0], "{taken}");
+    assert_eq!(taken["card_has_another_token"], serde_json::json!(["visa"]));
+    let paid = |reference: &str, token: &str| {
+        let paid = pay_by_token(&moved.to, reference, token);
+        [field(&paid, "card_number").to_owned(), field(&paid, "expiry_date").to_owned()]
+    };
+    assert_eq!(paid("by-own", "own"), ["400555******0001", "3109"], "the imported expiry is not taken over");
+    assert_eq!(paid("by-other", "visa"), ["411111******1111", "3005"], "it did not give way");
+    let (key, file) = (moved.text("key"), moved.text("tokens.jsonl"));
+    let said = moved.to.run_well(&["vault", "import", "demo", &file, "--key", &key, "--replace-other-cards"]);
+    assert!(said.contains("--unique-tokens off"), "{said}");
+
+    accounts::set(&moved.to, "demo", &["--unique-tokens", "off"]);
+    assert_eq!(counts(&moved.import("tokens.jsonl", &["--replace-other-cards"])), [0, 2, 1]);
+    assert_eq!(paid("replaced", "visa"), ["400555******0001", "3005"]);
+}
+
+/// Rule: the store finds out by itself what a rule of each customer forbids; what was there comes back.
+#[test]
+fn a_name_does_not_give_way_to_a_card_that_is_then_not_taken() {
+    let moved = Move::prepared();
+    moved.export("tokens.jsonl");
+    accounts::set(&moved.to, "demo", &["--unique-tokens", "per-customer"]);
+    assert_eq!(counts(&moved.import("tokens.jsonl", &[])), [3, 0, 0]);
+    let rename = [("service_command", "UPDATE_TOKEN"), ("merchant_reference", "rename"), ("token_name", "visa")];
+    let renamed = moved.to.call(&moved.to.demo(), &[&rename[..], &[("new_token_name", "renamed")]].concat());
+    assert_code(&renamed, "58000", "renamed");
+    assert_code(&pay(&moved.to, &moved.to.demo(), "other", OTHER_VISA, "visa"), "14000", "another card's name");
+    let taken = moved.import("tokens.jsonl", &["--replace-other-cards"]);
+    assert_eq!(counts(&taken), [0, 2, 0], "{taken}");
+    assert_eq!(taken["card_has_another_token"], serde_json::json!(["visa"]));
+    assert_eq!(field(&pay_by_token(&moved.to, "still", "visa"), "card_number"), "411111******1111");
+}
+
+/// Rule: a name that has lapsed is free, for a token that is older than the lapse too.
+#[test]
+fn a_lapsed_name_is_free_for_an_imported_token() {
+    let mut moved = Move::prepared();
+    moved.export("tokens.jsonl");
+    assert_code(&pay(&moved.to, &moved.to.demo(), "other", MASTERCARD, "visa"), "14000", "another card here");
+    assert!(moved.to.stop());
+    let database = rusqlite::Connection::open(moved.to.data.join("tollgate.db")).unwrap();
+    assert_eq!(database.execute("UPDATE tokens SET lapses_at = created_at + 1", []).unwrap(), 1);
+    drop(database);
+    assert_eq!(counts(&moved.import("tokens.jsonl", &[])), [3, 0, 0]);
 }
 
 /// The snippet of the documents, run on a real export.

@@ -1,10 +1,10 @@
 //! The audit log: rows that are only added, each chained to the one before.
 
 use super::Subject;
-use super::fixtures::{START, account, at, new_operation, new_order, outcome, settled};
+use super::fixtures::{START, account, at, claimed, new_operation, new_order, outcome, settled};
 use crate::{
     AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditMac, AuditRow, ChannelKeyOccasion, NewDataKey,
-    NewOperation, NewOrder, OperationClaim, OrderClaim, Store, StoreError,
+    NewOperation, NewOrder, OperationClaim, OrderClaim, OutcomeRecord, Recorded, Store, StoreError,
 };
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -94,6 +94,44 @@ pub async fn entries_are_written_with_their_call_or_not_at_all(subject: &dyn Sub
     let capture = NewOperation { audit: vec![entry(5)], ..capture };
     assert_eq!(store.claim_operation(capture).await.unwrap(), OperationClaim::Claimed);
     assert_eq!(later(&*store).await.last(), Some(&entry(5)));
+}
+
+/// Rule: the rows since a moment begin with the first that is not older.
+pub async fn the_first_row_since_a_moment_is_found(subject: &dyn Subject) {
+    let store = subject.open().await;
+    begun(&*store).await;
+    store.note_audit(vec![entry(1)]).await.unwrap();
+    let since = async |at| store.audit_row_since(AuditChain::SOLE, at).await.unwrap();
+    assert_eq!(since(START).await, Some(1), "both are of that moment");
+    assert_eq!(since(Timestamp(START.0 - 1)).await, Some(1));
+    assert_eq!(since(Timestamp(START.0 + 1)).await, None);
+    struct Later;
+    impl Clock for Later {
+        fn now(&self) -> Timestamp {
+            at(60)
+        }
+    }
+    store.begin_audit(AuditDesk { key: key(), clock: Arc::new(Later), who: person() }).await.unwrap();
+    store.note_audit(vec![entry(2)]).await.unwrap();
+    let last = rows(&*store).await.last().map(|row| row.number);
+    assert_eq!(since(Timestamp(START.0 + 1)).await, last);
+    assert_eq!(since(at(60)).await, last);
+    assert_eq!(since(at(61)).await, None);
+}
+
+/// Rule: what follows from an outcome brings its own entries, which are written once, with the outcome.
+pub async fn entries_of_what_follows_from_an_outcome_are_written_with_it(subject: &dyn Subject) {
+    let store = subject.open().await;
+    begun(&*store).await;
+    let new = claimed(&*store, new_order(1, "card", PayKind::VerifyByHold)).await;
+    let record = outcome(&new.order, &new.operation, OperationEvent::Approved, at(2));
+    let void = new_operation(2, &record.order, OperationKind::Void, 10_000);
+    let void = NewOperation { audit: vec![entry(2)], ..void };
+    let record = OutcomeRecord { next: Some(Box::new(void)), ..record };
+    assert_eq!(store.record_outcome(record.clone()).await.unwrap(), Recorded::Written);
+    assert_eq!(later(&*store).await, [entry(2)]);
+    assert_eq!(store.record_outcome(record).await.unwrap(), Recorded::Changed);
+    assert_eq!(later(&*store).await.len(), 1, "an outcome that was not written has none");
 }
 
 /// Rule: whoever does not say under which key cannot write, and what was to be noted is not lost in silence.

@@ -142,6 +142,8 @@ macro_rules! conformance_tests {
             sealed_rows_are_walked_to_the_last
             sealed_bytes_are_replaced_on_what_was_read
             entries_are_written_with_their_call_or_not_at_all
+            the_first_row_since_a_moment_is_found
+            entries_of_what_follows_from_an_outcome_are_written_with_it
             entries_before_the_log_is_begun_are_refused
             many_writers_make_one_chain
             what_the_store_does_itself_is_noted

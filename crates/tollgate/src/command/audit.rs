@@ -119,7 +119,7 @@ impl Audit {
         // Before the rows: what is added meanwhile is there when they are read.
         heads.extend(file.read()?);
         let report = verify_audit(&*opened.store, &opened.vault, AuditChain::SOLE, &heads).await?;
-        self.common.print(&shown(&report, heads.len()), |_| print_report(&report, heads.len()))?;
+        self.common.print(&audit_json(&report, heads.len()), |_| print_report(&report, heads.len()))?;
         Ok(if report.broken.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -189,7 +189,8 @@ fn text_of(entry: &AuditEntry, names: &HashMap<MerchantId, String>) -> String {
     format!("{}  {}  by {}", entry.at, words.join("  "), entry.who)
 }
 
-fn shown(report: &AuditReport, heads: usize) -> Value {
+/// A report as JSON; `heads` is how many kept heads it was held against.
+pub(crate) fn audit_json(report: &AuditReport, heads: usize) -> Value {
     json!({
         "unbroken": report.broken.is_none(),
         "rows": report.rows,

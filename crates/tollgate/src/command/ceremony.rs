@@ -19,8 +19,8 @@ use tollgate_core::audit::AuditAction;
 use tollgate_core::secret::Secret;
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 use tollgate_vault::{
-    Custodian, FileKeyProvider, KekCustody, KekSplit, KekState, QUORUM_MIN, SplitPlan, StoredDataKeys, check_name,
-    check_passphrase, check_quorum,
+    Custodian, FileKeyProvider, KekSplit, QUORUM_MIN, SplitPlan, StoredDataKeys, check_name, check_passphrase,
+    check_quorum,
 };
 
 /// Split the key-encryption key among custodians.
@@ -103,7 +103,9 @@ impl Ceremony {
     fn change(&self, leaving: &str, looked: &Looked) -> anyhow::Result<Changed> {
         let files = looked.source.files().context(NOT_IN_FILES)?;
         let version = files.newest_file()?;
-        let KekSplit { quorum, custodians } = newest_split(looked)?
+        let KekSplit { quorum, custodians } = looked
+            .source
+            .newest_split()?
             .context("the newest key is not split, so it has no custodians: --convert splits it")?;
         let successor = self.successor.as_deref().unwrap_or(leaving);
         let mut present = Vec::new();
@@ -125,12 +127,12 @@ impl Ceremony {
             name: successor.to_owned(),
             passphrase: chosen_passphrase(successor, &self.sources.new_custodian()?)?,
         };
-        files.change_custodian(&present, leaving, &new)?;
-        // Those who were present open the key, so that the audit log can be told. Who has left is none of them now,
-        // and it is looked at later whether enough have come.
-        for custodian in present.iter().chain([&new]) {
-            let _left = files.come(&custodian.name, &custodian.passphrase, Instant::now());
+        // Those who are present open the key, so that the audit log can be told. Before the change, since who leaves may
+        // be one of them. Whoever is wrong is told by the change.
+        for custodian in &present {
+            let _told_below = files.come(&custodian.name, &custodian.passphrase, Instant::now());
         }
+        files.change_custodian(&present, leaving, &new)?;
         Ok(Changed { version, left: leaving.to_owned(), came: successor.to_owned() })
     }
 
@@ -194,10 +196,18 @@ impl Changed {
             return Ok(());
         }
         let opened = looked.open_noting().await?;
-        let detail = format!("version {}: {} has the place of {}", self.version, self.came, self.left);
+        let detail = if self.is_same_person() {
+            format!("version {}: {} has another passphrase", self.version, self.came)
+        } else {
+            format!("version {}: {} has the place of {}", self.version, self.came, self.left)
+        };
         let noted = opened.note(who::person(), AuditAction::CustodianChanged, &detail).await;
         wiring::close(opened).await;
         noted
+    }
+
+    fn is_same_person(&self) -> bool {
+        self.came.eq_ignore_ascii_case(&self.left)
     }
 
     fn shown(&self) -> Value {
@@ -206,11 +216,15 @@ impl Changed {
 
     fn print(&self) {
         let Changed { version, left, came } = self;
-        println!("key-encryption key version {version}: {came} has the place of {left}; the key is the same");
+        if self.is_same_person() {
+            println!("key-encryption key version {version}: {came} has another passphrase; the key is the same");
+        } else {
+            println!("key-encryption key version {version}: {came} has the place of {left}; the key is the same");
+        }
         println!(
-            "back the key folder up now, and destroy older backups of it: in them {left}'s passphrase still counts"
+            "back the key folder up now, and destroy older backups of it: in them {left}'s old passphrase still counts"
         );
-        println!("if {left} may want harm, rotate as well: tollgate keys rotate --kek");
+        println!("if {left} may want harm, or the old passphrase got out, rotate as well: tollgate keys rotate --kek");
     }
 }
 
@@ -222,7 +236,7 @@ const NOT_IN_FILES: &str = "only keys in files are split among custodians; a tok
 /// # Errors
 /// When a passphrase is missing or does not do.
 pub fn of_the_same(looked: &Looked, sources: &CustodianArgs) -> anyhow::Result<Option<SplitPlan>> {
-    let Some(KekSplit { quorum, custodians }) = newest_split(looked)? else { return Ok(None) };
+    let Some(KekSplit { quorum, custodians }) = looked.source.newest_split()? else { return Ok(None) };
     let newest = looked.source.files().map(FileKeyProvider::newest_file).transpose()?;
     if looked.has_data_keys_below(newest.unwrap_or_default()) {
         return Ok(None);
@@ -292,13 +306,6 @@ fn report(
         }
         println!("at each start the gateway waits for them: tollgate keys unlock");
     })
-}
-
-fn newest_split(looked: &Looked) -> anyhow::Result<Option<KekSplit>> {
-    let Some(files) = looked.source.files() else { return Ok(None) };
-    let keks = files.keks()?;
-    let newest = keks.into_iter().rfind(|kek| kek.state == KekState::Live);
-    Ok(newest.and_then(|kek| kek.split))
 }
 
 fn planned(names: &[String], quorum: usize, files: &[PassphraseSource]) -> anyhow::Result<SplitPlan> {

@@ -101,6 +101,10 @@ struct Retire {
     /// The version of the key-encryption key
     #[arg(long, value_name = "VERSION")]
     kek: u32,
+    /// The file with a custodian's passphrase, or NAME=env:VARIABLE, instead of the terminal; once for each custodian
+    /// of a quorum of the key in use, which opens the audit log
+    #[arg(long = "passphrase-file", value_name = "NAME=FILE")]
+    passphrase_files: Vec<String>,
 }
 
 /// The gateway itself, as the owner of data keys, in commands.
@@ -129,14 +133,7 @@ impl Keys {
             let looked = wiring::look(&folder, Keep::Existing).await?;
             match &self.action {
                 Action::List => closing(looked, async |looked: &Looked| self.list(looked).await).await,
-                Action::Retire(Retire { kek }) => {
-                    // A key that is split is retired with its custodians present: the audit log opens with it.
-                    looked.unlock_here(&[])?;
-                    let opened = looked.open_noting().await?;
-                    let done = self.retire(&folder, &opened, *kek).await;
-                    wiring::close(opened).await;
-                    done
-                }
+                Action::Retire(retire) => self.retire(retire, &folder, looked).await,
                 Action::Ceremony(ceremony) => ceremony.run(&folder, looked, &self.common).await,
                 Action::Rotate(rotate) => self.rotate(rotate, &folder, looked).await,
                 Action::Unlock(_) => Ok(ExitCode::SUCCESS),
@@ -229,10 +226,23 @@ impl Keys {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn retire(&self, folder: &DataFolder, opened: &Opened, version: u32) -> anyhow::Result<ExitCode> {
-        let provider = opened.custody()?;
-        refuse_in_use(opened.store.as_ref(), version).await?;
+    async fn retire(&self, retire: &Retire, folder: &DataFolder, looked: Looked) -> anyhow::Result<ExitCode> {
+        // Before anybody is asked for a passphrase.
+        refuse_in_use(looked.store.as_ref(), retire.kek).await?;
+        if let Some(files) = looked.source.files() {
+            refuse_not_there(files, retire.kek)?;
+        }
         unlock::refuse_locked_gateway(folder).await?;
+        // Where the key is split, its custodians have to be present: the audit log opens with it.
+        looked.unlock_here(&PassphraseSource::parse_each(&retire.passphrase_files)?)?;
+        let opened = looked.open_noting().await?;
+        let done = self.put_aside(&opened, retire.kek).await;
+        wiring::close(opened).await;
+        done
+    }
+
+    async fn put_aside(&self, opened: &Opened, version: u32) -> anyhow::Result<ExitCode> {
+        let provider = opened.custody()?;
         provider.retire_version(version)?;
         // Somebody may have wrapped a key under it between the two.
         if let Err(error) = refuse_in_use(opened.store.as_ref(), version).await {
@@ -285,6 +295,14 @@ async fn refuse_in_use(store: &dyn Store, version: u32) -> anyhow::Result<()> {
             "{count} data keys are wrapped under key-encryption key version {version}: rotate first (`tollgate keys \
              rotate --kek`)"
         ),
+    }
+}
+
+fn refuse_not_there(provider: &dyn KekCustody, version: u32) -> anyhow::Result<()> {
+    match provider.keks()?.iter().find(|kek| kek.version == version).map(|kek| kek.state) {
+        Some(KekState::Live) => Ok(()),
+        Some(KekState::Retired) => bail!("key-encryption key version {version} is retired already"),
+        None => bail!("there is no key-encryption key version {version}; `tollgate keys list` shows them all"),
     }
 }
 

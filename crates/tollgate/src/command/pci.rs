@@ -98,6 +98,9 @@ async fn evidence(folder: &DataFolder, opened: &wiring::Opened, command: &Eviden
     let config = Config::load(command.config.as_deref(), &folder.config(), &environment())?;
     let written = crate::evidence::write(&command.to, folder, opened, &config).await?;
     println!("{} files are written to {}; README.md tells what is in each", written.files, command.to.display());
+    if !written.audit_unbroken {
+        println!("WARNING  the audit log is broken: see audit.json and `tollgate audit verify`");
+    }
     if written.card_numbers > 0 {
         println!("WARNING  {} places seem to hold a card number: see scan.json", written.card_numbers);
     }

@@ -133,8 +133,9 @@ impl Serve {
         let opened = looked.open().await?;
         let who = AuditWho::Gateway(format!("serve, node {}", config.gateway.node));
         opened.begin_audit(who.clone()).await?;
-        if let (Some(custodians), Some(_)) = (&custodians, &front) {
-            opened.note(who, AuditAction::CustodiansCame, &custodians.names().join(", ")).await?;
+        let came = custodians.as_deref().map(Custodians::names).unwrap_or_default();
+        if !came.is_empty() {
+            opened.note(who, AuditAction::CustodiansCame, &came.join(", ")).await?;
         }
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
@@ -202,7 +203,7 @@ async fn admit(
     metrics: &PrometheusHandle,
     end: &mut EndSignals,
 ) -> anyhow::Result<Admitted> {
-    if let Err(error) = looked.unlock_unattended() {
+    if let Err(error) = looked.unlock_unattended(|name| custodians.came_by_configuration(name)) {
         tracing::error!(error = format!("{error:#}"), "the configured passphrases do not open the keys");
     }
     let awaited = looked.awaited()?;

@@ -14,10 +14,12 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tollgate_app::{Accounts, Imported, OtherCard, Transfer};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tollgate_app::{Accounts, ChannelKeys, Imported, OtherCard, Transfer};
 use tollgate_core::audit::AuditWho;
 use tollgate_core::time::Clock;
-use tollgate_vault::{ExportChunk, JweAlgorithm, Jwk, NewKeyPair, OwnKeyPair, open_chunk, seal_chunk};
+use tollgate_vault::{DecryptionKey, ExportChunk, JweAlgorithm, Jwk, NewKeyPair, OwnKeyPair, open_chunk, seal_chunk};
 use zeroize::Zeroizing;
 
 /// Take a merchant's tokens with their cards to another vault, encrypted.
@@ -47,7 +49,8 @@ enum Action {
 struct Export {
     /// The merchant
     merchant: String,
-    /// The recipient's public key: a JSON Web Key, RSA or P-256, with kid
+    /// The recipient's public key: a JSON Web Key, RSA or P-256, with kid; or the jwks.json of the gateway that
+    /// receives them, for an import with --jwks-key
     #[arg(long, value_name = "KEYFILE")]
     recipient: PathBuf,
     /// The file to write
@@ -63,9 +66,12 @@ struct Import {
     merchant: String,
     /// The file of the export
     file: PathBuf,
-    /// The private key that it was encrypted to, as `vault keygen` made it
-    #[arg(long, value_name = "KEYFILE")]
-    key: PathBuf,
+    /// The private key that it was encrypted to, as `vault keygen` made it; either this or --jwks-key
+    #[arg(long, value_name = "KEYFILE", required_unless_present = "jwks_key")]
+    key: Option<PathBuf>,
+    /// It was encrypted to a key of this gateway's own jwks.json, whose private half lies in the vault
+    #[arg(long, conflicts_with = "key")]
+    jwks_key: bool,
     /// The SHA-256 of the file, as the sender told it on another way
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
@@ -89,8 +95,8 @@ struct Consent {
 
 /// The largest key file that is read, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
-/// How many chunks pass between two lines of progress.
-const CHUNKS_PER_LINE: u64 = 100;
+/// How much time passes between two lines of progress, in milliseconds.
+const MS_PER_LINE: u64 = 1_000;
 /// How many names of tokens that were left are told.
 const NAMES_TOLD_MAX: usize = 20;
 /// The random bytes in the name of an export.
@@ -161,8 +167,7 @@ impl Consent {
 
 impl Export {
     async fn run(&self, opened: &Opened, who: AuditWho) -> anyhow::Result<Value> {
-        let recipient: Jwk = serde_json::from_slice(&read_key(&self.recipient)?)
-            .with_context(|| format!("{} is no JSON Web Key", self.recipient.display()))?;
+        let recipient = recipient(&self.recipient)?;
         let kid = recipient.kid.clone().context("the recipient's key has no name (kid)")?;
         if recipient.algorithm().is_none() {
             bail!(
@@ -177,7 +182,7 @@ impl Export {
         let now = opened.clock.now().to_string();
         let header = Header::new(export.clone(), self.merchant.clone(), kid.clone(), now);
         let mut writer = ExportWriter::begin(&self.out, &header)?;
-        let (mut after, mut provisional) = (None, 0);
+        let (mut after, mut provisional, mut progress) = (None, 0, Progress::begin());
         loop {
             let number = writer.next_chunk();
             let detail = format!("export {export}, chunk {number}, to key {kid}");
@@ -186,7 +191,7 @@ impl Export {
             if !page.cards.is_empty() {
                 let jwe = seal_chunk(ExportChunk { export: &export, number }, &page.cards, &recipient)?;
                 writer.add(jwe, page.cards.len() as u64)?;
-                if number % CHUNKS_PER_LINE == 0 {
+                if progress.is_due() {
                     eprintln!("  {} tokens written", writer.tokens());
                 }
             }
@@ -210,9 +215,6 @@ impl Export {
 
 impl Import {
     async fn run(&self, opened: &Opened, who: AuditWho) -> anyhow::Result<Value> {
-        let key = OwnKeyPair::of_private_jwk(&read_key(&self.key)?)
-            .with_context(|| format!("{} is no private key of `vault keygen`", self.key.display()))?;
-        let kid = key.public.kid.clone().context("the private key has no name (kid)")?;
         let transfer = transfer(opened, &self.merchant, who).await?;
         // Whole and unchanged, before anything of it is taken.
         let summary = ExportReader::check(&self.file)?;
@@ -221,16 +223,15 @@ impl Import {
         {
             bail!("{} has the SHA-256 {}, which is not the one that was told", self.file.display(), summary.sha256);
         }
-        if summary.header.kid != kid {
-            bail!("{} was encrypted to the key {}, and this one is {kid}", self.file.display(), summary.header.kid);
-        }
+        let kid = summary.header.kid.as_str();
+        let key = self.private_key(opened, kid).await?;
         let other_card = if self.replace_other_cards { OtherCard::Replace } else { OtherCard::Keep };
         let mut reader = ExportReader::open(&self.file)?;
-        let mut sum = Imported::default();
+        let (mut sum, mut progress) = (Imported::default(), Progress::begin());
         while let Next::Chunk(line) = reader.next()? {
             let export = reader.header().export.as_str();
             let chunk = ExportChunk { export, number: line.chunk };
-            let cards = open_chunk(&line.jwe, chunk, &kid, &key.private)
+            let cards = open_chunk(&line.jwe, chunk, kid, &key)
                 .with_context(|| format!("chunk {} of {} is refused", line.chunk, self.file.display()))?;
             if cards.len() as u64 != line.tokens {
                 bail!("chunk {} has {} tokens, and its line says {}", line.chunk, cards.len(), line.tokens);
@@ -241,8 +242,10 @@ impl Import {
             sum.unchanged += imported.unchanged;
             sum.replaced += imported.replaced;
             sum.other_cards.extend(imported.other_cards);
-            if line.chunk % CHUNKS_PER_LINE == 0 {
-                eprintln!("  {} tokens taken, {} here already", sum.added + sum.replaced, sum.unchanged);
+            sum.cards_with_a_token.extend(imported.cards_with_a_token);
+            if progress.is_due() {
+                let (taken, total) = (sum.added + sum.replaced, summary.tokens);
+                eprintln!("  {taken} tokens taken, {} here already, of {total}", sum.unchanged);
             }
         }
         Ok(json!({
@@ -252,15 +255,74 @@ impl Import {
             "unchanged": sum.unchanged,
             "replaced": sum.replaced,
             "other_card_under_that_name": sum.other_cards,
+            "card_has_another_token": sum.cards_with_a_token,
             "sha256": summary.sha256,
         }))
     }
 }
 
+impl Import {
+    /// The private key that the file was encrypted to, which is called `kid`.
+    async fn private_key(&self, opened: &Opened, kid: &str) -> anyhow::Result<Arc<DecryptionKey>> {
+        let Some(path) = &self.key else {
+            let keys = ChannelKeys::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
+            return keys.private_key(kid).await.with_context(|| {
+                format!(
+                    "{} cannot be opened here; let the sender export it again to a key of this gateway's jwks.json",
+                    self.file.display()
+                )
+            });
+        };
+        let pair = OwnKeyPair::of_private_jwk(&read_key(path)?)
+            .with_context(|| format!("{} is no private key of `vault keygen`", path.display()))?;
+        let own = pair.public.kid.context("the private key has no name (kid)")?;
+        if own != kid {
+            bail!("{} was encrypted to the key {kid}, and this one is {own}", self.file.display());
+        }
+        Ok(Arc::new(pair.private))
+    }
+}
+
+/// When the next line of progress is due. Progress is no result, so it goes to standard error.
+struct Progress {
+    told: Instant,
+}
+
+impl Progress {
+    fn begin() -> Progress {
+        Progress { told: Instant::now() }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let due = self.told.elapsed() >= Duration::from_millis(MS_PER_LINE);
+        if due {
+            self.told = Instant::now();
+        }
+        due
+    }
+}
+
+/// The public key of a file: its only one, or of a set (jwks.json) the first that is made for ECDH, which costs the
+/// receiver less than RSA.
+fn recipient(path: &Path) -> anyhow::Result<Jwk> {
+    #[derive(serde::Deserialize)]
+    struct Set {
+        keys: Vec<Jwk>,
+    }
+    let bytes = read_key(path)?;
+    if let Ok(Set { keys }) = serde_json::from_slice::<Set>(&bytes) {
+        let of = |algorithm| keys.iter().find(|key| key.algorithm() == Some(algorithm)).cloned();
+        return of(JweAlgorithm::EcdhEsA256Kw)
+            .or_else(|| of(JweAlgorithm::RsaOaep256))
+            .with_context(|| format!("{} holds no key for an algorithm that is known here", path.display()));
+    }
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is no JSON Web Key", path.display()))
+}
+
 async fn transfer(opened: &Opened, merchant: &str, who: AuditWho) -> anyhow::Result<Transfer> {
     let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
-    let merchant = accounts.by_name(merchant).await?.merchant.id;
-    Ok(Transfer::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone(), merchant, who))
+    let account = accounts.by_name(merchant).await?;
+    Ok(Transfer::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone(), &account.merchant, who))
 }
 
 /// A key file. One that holds a private key has to be its owner's alone.
@@ -292,6 +354,15 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
+/// The first names of those that were left, and why.
+fn print_left(names: &Value, why: &str) {
+    let names = names.as_array().map(Vec::as_slice).unwrap_or_default();
+    if !names.is_empty() {
+        println!("{} {why}:", names.len());
+        names.iter().take(NAMES_TOLD_MAX).filter_map(Value::as_str).for_each(|name| println!("  {name}"));
+    }
+}
+
 fn print(done: &Value) {
     if let Some(file) = done["file"].as_str() {
         println!(
@@ -307,14 +378,15 @@ fn print(done: &Value) {
             "{} tokens: {} added, {} here already, {} replaced",
             done["tokens"], done["added"], done["unchanged"], done["replaced"]
         );
-        let left = done["other_card_under_that_name"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if !left.is_empty() {
-            println!(
-                "{} names are another card's here and were left (--replace-other-cards takes their place):",
-                left.len()
-            );
-            left.iter().take(NAMES_TOLD_MAX).filter_map(Value::as_str).for_each(|name| println!("  {name}"));
-        }
+        print_left(
+            &done["other_card_under_that_name"],
+            "names are another card's here and were left (--replace-other-cards takes their place)",
+        );
+        print_left(
+            &done["card_has_another_token"],
+            "names were not taken, as their card has a token here and may have one only (`merchant set NAME \
+             --unique-tokens off` before the same import takes them)",
+        );
     }
     println!("SHA-256 of the file: {}", done["sha256"].as_str().unwrap_or_default());
 }

@@ -37,6 +37,8 @@ impl Part {
 pub struct Evidence {
     /// The files, the index included.
     pub files: usize,
+    /// Whether the audit log is unbroken.
+    pub audit_unbroken: bool,
     /// How many values and files seem to hold a card number.
     pub card_numbers: u64,
 }
@@ -48,6 +50,7 @@ pub struct Evidence {
 pub async fn write(to: &Path, folder: &DataFolder, opened: &Opened, config: &Config) -> anyhow::Result<Evidence> {
     let to = fresh_folder(to)?;
     let scanned = scan::scan(folder, &to)?;
+    let audit = parts::audit(folder, opened).await?;
     let mut parts = vec![
         Part::json(
             "keys.json",
@@ -74,6 +77,11 @@ pub async fn write(to: &Path, folder: &DataFolder, opened: &Opened, config: &Con
             "TLS versions, and the server's certificate with its end",
             &parts::tls(config, opened.clock.now()),
         )?,
+        Part::json(
+            "audit.json",
+            "whether the audit log is unbroken, and how often cards were revealed, keys rotated, accounts changed and so on",
+            &audit,
+        )?,
         Part::json("scan.json", "a search for card numbers through everything in the data folder", &scanned.shown)?,
         Part::json(
             "counters.json",
@@ -97,7 +105,11 @@ pub async fn write(to: &Path, folder: &DataFolder, opened: &Opened, config: &Con
     for part in &parts {
         write_private(&to.join(part.name), &part.content)?;
     }
-    Ok(Evidence { files: parts.len(), card_numbers: scanned.card_numbers })
+    Ok(Evidence {
+        files: parts.len(),
+        audit_unbroken: audit["verified"]["unbroken"] == true,
+        card_numbers: scanned.card_numbers,
+    })
 }
 
 fn fresh_folder(to: &Path) -> anyhow::Result<PathBuf> {
@@ -152,9 +164,9 @@ fn readme(parts: &[Part], opened: &Opened) -> String {
         let _ = writeln!(text, "| [{0}]({0}) | {1} | `{2}` |", part.name, part.about, digest_of(&part.content));
     }
     text.push_str(
-        "\nNot in here: every reveal of a card number, which the audit log tells; logs, which your log store keeps. The files \
-         say what the gateway knows of itself at this moment: they are evidence for an assessor's questions, not an \
-         assessment.\n",
+        "\nNot in here: each reveal of a card number with its reason and operation, which `tollgate audit list` prints; \
+         logs, which your log store keeps. The files say what the gateway knows of itself at this moment: they are evidence \
+         for an assessor's questions, not an assessment.\n",
     );
     text
 }

@@ -1,6 +1,8 @@
 //! What the evidence is made of.
 
 use crate::admin_client::AdminClient;
+use crate::audit_heads::HeadFile;
+use crate::command::audit::audit_json;
 use crate::command::keys::inventory;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
@@ -12,10 +14,11 @@ use http::Method;
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tollgate_app::{Accounts, ChannelKeys};
+use tollgate_app::{Accounts, AuditFilter, ChannelKeys, count_audit, verify_audit};
 use tollgate_core::time::Clock;
 use tollgate_core::time::{DAY_US, Timestamp};
 use tollgate_http::client_certificate_of_pem;
+use tollgate_store::AuditChain;
 
 /// The largest page of metrics that is read, in bytes.
 const METRICS_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -31,6 +34,8 @@ const COUNTERS: &[&str] = &[
     "tollgate_forced_corrections_total",
     "tollgate_keys_rows_resealed_total",
 ];
+/// How far back the second count of the audit log goes, in days.
+const AUDIT_DAYS: i64 = 365;
 /// What the program may be built of, development tools included.
 const COMPONENTS: &str = include_str!("../../../../Cargo.lock");
 
@@ -55,6 +60,24 @@ pub(super) async fn channel_keys(opened: &Opened) -> anyhow::Result<Value> {
         })
         .collect();
     Ok(Value::Array(rows))
+}
+
+/// Whether the audit log is unbroken, and how often each thing in it was done.
+pub(super) async fn audit(folder: &DataFolder, opened: &Opened) -> anyhow::Result<Value> {
+    let heads = HeadFile::of(folder).read()?;
+    let report = verify_audit(&*opened.store, &opened.vault, AuditChain::SOLE, &heads).await?;
+    let counted = async |from: Option<Timestamp>| {
+        let counts = count_audit(&*opened.store, &AuditFilter { from, ..AuditFilter::default() }).await?;
+        let named = counts.iter().map(|(action, count)| (action.name().to_owned(), Value::from(*count)));
+        anyhow::Ok(Value::Object(named.collect()))
+    };
+    let year_ago = Timestamp(opened.clock.now().0.saturating_sub(AUDIT_DAYS.saturating_mul(DAY_US)));
+    // What cannot be read cannot be counted; that it is broken is what matters then.
+    let (all, recent) = match report.broken {
+        None => (counted(None).await?, counted(Some(year_ago)).await?),
+        Some(_) => (Value::Null, Value::Null),
+    };
+    Ok(json!({ "verified": audit_json(&report, heads.len()), "counts": all, "counts_of_the_last_365_days": recent }))
 }
 
 /// Merchants without their credentials, and without URLs, which may hold some.
