@@ -216,7 +216,7 @@ impl Transfer {
             return Ok(false);
         }
         let all = TokenFilter::all_of(self.merchant, TOKENS_OF_A_CARD_MAX);
-        let tokens = self.store.tokens(&TokenFilter { fingerprint: Some(of.clone()), ..all }).await?;
+        let tokens = self.store.tokens(&TokenFilter { fingerprint: Some(*of), ..all }).await?;
         Ok(tokens
             .iter()
             .any(|token| token.name != name && token.status == TokenStatus::Active && !token.has_lapsed(now)))

@@ -123,11 +123,7 @@ fn value_of<'a>(
         Source::Captured => status.map(|status| Cow::Owned(status.totals.captured.to_string())),
         Source::Refunded => status.map(|status| Cow::Owned(status.totals.refunded.to_string())),
         Source::StatusAuthorization => status.and_then(|s| s.authorization_code.as_deref()).map(Cow::Borrowed),
-        // Cut anew, `token_status=14` reads as `status=14`: only what is a token's status comes back.
-        Source::TokenStatus => {
-            let is_one = |sent: &Cow<'_, str>| TokenStatus::parse(sent).is_some();
-            token.map(|token| Cow::Borrowed(token.status.name())).or(echoed.filter(is_one))
-        }
+        Source::TokenStatus => token.map(|token| Cow::Borrowed(token.status.name())).or(token_status(echoed)),
         Source::TokenCurrency => match token {
             Some(token) => token.currency.map(|currency| Cow::Owned(currency.to_string())),
             None => echoed,
@@ -140,6 +136,11 @@ fn value_of<'a>(
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
     }
+}
+
+/// A token's status that was sent, and nothing else: cut anew, `token_status=14` reads as `status=14`.
+fn token_status(sent: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    sent.filter(|sent| TokenStatus::parse(sent).is_some())
 }
 
 /// One token of a list, in the order in which its members go out.

@@ -131,12 +131,7 @@ impl Serve {
             },
         };
         let opened = looked.open().await?;
-        let who = AuditWho::Gateway(format!("serve, node {}", config.gateway.node));
-        opened.begin_audit(who.clone()).await?;
-        let came = custodians.as_deref().map(Custodians::names).unwrap_or_default();
-        if !came.is_empty() {
-            opened.note(who, AuditAction::CustodiansCame, &came.join(", ")).await?;
-        }
+        begin_audit(&opened, config.gateway.node, custodians.as_deref()).await?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
             demo::ensure(&accounts, opened.clock.now()).await?;
@@ -177,6 +172,14 @@ impl Serve {
         tracing::info!("tollgate ended");
         Ok(())
     }
+}
+
+/// From now on the audit log is told of what this gateway does; first, who has opened its keys.
+async fn begin_audit(opened: &Opened, node: u8, custodians: Option<&Custodians>) -> anyhow::Result<()> {
+    let who = AuditWho::Gateway(format!("serve, node {node}"));
+    opened.begin_audit(who.clone()).await?;
+    let came = custodians.map(Custodians::names).unwrap_or_default();
+    if came.is_empty() { Ok(()) } else { opened.note(who, AuditAction::CustodiansCame, &came.join(", ")).await }
 }
 
 /// Whether the keys are open.
