@@ -239,6 +239,20 @@ fn pay_with(gateway: &Gateway, demo: &Merchant, card: &str, place: usize) -> Vec
     by_token.push(("token_name", &token));
     say("a kept card", &demo.sign(&by_token), json);
     sinks_of_the_page(gateway, demo, card, place, &mut say);
+    let code = if card.len() == 15 { SECURITY_CODES[1] } else { SECURITY_CODES[0] };
+    for how in ["--encrypt", "--encrypt=rsa"] {
+        let paying =
+            ["pay", how, "--amount", "10.00", "--currency", "AED", "--card", card, "--expiry", "3005", "--cvv", code];
+        let paid = gateway.run(&paying);
+        let said = [paid.stdout, paid.stderr].concat();
+        assert!(text(&said).contains("encrypted_card_data"), "{}", text(&said));
+        sinks.push(Sink { name: format!("pay {how} with card {place}"), bytes: said });
+    }
+    let mut say = |what: &str, body: &[u8], content_type: &str| {
+        let (status, answer) = gateway.post_raw(body, content_type);
+        assert_eq!(status, 200, "{what}");
+        sinks.push(Sink { name: format!("the answer to {what} with card {place}"), bytes: answer });
+    };
     let other = Merchant { request_phrase: "another phrase".to_owned(), ..demo.clone() };
     say("a bad signature", &other.sign(&card_payment("PURCHASE", &reference("s"), "1000", card)), json);
     say("a used reference", &demo.sign(&card_payment("PURCHASE", &reference("p"), "1000", card)), json);
@@ -310,6 +324,24 @@ fn told(gateway: &Gateway, network: &CardNetwork, cards: &[String]) -> Vec<Sink>
     }
     sinks.push(Sink::text("token list", gateway.run_well(&["token", "list", "demo"])));
     sinks.push(Sink::text("token list", gateway.run_well(&["token", "list", "demo", "--format", "json"])));
+    for command in [
+        &["audit", "list"][..],
+        &["audit", "list", "--format", "json"],
+        &["audit", "verify"],
+        &["keys", "list"],
+        &["jwks", "list"],
+        &["pci", "scope"],
+    ] {
+        sinks.push(Sink::text(command.join(" "), gateway.run_well(command)));
+    }
+    // The export and its key lie beside the data, where all files are looked at.
+    let beside = |name: &str| gateway.data.with_file_name(name).to_str().unwrap().to_owned();
+    let (key, public, out) = (beside("recipient"), beside("recipient.pub"), beside("export.jsonl"));
+    let made = support::tollgate(&["vault", "keygen", "--out", &key]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    sinks.push(Sink { name: "vault keygen".to_owned(), bytes: made.stdout });
+    let export = ["vault", "export", "demo", "--recipient", &public, "--out", &out];
+    sinks.push(Sink::text("vault export", gateway.run_well(&export)));
     sinks.push(Sink::text("/metrics", gateway.admin("/metrics").1));
     sinks.push(Sink::text("/health/ready", gateway.admin("/health/ready").1));
     for path in ["/health", "/messages/stats", "/ledger/totals", "/accounts"] {
@@ -326,9 +358,19 @@ fn told(gateway: &Gateway, network: &CardNetwork, cards: &[String]) -> Vec<Sink>
 
 /// Whether everything that had to be looked at was there at all.
 fn assert_complete(sinks: &[Sink]) {
-    for part in
-        ["tollgate.db", "values of", "issuer.db", "keys/", "explain p-0", "/metrics", "/accounts", "/ledger/entries"]
-    {
+    for part in [
+        "tollgate.db",
+        "values of",
+        "issuer.db",
+        "keys/",
+        "explain p-0",
+        "/metrics",
+        "/accounts",
+        "/ledger/entries",
+        "audit list",
+        "pay --encrypt",
+        "export.jsonl",
+    ] {
         let sink = sinks.iter().find(|sink| sink.name.contains(part) && !sink.bytes.is_empty());
         assert!(
             sink.is_some(),

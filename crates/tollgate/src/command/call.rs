@@ -139,7 +139,11 @@ impl Exchanged {
     /// # Errors
     /// When the output cannot be written.
     pub fn print(&self, format: Format) -> anyhow::Result<()> {
-        let request = safe_params(&self.request);
+        let mut request = safe_params(&self.request);
+        if let Some(encrypted) = self.request.text(ENCRYPTED) {
+            let beginning: String = encrypted.chars().take(ENCRYPTED_CHARS_SHOWN).collect();
+            request.push(ENCRYPTED, &format!("{beginning}... ({} characters)", encrypted.chars().count()));
+        }
         // The gateway has masked what has to be masked; its own numbers are not for hiding.
         match format {
             Format::Json => {
@@ -175,6 +179,11 @@ impl Exchanged {
         }
     }
 }
+
+/// Card data that was encrypted: what is kept leaves it out, and here it is shown that it was sent.
+const ENCRYPTED: &str = "encrypted_card_data";
+/// How much of it is shown: of its head, which tells the algorithm and the key.
+const ENCRYPTED_CHARS_SHOWN: usize = 40;
 
 fn texts(message: &Message) -> SafeParams {
     let mut params = SafeParams::default();
