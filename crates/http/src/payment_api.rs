@@ -495,9 +495,10 @@ pub(crate) fn is_form(request: &Request) -> bool {
 
 /// JSON, but for GET_TOKENS, whose client may ask for XML.
 fn answer_format(message: &Message) -> FeedbackFormat {
-    match (Service::of(message), message.text("response_format").as_deref()) {
-        (Ok(Service::GetTokens), Some("XML")) => FeedbackFormat::Xml,
-        _ => FeedbackFormat::Json,
+    let wants_xml = message.text("response_format").as_deref() == Some("XML");
+    match wants_xml && Service::of(message) == Ok(Service::GetTokens) {
+        true => FeedbackFormat::Xml,
+        false => FeedbackFormat::Json,
     }
 }
 
