@@ -15,6 +15,7 @@
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
+//! - [`three_ds`]: what an authentication of the customer came to;
 //! - [`audit`]: the entries of the audit log and their bytes;
 //! - [`answer`]: what goes back to the merchant; [`feedback`]: what its servers are told later.
 
@@ -41,6 +42,7 @@ pub mod scope;
 pub mod secret;
 pub mod shown;
 pub mod source;
+pub mod three_ds;
 pub mod time;
 pub mod token;
 pub mod transition;
