@@ -4,7 +4,7 @@
 use crate::gateway::{Gateway, Inner};
 use std::sync::Arc;
 use tollgate_core::answer::{Answer, OrderFacts};
-use tollgate_core::feedback::{Channel, FeedbackKind};
+use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::{Operation, OperationKind, OperationState, Order};
 use tollgate_store::{FeedbackContent, NewFeedback};
@@ -39,8 +39,7 @@ pub(crate) async fn of_step(
     if order.kind.is_verification() {
         return None;
     }
-    // Every payment comes by this channel so far.
-    let channel = Channel::Trusted;
+    let channel = order.channel;
     let kind = FeedbackKind::of(operation.kind, operation.state, after)?;
     let wanted = match inner.directory.by_id(order.merchant).await {
         Ok(Some(account)) => account.merchant.terms.feedback.endpoint(channel, kind).is_some(),
@@ -72,7 +71,7 @@ pub fn feedback_answer(content: &FeedbackContent) -> Answer {
         return bare;
     }
     Answer {
-        card: Some(order.card.clone()),
+        card: order.card.clone(),
         eci: Some(order.eci),
         authorization_code: outcome.authorization_code.clone().filter(|_| outcome.state == OperationState::Approved),
         acquirer_code: outcome.network_code.clone().filter(|_| outcome.state == OperationState::Declined),

@@ -23,6 +23,7 @@ use tollgate_core::command::{
     ListTokensCommand, MaintainCommand, PayCommand, StatusCommand, TokenizeCommand, UpdateTokenCommand,
     VerificationStatusCommand,
 };
+use tollgate_core::decide::CardForm;
 use tollgate_core::held_code::HeldCodes;
 use tollgate_core::ident::{Numbers, OperationId};
 use tollgate_core::order::WireReference;
@@ -30,7 +31,7 @@ use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{RefusalRow, Store, StoreError, Tenancy};
-use tollgate_vault::{Vault, VaultError};
+use tollgate_vault::{LinkKey, Vault, VaultError};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -150,6 +151,7 @@ pub(crate) struct Inner {
     pub(crate) operations_counted: Counted<(u8, u8)>,
     pub(crate) doubts: Doubts,
     held_codes: Arc<Mutex<HeldCodes>>,
+    pub(crate) link_key: tokio::sync::OnceCell<LinkKey>,
     pub(crate) route_days: RouteDays,
     pub(crate) life: Life,
     pub(crate) recovery_wanted: tokio::sync::Notify,
@@ -185,6 +187,7 @@ impl Gateway {
             operations_counted: Counted::default(),
             doubts: Doubts::default(),
             held_codes: Arc::default(),
+            link_key: tokio::sync::OnceCell::new(),
             route_days: RouteDays::default(),
             life,
             recovery_wanted: tokio::sync::Notify::new(),
@@ -288,12 +291,12 @@ impl Gateway {
         update_token::update_token(&self.inner, account, command).await
     }
 
-    /// TOKENIZATION and CREATE_TOKEN.
+    /// TOKENIZATION and CREATE_TOKEN, with card data from a form of the merchant's own.
     ///
     /// # Errors
     /// When it is refused, and nothing was kept.
     pub async fn tokenize(&self, account: &Account, command: TokenizeCommand) -> Result<Answer, Refused> {
-        tokenize::tokenize(&self.inner, account, command).await
+        tokenize::tokenize(&self.inner, account, command, CardForm::Merchants).await
     }
 
     /// GET_TOKENS.
@@ -338,7 +341,7 @@ impl Gateway {
     /// Runs `work` in a task of its own, so that a client that hangs up cannot stop a payment between
     /// its intent and its outcome. After `answer_ms_max` the merchant is told that nobody knows, and the
     /// work goes on.
-    async fn to_its_end<F>(&self, unsettled: Unsettled, work: F) -> Result<Answer, Refused>
+    pub(crate) async fn to_its_end<F>(&self, unsettled: Unsettled, work: F) -> Result<Answer, Refused>
     where
         F: Future<Output = Result<Answer, Refused>> + Send + 'static,
     {

@@ -5,6 +5,7 @@
 //! acknowledges them. None of them ever gives an operation up.
 
 use crate::ages::Ages;
+use crate::checkout::Expiries;
 use crate::doubts;
 use crate::gateway::{Gateway, Inner};
 use crate::lapses::Lapses;
@@ -13,6 +14,7 @@ use crate::maintain::original_of;
 use crate::pace::Pace;
 use crate::release;
 use crate::settle::{self, Overtaking, Written};
+use crate::token;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,6 +148,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
     let mut rolling = Rolling::new(gateway.inner.settings.recovery_per_second_max);
     let mut ages = Ages::default();
     let mut lapses = Lapses::default();
+    let mut expiries = Expiries::default();
     while !*stopped.borrow() {
         doubts::look(&gateway.inner).await;
         // While the link is down no message could leave: the rows keep their place and their count.
@@ -160,6 +163,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         report_backlog(&gateway).await;
         ages.look(&gateway).await;
         lapses.look(&gateway.inner).await;
+        expiries.look(&gateway.inner).await;
         // In a fixed order (`biased`), so that a simulation runs again exactly as before.
         tokio::select! {
             biased;
@@ -377,11 +381,7 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
         return Ok(false);
     };
     // Its entry went with the attempt: the card is opened for a message that is counted already.
-    let Revealed { pan, receipt: _ } = match inner
-        .vault
-        .open_card(stored.order.merchant, stored.order.fort_id, &stored.card)
-        .await
-    {
+    let Revealed { pan, receipt: _ } = match token::open_card(inner, &stored).await {
         Ok(revealed) => revealed,
         Err(error) => {
             tracing::error!(operation = %row.operation, %error, "the card of an unsettled operation cannot be opened");

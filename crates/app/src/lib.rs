@@ -10,6 +10,7 @@ mod audit;
 mod channel;
 mod check_status;
 mod check_verification;
+mod checkout;
 mod claims;
 mod counted;
 mod directory;
@@ -40,6 +41,7 @@ pub use audit::{
     AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
 };
 pub use channel::{ChannelError, ChannelKey, ChannelKeys, PUBLISHED_KEYS_CACHED_SECONDS_MAX};
+pub use checkout::{CheckoutLink, SeenCheckout, Stage};
 pub use counted::Counted;
 pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};

@@ -4,6 +4,7 @@ use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
 use crate::settle;
+use crate::token;
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest, OriginalReference};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::audit::{AuditReason, AuditWho};
@@ -92,13 +93,13 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             let detail = "the merchant has no such order";
             return Err(Refusal::request(refused::ORDER_NOT_FOUND, "merchant_reference", detail).into());
         };
-        let mut order = stored.order;
+        let mut order = stored.order.clone();
         decide::names_agree(&order, &command.target)?;
         let with_order = |refusal| Refused { refusal, order: Some(facts(&order)) };
         let money = decide::maintain(&order, command).map_err(with_order)?;
         inner.link_ready().map_err(with_order)?;
         let owner = inner.living().await.map_err(with_order)?;
-        let Revealed { pan, receipt } = inner.vault.open_card(order.merchant, order.fort_id, &stored.card).await?;
+        let Revealed { pan, receipt } = token::open_card(inner, &stored).await?;
         let now = inner.clock.now();
         let id = inner.next_number(now);
         let operation = Operation {

@@ -10,16 +10,18 @@ use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
 use tollgate_core::answer::{Answer, OrderFacts, TokenEcho};
 use tollgate_core::audit::{AuditEntry, AuditReason, AuditWho};
 use tollgate_core::card::{CardData, CardFacts};
+use tollgate_core::checkout::{Checkout, Step};
 use tollgate_core::code::{self, refused};
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{self, PayIntent};
-use tollgate_core::ident::FortId;
+use tollgate_core::feedback::Channel;
+use tollgate_core::ident::{FortId, OperationId};
 use tollgate_core::money::Money;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, PayKind, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
 use tollgate_core::time::Timestamp;
-use tollgate_store::{LifeId, NewOrder, OrderClaim, StoreError};
+use tollgate_store::{LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
 use tollgate_vault::Receipt;
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
@@ -47,13 +49,43 @@ pub(crate) async fn pay(
         true => decide::verify(merchant, &command, now)?,
         false => decide::pay(merchant, &command, stored.as_ref().map(|stored| &stored.token), now)?,
     };
-    inner.link_ready()?;
     let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
+    carry_out(inner, account, Judged { command, intent, stored, route }, Start::NewOrder, unsettled).await
+}
+
+/// A payment that may be sent.
+pub(crate) struct Judged {
+    pub(crate) command: PayCommand,
+    pub(crate) intent: PayIntent,
+    /// The token that the command names, as the store has it.
+    pub(crate) stored: Option<StoredToken>,
+    pub(crate) route: Route,
+}
+
+/// On what a payment begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a> {
+    /// An order of its own.
+    NewOrder,
+    /// An order that is there, as a try of the customer's at its checkout. Both are as they were judged.
+    Try { order: &'a Order, checkout: &'a Checkout },
+}
+
+/// Makes the intent durable, sends it, and makes what came of it durable.
+pub(crate) async fn carry_out(
+    inner: &Inner,
+    account: &Account,
+    judged: Judged,
+    start: Start<'_>,
+    unsettled: &Unsettled,
+) -> Result<Paid, Refused> {
+    inner.link_ready()?;
+    let Judged { command, intent, stored, route } = judged;
     let PayIntent { card, facts, token, kind, money } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
     let mut means = Means { card, receipt, facts, token, route, kind, money };
-    let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means).await? {
+    let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means, start).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
     };
@@ -119,11 +151,20 @@ struct Claimed {
 }
 
 /// Makes the order and its first operation durable before anything is sent.
-async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &Means) -> Result<Intent, Refused> {
-    for _ in 0..NUMBER_TRIES_MAX {
+async fn claim(
+    inner: &Inner,
+    account: &Account,
+    command: &PayCommand,
+    means: &Means,
+    start: Start<'_>,
+) -> Result<Intent, Refused> {
+    for number in 0..NUMBER_TRIES_MAX {
         let owner = inner.living().await?;
         let now = inner.clock.now();
-        let (order, operation) = draft(inner, account, command, means, now);
+        let (order, operation) = match start {
+            Start::NewOrder => draft(inner, account, command, means, now),
+            Start::Try { order, .. } => draft_of_try(inner, order, means, number, now),
+        };
         let in_flight = inner.claims.take(operation.id);
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &means.card.pan, now).await?;
         let unnoted = inner.route_days.unnoted(order.merchant, means.route, now);
@@ -137,7 +178,11 @@ async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &M
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
         };
-        match inner.store.claim_order(new).await {
+        let claimed = match start {
+            Start::NewOrder => inner.store.claim_order(new).await,
+            Start::Try { checkout, .. } => claim_try(inner, new, checkout).await?,
+        };
+        match claimed {
             Ok(OrderClaim::Claimed) => {
                 if unnoted {
                     inner.route_days.noted(order.merchant, means.route, now);
@@ -166,6 +211,27 @@ async fn claim(inner: &Inner, account: &Account, command: &PayCommand, means: &M
     .into())
 }
 
+/// Claims a try; what is no longer as it was judged is refused.
+async fn claim_try(
+    inner: &Inner,
+    intent: NewOrder,
+    checkout: &Checkout,
+) -> Result<Result<OrderClaim, StoreError>, Refused> {
+    let tries = checkout.tries.saturating_add(1);
+    let checkout = Checkout { tries, ..checkout.at(Step::Card) };
+    Ok(match inner.store.claim_try(NewTry { intent, checkout }).await {
+        Ok(TryClaim::Claimed) => Ok(OrderClaim::Claimed),
+        Ok(TryClaim::NumberTaken) => Ok(OrderClaim::NumberTaken),
+        Ok(TryClaim::Changed) => return Err(overtaken().into()),
+        Err(error) => Err(error),
+    })
+}
+
+/// Somebody else was faster at the same checkout: another tab, or a second click.
+pub(crate) fn overtaken() -> Refusal {
+    Refusal::of(refused::STILL_PROCESSING, Guilty::Cardholder, "the same page was sent a moment before")
+}
+
 fn revealed(means: &Means, operation: &Operation, now: Timestamp) -> Vec<AuditEntry> {
     let entry = |receipt: &Receipt| receipt.entry(now, AuditWho::Request, AuditReason::PaymentByToken, operation.id);
     means.receipt.iter().map(entry).collect()
@@ -182,7 +248,8 @@ fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, 
         kind: means.kind,
         money: means.money,
         eci: command.eci,
-        card: means.facts.clone(),
+        channel: Channel::Trusted,
+        card: Some(means.facts.clone()),
         token: means.token.order.clone(),
         phase: Phase::Pending,
         totals: Totals::default(),
@@ -198,12 +265,39 @@ fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, 
     (order, operation)
 }
 
+/// A try of an order that is there. The first one has the order's number, as it has in orders that begin with one.
+fn draft_of_try(
+    inner: &Inner,
+    order: &Order,
+    means: &Means,
+    number_tries: usize,
+    now: Timestamp,
+) -> (Order, Operation) {
+    let is_first = order.phase == Phase::Open && number_tries == 0;
+    let id = if is_first { OperationId(order.fort_id.0) } else { inner.next_number(now) };
+    let wire = inner.wire_reference(id, now);
+    let kind = means.kind.operation();
+    let pending = Order {
+        card: Some(means.facts.clone()),
+        token: means.token.order.clone(),
+        phase: Phase::Pending,
+        open_operation: Some(id),
+        version: order.version.saturating_add(1),
+        original: wire,
+        last: LastOperation { kind, code: code::UNCERTAIN, network_code: None },
+        ..order.clone()
+    };
+    let operation =
+        Operation { id, fort_id: order.fort_id, kind, money: means.money, state: OperationState::Sent, wire };
+    (pending, operation)
+}
+
 fn paid(order: &Order, settled: Settled) -> Paid {
     let approved = settled.state == OperationState::Approved;
     let declined = settled.state == OperationState::Declined;
     let answer = Answer {
         order: Some(OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() }),
-        card: Some(order.card.clone()),
+        card: order.card.clone(),
         eci: Some(order.eci),
         authorization_code: settled.authorization_code.filter(|_| approved),
         acquirer_code: settled.network_code.filter(|_| declined),

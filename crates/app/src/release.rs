@@ -5,6 +5,7 @@ use crate::claims::Claim;
 use crate::gateway::Inner;
 use crate::maintain::original_of;
 use crate::settle::{self, Overtaking};
+use crate::token;
 use std::sync::Arc;
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
 use tollgate_core::apply::Outcome;
@@ -98,7 +99,7 @@ impl Release {
         };
         let stored = inner.store.operation(self.operation.id).await.map_err(|error| failed(&error)).ok()??;
         let account = inner.directory.by_id(self.order.merchant).await.map_err(|error| failed(&error)).ok()??;
-        let opened = inner.vault.open_card(self.order.merchant, fort_id, &stored.stored.card).await;
+        let opened = token::open_card(inner, &stored.stored).await;
         // The intent has told the audit log of it.
         let Revealed { pan, receipt: _ } = opened.map_err(|error| failed(&error)).ok()?;
         Some(NetworkRequest {

@@ -187,7 +187,7 @@ pub(crate) async fn write_correction(
     }
 }
 
-fn record_of(
+pub(crate) fn record_of(
     inner: &Inner,
     operation: &Operation,
     outcome: &Outcome,

@@ -10,8 +10,8 @@ use tollgate_core::order::{OperationState, Order};
 use tollgate_core::page::AfterPayment;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
-use tollgate_store::{StoredToken, TokenIntent};
-use tollgate_vault::{Receipt, Revealed};
+use tollgate_store::{StoredOrder, StoredToken, TokenIntent};
+use tollgate_vault::{Receipt, Revealed, VaultError};
 
 /// What a payment does with a token: what its order tells of it, and what becomes of the token by its success.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +56,12 @@ pub(crate) async fn card(
         }
         (PayCard::Kept { .. }, None) => Err(without_token().into()),
     }
+}
+
+/// Opens the card of an order.
+pub(crate) async fn open_card(inner: &Inner, stored: &StoredOrder) -> Result<Revealed, VaultError> {
+    let card = stored.card.as_ref().ok_or(VaultError::NoCard)?;
+    inner.vault.open_card(stored.order.merchant, stored.order.fort_id, card).await
 }
 
 /// Gives the card of a payment by token the security code that was typed when the token was made, if the request has

@@ -8,13 +8,18 @@ use tollgate_core::code::{
     ResponseCode, TOKEN_CREATED, TOKEN_CREATION_FAILED, TOKENIZATION_FAILED, TOKENIZED, TOKENIZED_ANEW, refused,
 };
 use tollgate_core::command::{TokenizeCommand, TokenizeKind};
-use tollgate_core::decide;
+use tollgate_core::decide::{self, CardForm};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::token::Token;
 use tollgate_store::{StoreError, StoredToken, TokenPut, TokenSave};
 
-pub(crate) async fn tokenize(inner: &Inner, account: &Account, command: TokenizeCommand) -> Result<Answer, Refused> {
-    let intent = decide::tokenize(&account.merchant.terms, &command, inner.clock.now())?;
+pub(crate) async fn tokenize(
+    inner: &Inner,
+    account: &Account,
+    command: TokenizeCommand,
+    form: CardForm,
+) -> Result<Answer, Refused> {
+    let intent = decide::tokenize(&account.merchant.terms, &command, form, inner.clock.now())?;
     let name = match command.token_name {
         Some(name) => name,
         None => inner.vault.token_name(inner.clock.now())?,

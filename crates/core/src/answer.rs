@@ -24,6 +24,8 @@ pub struct Answer {
     pub authorization_code: Option<String>,
     /// The network's response code, on a decline.
     pub acquirer_code: Option<String>,
+    /// Where the customer has to go to be authenticated, with 20064 alone.
+    pub three_ds_url: Option<String>,
     /// The token that the payment used, or made by its success.
     pub token_name: Option<String>,
     /// What becomes of a `token_name` that the client sent, when the answer has none of its own.
@@ -57,6 +59,7 @@ impl Answer {
             eci: None,
             authorization_code: None,
             acquirer_code: None,
+            three_ds_url: None,
             token_name: None,
             token_echo: TokenEcho::Sent,
             status: None,
@@ -89,7 +92,7 @@ pub struct StatusFacts {
 }
 
 /// What an answer about a token tells besides its card.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TokenFacts {
     /// Whether it may be used.
     pub status: TokenStatus,

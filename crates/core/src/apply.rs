@@ -73,6 +73,9 @@ pub enum ApplyError {
     /// Another operation of the order is open: it has to be settled before a settled one is corrected.
     #[error("operation {0} of this order is open: settle it first")]
     AnotherOpen(OperationId),
+    /// It belongs to an earlier try, and the order has the card and the names of a later one.
+    #[error("another try with another card has begun on this order since: settle this one outside of it")]
+    EarlierTry,
     /// The sums would break captured <= authorized or refunded <= captured.
     #[error("the order's sums would not be consistent")]
     Sums,
@@ -87,6 +90,9 @@ pub fn apply(order: &Order, operation: &Operation, outcome: &Outcome) -> Result<
         .ok_or(ApplyError::NoSuchEdge { state: operation.state, event: outcome.event })?;
     if let Some(open) = order.open_operation.filter(|open| *open != operation.id) {
         return Err(ApplyError::AnotherOpen(open));
+    }
+    if operation.kind.begins() && operation.wire.rrn != order.original.rrn {
+        return Err(ApplyError::EarlierTry);
     }
     let totals = match (operation.state, state) {
         (_, OperationState::Approved) => totals_after(order, operation),
@@ -147,7 +153,12 @@ fn code_of(order: PayKind, kind: OperationKind, state: OperationState, outcome: 
         }
         OperationState::Unknown | OperationState::Sent => code::UNCERTAIN,
         OperationState::Reversed => order.code(kind, message::DECLINED),
-        OperationState::NotSent => order.code(kind, message::TECHNICAL_PROBLEM),
+        OperationState::NotSent => match outcome.event {
+            OperationEvent::Cancelled => code::refused::CANCELLED,
+            OperationEvent::Abandoned => order.code(kind, message::SESSION_TIMED_OUT),
+            OperationEvent::NotAuthenticated => order.code(kind, message::AUTHENTICATION_FAILED),
+            _ => order.code(kind, message::TECHNICAL_PROBLEM),
+        },
     }
 }
 

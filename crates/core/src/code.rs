@@ -66,6 +66,19 @@ impl ResponseCode {
     }
 }
 
+impl serde::Serialize for ResponseCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ResponseCode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        ResponseCode::parse(&text).ok_or_else(|| serde::de::Error::custom("a response code is five digits"))
+    }
+}
+
 impl fmt::Display for ResponseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}{:03}", self.status, self.message)
@@ -139,6 +152,8 @@ pub mod refused {
         EXCEEDS_AUTHORIZED = 42;
         /// No such token, or an inactive one.
         TOKEN_NOT_FOUND = 44;
+        /// The page was used after its payment was over.
+        ALREADY_PROCESSED = 47;
         /// A refund above the open captured amount.
         EXCEEDS_CAPTURED = 48;
         /// The brand cannot do this operation (mada and Meeza with AUTHORIZATION).
@@ -147,6 +162,8 @@ pub mod refused {
         LIMIT_EXCEEDED = 50;
         /// The merchant reference is used up by an earlier order.
         REFERENCE_EXISTS = 66;
+        /// The customer cancelled on the page.
+        CANCELLED = 72;
         /// The body is no FORT request.
         INVALID_REQUEST_FORMAT = 73;
         /// `payment_option` contradicts the card number.
@@ -190,10 +207,14 @@ pub mod message {
     pub const DECLINED: u16 = 666;
     /// Sent, no usable answer: nobody knows yet.
     pub const UNCONFIRMED: u16 = 777;
+    /// The customer did not finish on the page in time.
+    pub const SESSION_TIMED_OUT: u16 = 778;
     /// Blocked by a fraud rule.
     pub const FRAUD: u16 = 785;
 }
 
+/// The customer has to be authenticated: `3ds_url` says where.
+pub const THREE_DS_WANTED: ResponseCode = ResponseCode::new(20, 64);
 /// CHECK_STATUS and CHECK_VERIFY_CARD_STATUS: answered.
 pub const STATUS_FOUND: ResponseCode = ResponseCode::new(12, 0);
 /// The same: no such order or verification.

@@ -54,7 +54,8 @@ pub struct CardInput {
 }
 
 /// Whether a card shall be kept for later payments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RememberMe {
     /// Yes: under a name of our own, if the merchant sent none.
     Yes,
@@ -63,7 +64,8 @@ pub enum RememberMe {
 }
 
 /// Whether 3-D Secure shall run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ThreeDsWish {
     /// As the account is set up.
     Default,
@@ -148,7 +150,8 @@ pub struct TokenizeCommand {
 }
 
 /// The ways to make a token without a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenizeKind {
     /// For the payment that follows.
     Tokenization,

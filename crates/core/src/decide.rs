@@ -68,14 +68,103 @@ pub fn pay(
     token: Option<&Token>,
     now: Timestamp,
 ) -> Result<PayIntent, Refusal> {
+    free_of_any_card_number(command)?;
+    offered_eci(command)?;
+    offered_tokens(&merchant.terms, command)?;
+    channel_allows_card(&merchant.terms, command, now)?;
+    with_a_card(merchant, command, token, now)
+}
+
+/// Judges what a customer has typed on the gateway's own page, for an AUTHORIZATION or a PURCHASE. No other channel of
+/// the merchant's has to be open for it.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn pay_on_page(
+    merchant: &Merchant,
+    command: &PayCommand,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<PayIntent, Refusal> {
+    free_of_any_card_number(command)?;
+    offered_tokens(&merchant.terms, command)?;
+    let intent = with_a_card(merchant, command, token, now)?;
+    match &intent.card {
+        PayCard::Kept { security_code: None, .. } => Err(no_security_code()),
+        _ => Ok(intent),
+    }
+}
+
+/// Judges an AUTHORIZATION or a PURCHASE whose card the customer is to type on the gateway's page: all that can be judged
+/// without it.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn open_page(
+    merchant: &Merchant,
+    command: &PayCommand,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     let terms = &merchant.terms;
+    free_of_any_card_number(command)?;
+    offered_eci(command)?;
+    offered_tokens(terms, command)?;
+    no_card_yet(command)?;
+    match token {
+        // A name that is not known yet is one for the card that the customer will type.
+        None => some_option(terms, command)?,
+        Some(token) if token.has_lapsed(now) => some_option(terms, command)?,
+        Some(_) => {
+            with_a_card(merchant, command, token, now)?;
+        }
+    }
+    taken_currency(terms, command.money)?;
+    within_limit(terms, command.money)
+}
+
+fn free_of_any_card_number(command: &PayCommand) -> Result<(), Refusal> {
     free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
     free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
     free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
-    free_of_card_numbers("token_name", command.token_name.as_deref())?;
-    offered_eci(command)?;
-    offered_tokens(terms, command)?;
-    channel_allows_card(terms, command, now)?;
+    free_of_card_numbers("token_name", command.token_name.as_deref())
+}
+
+fn no_card_yet(command: &PayCommand) -> Result<(), Refusal> {
+    let parameter = match command {
+        PayCommand { card: Some(_), .. } => "card_number",
+        PayCommand { encrypted_card: Some(_), .. } => "encrypted_card_data",
+        _ => return Ok(()),
+    };
+    let detail =
+        "on the gateway's page the customer types the card: leave card data out, or send it to the payment API";
+    Err(Refusal::request(code::INVALID_EXTRA_PARAMETERS, parameter, detail))
+}
+
+/// Whether the merchant takes anything that the customer could choose.
+fn some_option(terms: &Terms, command: &PayCommand) -> Result<(), Refusal> {
+    let takes = |brand: &Brand| {
+        let fits = command.payment_option.as_deref().is_none_or(|option| option == brand.name());
+        fits && brand_allows_kind(command, *brand).is_ok()
+    };
+    if terms.payment_options.is_empty() {
+        return Err(no_option());
+    }
+    if terms.payment_options.iter().any(takes) {
+        return Ok(());
+    }
+    let detail = "the merchant takes no card that fits payment_option and command";
+    Err(Refusal::of(code::OPTION_NOT_AVAILABLE, Guilty::MerchantConfiguration, detail).at("payment_option"))
+}
+
+/// The guards that need to know the card.
+fn with_a_card(
+    merchant: &Merchant,
+    command: &PayCommand,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<PayIntent, Refusal> {
+    let terms = &merchant.terms;
     let usable = usable_token(command, token, now)?;
     let intent = match (&command.card, usable) {
         (Some(input), _) => with_given_card(terms, command, input, now)?,
@@ -181,15 +270,49 @@ pub struct TokenizeIntent {
     pub after_payment: AfterPayment,
 }
 
+/// Whose form a card was typed into that is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardForm {
+    /// The merchant's own, in a page of its own.
+    Merchants,
+    /// The gateway's.
+    Gateways,
+}
+
+/// Judges TOKENIZATION and CREATE_TOKEN whose card the customer is to type on the gateway's page: all that can be judged
+/// without it.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn open_token_page(terms: &Terms, command: &TokenizeCommand) -> Result<(), Refusal> {
+    free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
+    free_of_card_numbers("token_name", command.token_name.as_deref())?;
+    if terms.tokens == TokenService::Off {
+        return Err(no_token_service());
+    }
+    if terms.payment_options.is_empty() {
+        return Err(no_option());
+    }
+    Ok(())
+}
+
 /// Judges TOKENIZATION and CREATE_TOKEN. Whether the name is taken the store says when it writes it.
 ///
 /// # Errors
 /// The first guard that fails, with its code.
-pub fn tokenize(terms: &Terms, command: &TokenizeCommand, now: Timestamp) -> Result<TokenizeIntent, Refusal> {
+pub fn tokenize(
+    terms: &Terms,
+    command: &TokenizeCommand,
+    form: CardForm,
+    now: Timestamp,
+) -> Result<TokenizeIntent, Refusal> {
     free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
     free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
     free_of_card_numbers("token_name", command.token_name.as_deref())?;
-    let input = given_on_own_form(terms, command)?;
+    let input = match form {
+        CardForm::Merchants => given_on_own_form(terms, command)?,
+        CardForm::Gateways => given(command)?,
+    };
     if terms.tokens == TokenService::Off {
         return Err(no_token_service());
     }
@@ -216,16 +339,18 @@ pub fn tokenize(terms: &Terms, command: &TokenizeCommand, now: Timestamp) -> Res
 
 /// Card data from a form of the merchant's own, if there may be any.
 fn given_on_own_form<'a>(terms: &Terms, command: &'a TokenizeCommand) -> Result<&'a CardInput, Refusal> {
-    let Some(input) = &command.card else {
-        let detail = "no card data was sent, and the gateway's own card form is not offered yet";
-        return Err(Refusal::request(code::MISSING_PARAMETER, "card_number", detail));
-    };
+    let input = given(command)?;
     if terms.channel.page.custom_page == CustomPage::On {
         return Ok(input);
     }
     let detail = "card data came from a form of the merchant's own, which is off for this merchant: `tollgate merchant \
                   set NAME --custom-page on` allows it";
     Err(Refusal::of(code::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration, detail).at("card_number"))
+}
+
+fn given(command: &TokenizeCommand) -> Result<&CardInput, Refusal> {
+    let missing = || Refusal::request(code::MISSING_PARAMETER, "card_number", "no card data was sent");
+    command.card.as_ref().ok_or_else(missing)
 }
 
 /// Judges GET_TOKENS: the half-open interval that it asks for.
@@ -379,7 +504,6 @@ fn with_given_card(
 ) -> Result<PayIntent, Refusal> {
     let card = readable_card(input, now)?;
     with_security_code(input)?;
-    coded_card(&card)?;
     let facts = card.facts(known_brand(&card)?);
     let token = match (&command.token_name, command.remember_me) {
         _ if terms.tokens == TokenService::Off => TokenPlan::None,
@@ -435,19 +559,14 @@ fn readable_card(input: &CardInput, now: Timestamp) -> Result<CardData, Refusal>
 }
 
 fn with_security_code(input: &CardInput) -> Result<(), Refusal> {
-    if input.security_code.is_some() {
-        return Ok(());
+    match input.security_code {
+        Some(_) => Ok(()),
+        None => Err(no_security_code()),
     }
-    let detail = "ECOMMERCE payments need card_security_code";
-    Err(Refusal::request(code::MISSING_PARAMETER, "card_security_code", detail))
 }
 
-fn coded_card(card: &CardData) -> Result<(), Refusal> {
-    if card.security_code.is_some() {
-        return Ok(());
-    }
-    let detail = "ECOMMERCE payments need card_security_code";
-    Err(Refusal::request(code::MISSING_PARAMETER, "card_security_code", detail))
+fn no_security_code() -> Refusal {
+    Refusal::request(code::MISSING_PARAMETER, "card_security_code", "ECOMMERCE payments need card_security_code")
 }
 
 fn unexpired(expiry: &str, now: Timestamp) -> Result<Expiry, Refusal> {
@@ -482,15 +601,19 @@ fn fits_payment_option(command: &PayCommand, brand: Brand) -> Result<(), Refusal
 }
 
 fn enabled_brand(terms: &Terms, brand: Brand) -> Result<(), Refusal> {
-    let config =
-        |code, detail: String| Err(Refusal::of(code, Guilty::MerchantConfiguration, detail).at("payment_option"));
     if terms.payment_options.is_empty() {
-        return config(code::NO_ACTIVE_OPTION, "the merchant has no payment option enabled".into());
+        return Err(no_option());
     }
     if !terms.payment_options.contains(&brand) {
-        return config(code::OPTION_NOT_AVAILABLE, format!("the merchant does not take {brand}"));
+        let detail = format!("the merchant does not take {brand}");
+        return Err(Refusal::of(code::OPTION_NOT_AVAILABLE, Guilty::MerchantConfiguration, detail).at("payment_option"));
     }
     Ok(())
+}
+
+fn no_option() -> Refusal {
+    let detail = "the merchant has no payment option enabled";
+    Refusal::of(code::NO_ACTIVE_OPTION, Guilty::MerchantConfiguration, detail).at("payment_option")
 }
 
 fn brand_allows_kind(command: &PayCommand, brand: Brand) -> Result<(), Refusal> {
@@ -544,6 +667,7 @@ fn order_confirmed(order: &Order) -> Result<(), Refusal> {
     let refuse = |code, detail| Err(Refusal::of(code, Guilty::MerchantRequest, detail));
     match order.phase {
         Phase::Pending => refuse(code::STILL_PROCESSING, "the payment itself is still under way"),
+        Phase::Open => refuse(code::ORDER_NOT_CONFIRMED, "the customer has not paid yet"),
         Phase::Unknown => refuse(code::ORDER_NOT_CONFIRMED, "the payment's outcome is not known yet; ask CHECK_STATUS"),
         Phase::Declined | Phase::Failed | Phase::Reversed => {
             refuse(code::ORDER_NOT_CONFIRMED, "the payment never succeeded")

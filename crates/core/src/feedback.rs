@@ -73,19 +73,22 @@ impl fmt::Display for FeedbackKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
-    /// The payment API with card data in clear.
+    /// The payment API.
     Trusted,
+    /// The gateway's own page, to which the customer's browser was sent.
+    Redirection,
 }
 
 impl Channel {
     /// All of them.
-    pub const ALL: [Channel; 1] = [Channel::Trusted];
+    pub const ALL: [Channel; 2] = [Channel::Trusted, Channel::Redirection];
 
     /// The number that stores keep, 0 to 31; it never changes its meaning.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
             Channel::Trusted => 0,
+            Channel::Redirection => 1,
         }
     }
 
@@ -94,6 +97,7 @@ impl Channel {
     pub const fn name(self) -> &'static str {
         match self {
             Channel::Trusted => "trusted",
+            Channel::Redirection => "redirection",
         }
     }
 

@@ -13,7 +13,7 @@
 //! - [`token`]: names under which cards are kept; [`verification`]: how cards are verified;
 //!   [`card_terms`]: how many tokens and customers a card may have;
 //! - [`command`]: what a merchant asks for, already typed;
-//! - [`order`], [`transition`]: the life of a payment;
+//! - [`order`], [`transition`]: the life of a payment; [`checkout`]: a customer at the gateway's pages;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
 //! - [`three_ds`]: what an authentication of the customer came to;
 //! - [`audit`]: the entries of the audit log and their bytes;
@@ -27,6 +27,7 @@ pub mod card;
 pub mod card_scan;
 pub mod card_terms;
 pub mod channel;
+pub mod checkout;
 pub mod code;
 pub mod command;
 pub mod decide;

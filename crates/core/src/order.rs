@@ -3,6 +3,7 @@
 use crate::card::CardFacts;
 use crate::code::ResponseCode;
 use crate::command::{Eci, MaintainKind};
+use crate::feedback::Channel;
 use crate::ident::{FortId, MerchantId, OperationId, Rrn, Stan};
 use crate::money::{Amount, Money};
 use crate::time::Timestamp;
@@ -124,6 +125,8 @@ named_enum! {
         Reversed = 8 "reversed",
         /// The issuer said that the card is good. Nothing is held.
         Verified = 9 "verified",
+        /// The customer is at the gateway's page or at the issuer's: nothing has been sent.
+        Open = 10 "open",
     }
 }
 
@@ -301,6 +304,12 @@ named_enum! {
         ForcedDeclined = 11 "forced: declined",
         /// An operator settled it by hand, with evidence that the network counts it for nothing.
         ForcedReversed = 12 "forced: reversed",
+        /// The customer cancelled before anything was sent.
+        Cancelled = 13 "cancelled by the customer",
+        /// The customer did not finish in time, so nothing was sent.
+        Abandoned = 14 "not finished by the customer in time",
+        /// The customer was not authenticated (3-D Secure), so nothing was sent.
+        NotAuthenticated = 15 "customer not authenticated",
     }
 }
 
@@ -370,8 +379,10 @@ pub struct Order {
     pub money: Money,
     /// The e-commerce indicator.
     pub eci: Eci,
-    /// The harmless part of the card.
-    pub card: CardFacts,
+    /// The way by which it came.
+    pub channel: Channel,
+    /// The harmless part of the card, as soon as one is known.
+    pub card: Option<CardFacts>,
     /// The token that it uses or makes, if any.
     pub token: Option<OrderToken>,
     /// Where it stands.
@@ -399,6 +410,13 @@ impl Order {
     pub fn token_name_in(&self, state: OperationState) -> Option<&str> {
         let token = self.token.as_ref()?;
         (token.role != TokenRole::Saves || state == OperationState::Approved).then_some(&token.name)
+    }
+
+    /// Whether another try may begin on it: the first one that a customer's card makes possible, or another one on the
+    /// page where an earlier one came to nothing.
+    #[must_use]
+    pub fn takes_a_try(&self) -> bool {
+        self.open_operation.is_none() && crate::transition::try_may_begin(self.phase, self.channel)
     }
 
     /// What is still to be given up of an order that is no payment: the hold of a verification at rest. `None` for

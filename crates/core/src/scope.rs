@@ -50,6 +50,7 @@ routes! {
     TrustedEncrypted = 2, "trusted-encrypted", D, "card data that the merchant's server encrypted, over the trusted channel";
     Moto = 3, "moto", D, "card data of mail and telephone orders, over the trusted channel";
     Token = 4, "token", A, "a token in place of card data";
+    HostedPage = 6, "hosted-page", A, "card data that the customer types on the gateway's own page";
     OwnForm = 5, "own-form", AEp, "card data from a form in the merchant's page, which the browser posts to the gateway";
 }
 

@@ -31,7 +31,8 @@ impl fmt::Display for TokenId {
 }
 
 /// Whether a token may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenStatus {
     /// It may.
     Active,

@@ -1,6 +1,7 @@
-//! The transitions, as two tables: what an event does to an operation, and what an operation's new
-//! state does to its order. Nothing else in the gateway changes a state.
+//! The transitions, as three tables: what an event does to an operation, what an operation's new state does to its
+//! order, and on which orders a try may begin. Nothing else in the gateway changes a state.
 
+use crate::feedback::Channel;
 use crate::money::Amount;
 use crate::order::{OperationEvent as Event, OperationKind as Kind, OperationState as State, Phase, Totals};
 
@@ -67,6 +68,10 @@ pub const OPERATION_EDGES: &[OperationEdge] = &[
     edge(State::Sent, Event::LinkBroken, State::Unknown),
     edge(State::Sent, Event::Unreadable, State::Unknown),
     edge(State::Sent, Event::Interrupted, State::Unknown),
+    // What the customer's part of a payment came to before there was anything to send.
+    edge(State::Sent, Event::Cancelled, State::NotSent),
+    edge(State::Sent, Event::Abandoned, State::NotSent),
+    edge(State::Sent, Event::NotAuthenticated, State::NotSent),
     edge(State::Unknown, Event::Approved, State::Approved),
     edge(State::Unknown, Event::Declined, State::Declined),
     edge(State::Unknown, Event::ReversalAcknowledged, State::Reversed),
@@ -128,6 +133,44 @@ pub const PHASE_EDGES: &[PhaseEdge] = &[
     },
 ];
 
+/// One edge of the table of tries: an order becomes pending again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TryEdge {
+    /// From this phase,
+    pub from: Phase,
+    /// of an order that came by such a way.
+    pub where_to: Tries,
+}
+
+/// Which orders may have another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tries {
+    /// All.
+    All,
+    /// Those on the gateway's own page, where the customer may take another card.
+    OnThePage,
+}
+
+/// The orders on which the first or another try may begin. Whatever holds money, or may hold some, is not here: one
+/// order never takes money twice.
+pub const TRY_EDGES: &[TryEdge] = &[
+    TryEdge { from: Phase::Open, where_to: Tries::All },
+    TryEdge { from: Phase::Declined, where_to: Tries::OnThePage },
+    TryEdge { from: Phase::Failed, where_to: Tries::OnThePage },
+];
+
+/// Whether a try may begin on an order in this phase.
+#[must_use]
+pub fn try_may_begin(phase: Phase, channel: Channel) -> bool {
+    TRY_EDGES.iter().any(|edge| {
+        edge.from == phase
+            && match edge.where_to {
+                Tries::All => true,
+                Tries::OnThePage => channel == Channel::Redirection,
+            }
+    })
+}
+
 /// The state an operation comes to, if the event can happen to it.
 #[must_use]
 pub fn operation_after(from: State, event: Event) -> Option<State> {
@@ -152,7 +195,7 @@ fn can_hold(phase: Phase, kind: Kind) -> bool {
     later && PHASE_EDGES.iter().any(begins)
 }
 
-/// Both tables as Markdown, for the documents.
+/// The tables as Markdown, for the documents.
 #[must_use]
 pub fn as_markdown() -> String {
     let mut text = String::from("| operation is | event | operation becomes |\n|---|---|---|\n");
@@ -163,6 +206,14 @@ pub fn as_markdown() -> String {
     for edge in PHASE_EDGES {
         let to = format!("{}{}", edge.to, edge.sums.words());
         text.push_str(&format!("| {} | {} | {} | {to} |\n", edge.from, edge.kind, edge.state));
+    }
+    text.push_str("\n| order is | a try begins | order becomes |\n|---|---|---|\n");
+    for edge in TRY_EDGES {
+        let on = match edge.where_to {
+            Tries::All => "on any",
+            Tries::OnThePage => "on the gateway's page",
+        };
+        text.push_str(&format!("| {} | {on} | {} |\n", edge.from, Phase::Pending));
     }
     text
 }
@@ -237,6 +288,15 @@ mod tests {
         let after = |minor| phase_after(Phase::Captured, Kind::Capture, State::Reversed, &captured(minor));
         assert_eq!(after(1), Some(Phase::Captured), "another capture counts still");
         assert_eq!(after(0), Some(Phase::Authorized), "the last one counts no more");
+    }
+
+    #[test]
+    fn a_try_begins_only_where_no_money_is_or_may_be_held() {
+        for phase in Phase::ALL {
+            let nothing_is_held = matches!(phase, Phase::Open | Phase::Declined | Phase::Failed);
+            assert_eq!(try_may_begin(*phase, Channel::Redirection), nothing_is_held, "{phase}");
+            assert_eq!(try_may_begin(*phase, Channel::Trusted), *phase == Phase::Open, "{phase}");
+        }
     }
 
     fn captured(minor: u64) -> Totals {

@@ -2,11 +2,11 @@
 
 use crate::codes;
 use crate::failure::Failure;
-use crate::rows::first;
+use crate::rows::{CardColumns, first};
 use crate::{route, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
-use tollgate_core::order::{Operation, Order};
+use tollgate_core::order::{Operation, OperationState, Order};
 use tollgate_store::{LifeId, NewOperation, NewOrder, OperationClaim, OrderClaim, StoreError};
 
 /// Makes an order and its first operation. Nothing is changed unless the answer is `Claimed`.
@@ -70,15 +70,25 @@ pub(crate) fn claim_operation(
 
 /// `false` when the number or the merchant's reference is taken.
 fn insert_order(connection: &Connection, new: &NewOrder) -> Result<bool, Failure> {
-    let Order { totals, card, original, last, .. } = &new.order;
-    let order = &new.order;
+    insert_order_row(connection, &new.order, Some(new.operation.state), new.card.as_bytes())
+}
+
+/// `false` when the number or the merchant's reference is taken.
+pub(crate) fn insert_order_row(
+    connection: &Connection,
+    order: &Order,
+    open_state: Option<OperationState>,
+    sealed: &[u8],
+) -> Result<bool, Failure> {
+    let Order { totals, original, last, .. } = order;
+    let card = CardColumns::of(order.card.as_ref());
     let inserted = connection
         .prepare_cached(
             "INSERT INTO orders (fort_id, merchant_id, merchant_reference, kind, currency, amount, eci, brand, \
              card_mask, card_expiry, card_holder, card_sealed, phase, authorized, captured, refunded, open_operation, \
              open_state, version, authorization_code, stan, rrn, sent_at, last_kind, last_code, last_network_code, \
-             created_at, token_name, token_role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29) ON CONFLICT DO NOTHING",
+             created_at, token_name, token_role, channel) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             order.fort_id.0,
@@ -88,17 +98,17 @@ fn insert_order(connection: &Connection, new: &NewOrder) -> Result<bool, Failure
             order.money.currency.numeric(),
             codes::amount_number(order.money.amount),
             codes::eci_number(order.eci),
-            codes::brand_number(card.brand),
+            card.brand,
             card.mask,
             card.expiry,
             card.holder,
-            new.card.as_bytes(),
+            sealed,
             order.phase.number(),
             codes::amount_number(totals.authorized),
             codes::amount_number(totals.captured),
             codes::amount_number(totals.refunded),
             order.open_operation.map(|operation| operation.0),
-            new.operation.state.number(),
+            open_state.map(OperationState::number),
             order.version,
             order.authorization_code,
             original.stan.number(),
@@ -110,12 +120,13 @@ fn insert_order(connection: &Connection, new: &NewOrder) -> Result<bool, Failure
             order.created_at.0,
             order.token.as_ref().map(|token| &token.name),
             order.token.as_ref().map(|token| token.role.number()),
+            order.channel.number(),
         ])?;
     Ok(inserted == 1)
 }
 
 /// `false` when the number is taken.
-fn insert_operation(
+pub(crate) fn insert_operation(
     connection: &Connection,
     operation: &Operation,
     maintenance_reference: Option<&str>,
@@ -144,7 +155,7 @@ fn insert_operation(
     Ok(inserted == 1)
 }
 
-fn order_of_reference(
+pub(crate) fn order_of_reference(
     connection: &Connection,
     merchant: MerchantId,
     reference: &str,

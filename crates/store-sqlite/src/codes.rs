@@ -5,6 +5,7 @@ use crate::failure::unreadable;
 use tollgate_core::bin::Brand;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::Eci;
+use tollgate_core::feedback::Channel;
 use tollgate_core::ident::{Rrn, Stan};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{OperationEvent, OperationKind, OperationState, PayKind, Phase, WayOut};
@@ -57,6 +58,11 @@ pub(crate) fn eci_number(eci: Eci) -> i64 {
 pub(crate) fn eci(number: i64) -> Result<Eci, StoreError> {
     let all = [Eci::Ecommerce, Eci::Moto, Eci::Recurring];
     all.into_iter().find(|eci| eci_number(*eci) == number).ok_or_else(|| unreadable("orders.eci"))
+}
+
+/// Reads [`Channel::number`].
+pub(crate) fn channel(number: i64) -> Result<Channel, StoreError> {
+    u8::try_from(number).ok().and_then(Channel::from_number).ok_or_else(|| unreadable("orders.channel"))
 }
 
 /// The number of the guilty.

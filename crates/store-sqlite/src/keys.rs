@@ -101,7 +101,7 @@ pub(crate) fn sealed_rows(
     let mut statement = connection.prepare_cached(match column {
         SealedColumn::OrderCard => {
             "SELECT fort_id, card_sealed, merchant_id FROM orders \
-             WHERE fort_id > ifnull(?1, -9223372036854775808) ORDER BY fort_id LIMIT ?2"
+             WHERE card_sealed <> x'' AND fort_id > ifnull(?1, -9223372036854775808) ORDER BY fort_id LIMIT ?2"
         }
         SealedColumn::MerchantCredentials => {
             "SELECT merchant_id, sealed_credentials, merchant_identifier FROM merchants \

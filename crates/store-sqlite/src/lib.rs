@@ -12,6 +12,7 @@ mod audit;
 mod card_rule;
 pub mod ceiling;
 mod channel;
+mod checkout;
 mod checkpoint;
 mod claim;
 mod codes;

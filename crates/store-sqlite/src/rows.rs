@@ -21,7 +21,7 @@ macro_rules! order_columns {
          orders.phase, orders.authorized, orders.captured, orders.refunded, orders.open_operation, orders.open_state, \
          orders.version, orders.authorization_code, orders.stan, orders.rrn, orders.sent_at, orders.last_kind, \
          orders.last_code, orders.last_network_code, orders.created_at, \
-         orders.token_name, orders.token_role"
+         orders.token_name, orders.token_role, orders.channel"
     };
 }
 pub(crate) use order_columns;
@@ -77,12 +77,8 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
         kind: codes::pay_kind(row.get(3)?)?,
         money: Money { amount: codes::amount(row.get(5)?)?, currency },
         eci: codes::eci(row.get(6)?)?,
-        card: CardFacts {
-            brand: codes::brand(row.get(7)?)?,
-            mask: row.get(8)?,
-            expiry: row.get(9)?,
-            holder: row.get(10)?,
-        },
+        channel: codes::channel(row.get(29)?)?,
+        card: card_facts(row)?,
         token: order_token(row)?,
         phase: codes::phase(row.get(12)?)?,
         totals: Totals {
@@ -102,7 +98,42 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
         created_at: Timestamp(row.get(26)?),
     };
     let open_state = row.get::<_, Option<i64>>(17)?.map(codes::operation_state).transpose()?;
-    Ok(OrderRow { stored: StoredOrder { order, card: SealedCard::from_bytes(row.get(11)?) }, open_state })
+    let sealed: Vec<u8> = row.get(11)?;
+    let card = (!sealed.is_empty()).then(|| SealedCard::from_bytes(sealed));
+    Ok(OrderRow { stored: StoredOrder { order, card }, open_state })
+}
+
+/// The card of an order; its columns are empty as long as none is known.
+fn card_facts(row: &Row<'_>) -> Result<Option<CardFacts>, Failure> {
+    let mask: String = row.get(8)?;
+    if mask.is_empty() {
+        return Ok(None);
+    }
+    let brand = codes::brand(row.get(7)?)?;
+    Ok(Some(CardFacts { brand, mask, expiry: row.get(9)?, holder: row.get(10)? }))
+}
+
+/// The columns of an order's card as they are written.
+pub(crate) struct CardColumns<'a> {
+    pub(crate) brand: i64,
+    pub(crate) mask: &'a str,
+    pub(crate) expiry: &'a str,
+    pub(crate) holder: Option<&'a str>,
+}
+
+impl CardColumns<'_> {
+    /// Those of a card, or of none yet.
+    pub(crate) fn of(card: Option<&CardFacts>) -> CardColumns<'_> {
+        match card {
+            None => CardColumns { brand: 0, mask: "", expiry: "", holder: None },
+            Some(card) => CardColumns {
+                brand: codes::brand_number(card.brand),
+                mask: &card.mask,
+                expiry: &card.expiry,
+                holder: card.holder.as_deref(),
+            },
+        }
+    }
 }
 
 fn order_token(row: &Row<'_>) -> Result<Option<OrderToken>, Failure> {

@@ -8,8 +8,8 @@ use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
 use crate::{
-    accounts, audit, card_rule, channel, claim, correction, feedback, keys, life, outcome, read, recovery, refusal,
-    route, token,
+    accounts, audit, card_rule, channel, checkout, claim, correction, feedback, keys, life, outcome, read, recovery,
+    refusal, route, token,
 };
 use rusqlite::Connection;
 use std::path::Path;
@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tollgate_core::audit::{AuditAction, AuditEntry};
 use tollgate_core::card_terms::UniqueTokens;
+use tollgate_core::checkout::{Checkout, CheckoutId};
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -26,14 +27,14 @@ use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
     AUDIT_ENTRIES_PER_CALL_MAX, Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, CardCustomer,
-    ChannelKeyOccasion, ChannelKeyRecord, Channels, CorrectionRecord, Corrections, CurrencyTotals, DataKeys,
-    FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease,
-    FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives,
-    MerchantRecord, MerchantSave, Merchants, NewAttempt, NewLife, NewOperation, NewOrder, NonceUse, OperationClaim,
-    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
-    ReplacedSealed, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation,
-    StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens, Unfinished, WaitingCount, Whose,
-    WrappedDataKey,
+    ChannelKeyOccasion, ChannelKeyRecord, Channels, CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts,
+    CloseUnsent, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
+    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
+    FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants,
+    NewAttempt, NewCheckout, NewLife, NewOperation, NewOrder, NewTry, NonceUse, OperationClaim, OrderClaim, Orders,
+    OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RouteRow,
+    SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story,
+    TokenFilter, TokenPut, TokenSave, Tokens, TryClaim, Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, Fingerprint, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -281,6 +282,40 @@ impl Orders for SqliteStore {
                 Err(error) => Err(StoreError::Unavailable(format!("a read broke off: {error}"))),
             }
         })
+    }
+}
+
+impl Checkouts for SqliteStore {
+    fn open_checkout(&self, new: NewCheckout) -> StoreFuture<'_, CheckoutOpened> {
+        Box::pin(self.writer.call(move |connection| checkout::open(connection, &new)))
+    }
+
+    fn checkout(&self, id: CheckoutId) -> StoreFuture<'_, Option<Checkout>> {
+        Box::pin(async move { self.readers.point(|connection| checkout::one(connection, id)) })
+    }
+
+    fn change_checkout(&self, change: CheckoutChange) -> StoreFuture<'_, CheckoutChanged> {
+        Box::pin(self.writer.call(move |connection| checkout::change(connection, &change)))
+    }
+
+    fn claim_try(&self, new: NewTry) -> StoreFuture<'_, TryClaim> {
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            log.take(notes, &new.intent.audit)?;
+            checkout::claim_try(connection, &new)
+        }))
+    }
+
+    fn close_unsent(&self, close: CloseUnsent) -> StoreFuture<'_, TryClaim> {
+        Box::pin(self.writer.call(move |connection| checkout::close_unsent(connection, &close)))
+    }
+
+    fn checkouts_due(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Checkout>> {
+        Box::pin(async move { self.readers.point(|connection| checkout::due(connection, now, limit)) })
+    }
+
+    fn forget_checkouts(&self, ended_before: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
+        Box::pin(self.writer.call(move |connection| checkout::forget(connection, ended_before, limit)))
     }
 }
 

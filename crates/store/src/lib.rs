@@ -5,6 +5,7 @@
 
 mod audits;
 mod channels;
+mod checkouts;
 pub mod conformance;
 mod corrections;
 mod data_keys;
@@ -20,6 +21,9 @@ mod tokens;
 
 pub use audits::{AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditHead, AuditMac, AuditRow, Audits};
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
+pub use checkouts::{
+    CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, HeldCard, NewCheckout, NewTry, TryClaim,
+};
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{
     DataKeyId, DataKeys, NewDataKey, PortError, PortFuture, RewrappedDataKey, RotationState, SealedCard, WrappedDataKey,
@@ -61,6 +65,7 @@ pub trait Store:
     + DataKeys
     + SealedRows
     + Tokens
+    + Checkouts
     + Audits
     + Send
     + Sync
@@ -80,6 +85,7 @@ impl<T> Store for T where
         + DataKeys
         + SealedRows
         + Tokens
+        + Checkouts
         + Audits
         + Send
         + Sync

@@ -194,8 +194,8 @@ pub enum Recorded {
 pub struct StoredOrder {
     /// The order.
     pub order: Order,
-    /// Its card.
-    pub card: SealedCard,
+    /// Its card, as soon as one is known.
+    pub card: Option<SealedCard>,
 }
 
 /// An operation with its order.

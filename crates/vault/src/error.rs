@@ -49,6 +49,9 @@ pub enum VaultError {
         /// The data key it was under.
         id: DataKeyId,
     },
+    /// A card was to be opened that is not there yet.
+    #[error("us: the order has no card yet; this is a bug of the gateway")]
+    NoCard,
     /// A secret is too long to be sealed.
     #[error("us: a secret of {length} bytes is too long to be sealed; {SECRET_BYTES_MAX} bytes at most")]
     SecretTooLong {

@@ -42,7 +42,7 @@ pub async fn a_verification_is_never_found_as_an_order(subject: &dyn Subject) {
         assert!(store.order(MERCHANT, target).await.unwrap().is_none(), "{target:?}");
     }
     let found = store.operation(new.operation.id).await.unwrap().unwrap();
-    assert_eq!((found.stored.order, found.stored.card), (new.order, new.card));
+    assert_eq!((found.stored.order, found.stored.card), (new.order, Some(new.card)));
 }
 
 /// Rule: what follows from an outcome is written with it or not at all, and nothing is without its follower.

@@ -23,7 +23,8 @@ use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{DataKeyId, SealedColumn, Store};
 use tollgate_vault::{
-    AUDIT_PERIOD, FINGERPRINT_PERIOD, GATEWAY, KekCustody, KekState, RotationState, WrappedDataKey, data_key_of,
+    AUDIT_PERIOD, FINGERPRINT_PERIOD, GATEWAY, KekCustody, KekState, LINK_PERIOD, RotationState, WrappedDataKey,
+    data_key_of,
 };
 
 /// List, rotate and retire keys.
@@ -486,6 +487,7 @@ fn use_of(row: &WrappedDataKey) -> &'static str {
     match row.period {
         FINGERPRINT_PERIOD => "fingerprints",
         AUDIT_PERIOD => "audit log",
+        LINK_PERIOD => "page links",
         _ => SEALING,
     }
 }

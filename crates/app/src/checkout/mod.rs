@@ -1,0 +1,76 @@
+//! Customers at the gateway's pages: what begins a checkout, what the customer can do at it, and how it ends.
+//!
+//! Looking at a checkout never changes anything; only what a customer sends does, and time.
+
+mod close;
+mod link;
+mod open;
+mod seen;
+mod submit;
+
+pub use link::CheckoutLink;
+pub use seen::{SeenCheckout, Stage};
+
+pub(crate) use close::Expiries;
+
+use crate::directory::Account;
+use crate::gateway::{Gateway, Refused};
+use std::sync::Arc;
+use tollgate_core::checkout::Typed;
+use tollgate_core::command::{PayCommand, SafeParams, TokenizeCommand};
+
+impl Gateway {
+    /// AUTHORIZATION or PURCHASE whose card the customer is to type on the gateway's page. A second request for the
+    /// same order goes on with the first one's checkout.
+    ///
+    /// # Errors
+    /// When it is refused, and nothing was kept.
+    pub async fn open_payment_page(
+        &self,
+        account: &Account,
+        access_code: &str,
+        command: &PayCommand,
+    ) -> Result<CheckoutLink, Refused> {
+        open::payment(&self.inner, account, access_code, command).await
+    }
+
+    /// TOKENIZATION or CREATE_TOKEN whose card the customer is to type on the gateway's page.
+    ///
+    /// # Errors
+    /// When it is refused, and nothing was kept.
+    pub async fn open_token_page(
+        &self,
+        account: &Account,
+        access_code: &str,
+        command: &TokenizeCommand,
+        params: &SafeParams,
+    ) -> Result<CheckoutLink, Refused> {
+        open::token(&self.inner, account, access_code, command, params).await
+    }
+
+    /// The checkout behind a link, as it stands; `None` where there is none, or the link is not ours.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn checkout(&self, link: &str) -> Result<Option<SeenCheckout>, Refused> {
+        seen::look(&self.inner, link).await
+    }
+
+    /// Takes what a customer has typed. Goes on to its end even when the caller stops waiting; afterwards the checkout
+    /// tells where it stands.
+    ///
+    /// # Errors
+    /// When it is refused: nothing was sent, and the customer may correct it. 00784 where the same page was sent a
+    /// moment before.
+    pub async fn submit_card(&self, seen: Arc<SeenCheckout>, typed: Typed) -> Result<(), Refused> {
+        submit::card(self, seen, typed).await
+    }
+
+    /// The customer cancels, or comes back after the time is over. What is under way or over stays as it is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn cancel_checkout(&self, seen: &SeenCheckout) -> Result<(), Refused> {
+        close::cancel(&self.inner, seen).await
+    }
+}

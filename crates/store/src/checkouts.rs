@@ -1,0 +1,122 @@
+//! The port for customers at the gateway's pages, and for the orders that wait for them.
+
+use crate::{NewOrder, OutcomeRecord, StoreFuture};
+use tollgate_core::card::CardFacts;
+use tollgate_core::checkout::{Checkout, CheckoutId};
+use tollgate_core::ident::FortId;
+use tollgate_core::order::Order;
+use tollgate_core::time::Timestamp;
+use tollgate_vault::SealedCard;
+
+/// Checkouts, and the tries of payments on them.
+pub trait Checkouts {
+    /// Keeps a new checkout, with the order that it is for. A merchant's reference is claimed as
+    /// [`crate::Orders::claim_order`] claims it. Where an order of this reference came by the same page, asks for the
+    /// same and takes another try, its checkout is begun again instead: with the new request, and no try counted.
+    fn open_checkout(&self, new: NewCheckout) -> StoreFuture<'_, CheckoutOpened>;
+
+    /// One checkout.
+    fn checkout(&self, id: CheckoutId) -> StoreFuture<'_, Option<Checkout>>;
+
+    /// Writes a checkout as it is now, if nobody was faster; with the card that its order is to be paid with, where one
+    /// is held for the customer's authentication.
+    fn change_checkout(&self, change: CheckoutChange) -> StoreFuture<'_, CheckoutChanged>;
+
+    /// Begins a try of an order that takes one: the intent of its operation is durable before the message may be sent.
+    fn claim_try(&self, new: NewTry) -> StoreFuture<'_, TryClaim>;
+
+    /// Closes an order of which nothing was ever sent, and will be: with an operation that has its outcome at once, so
+    /// that the merchant is told.
+    fn close_unsent(&self, close: CloseUnsent) -> StoreFuture<'_, TryClaim>;
+
+    /// Checkouts that have not ended although their time is over at `now`, the oldest first.
+    fn checkouts_due(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Checkout>>;
+
+    /// Forgets checkouts that ended before this moment. Answers how many.
+    fn forget_checkouts(&self, ended_before: Timestamp, limit: usize) -> StoreFuture<'_, u64>;
+}
+
+/// A new checkout.
+#[derive(Clone, Debug)]
+pub struct NewCheckout {
+    /// The checkout, version 1.
+    pub checkout: Checkout,
+    /// The order that it is for, if it is for one: open, version 1.
+    pub order: Option<Box<Order>>,
+    /// Its card, where it is known.
+    pub card: Option<SealedCard>,
+}
+
+/// Whether a checkout was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckoutOpened {
+    /// It was.
+    Opened,
+    /// An earlier one for the same order goes on.
+    GoesOn(Box<Checkout>),
+    /// The merchant's reference is used up by this order.
+    ReferenceTaken(FortId),
+    /// The number is taken: try again with a new one.
+    NumberTaken,
+}
+
+/// A checkout as it is now.
+#[derive(Clone, Debug)]
+pub struct CheckoutChange {
+    /// The checkout, one version on.
+    pub checkout: Checkout,
+    /// The order of it with the card that is held, one version on; the order is open before and after.
+    pub held: Option<Box<HeldCard>>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A card that is held for an order whose customer is being authenticated.
+#[derive(Clone, Debug)]
+pub struct HeldCard {
+    /// The order, one version on.
+    pub order: Order,
+    /// Its card.
+    pub facts: CardFacts,
+    /// The card number, sealed.
+    pub card: SealedCard,
+}
+
+/// Whether a checkout was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckoutChanged {
+    /// It was.
+    Written,
+    /// It, or its order, is another by now. Nothing was written.
+    Overtaken,
+}
+
+/// A try of an order.
+#[derive(Clone, Debug)]
+pub struct NewTry {
+    /// The order as it is with the try: pending, one version on, with the card and the token of the try, its new
+    /// operation open; and everything that an intent has.
+    pub intent: NewOrder,
+    /// Its checkout as it is with the try, one version on.
+    pub checkout: Checkout,
+}
+
+/// The end of an order of which nothing was sent.
+#[derive(Clone, Debug)]
+pub struct CloseUnsent {
+    /// The operation that tells of it, as if it were a try.
+    pub attempt: NewTry,
+    /// Its outcome.
+    pub outcome: OutcomeRecord,
+}
+
+/// Whether a try could begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryClaim {
+    /// It has.
+    Claimed,
+    /// The order or the checkout has changed since it was read, or another operation is open. Nothing was written.
+    Changed,
+    /// The number is taken: try again with a new one.
+    NumberTaken,
+}
