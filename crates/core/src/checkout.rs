@@ -277,7 +277,7 @@ mod tests {
             kind: PayKind::Purchase,
             merchant_reference: "R-1".into(),
             amount_minor: 15_000,
-            currency: Currency::parse("AED").unwrap(),
+            currency: Currency::from_alpha("AED").unwrap(),
             eci: Eci::Ecommerce,
             token_name: None,
             remember_me: Some(RememberMe::Yes),

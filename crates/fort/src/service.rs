@@ -144,7 +144,8 @@ impl Service {
         Service::ALL.into_iter().find(|service| service.name() == name)
     }
 
-    /// Where it is posted to.
+    /// Where it is posted to, if it is posted to one place alone; payments also go to the page, for the customer to type
+    /// the card there.
     #[must_use]
     pub const fn endpoint(self) -> Endpoint {
         match self {
@@ -158,13 +159,14 @@ impl Service {
     /// # Errors
     /// 00004 when it belongs to another one.
     pub fn at(self, endpoint: Endpoint) -> Result<Service, Refusal> {
-        if self.endpoint() == endpoint {
+        let has_a_page = matches!(self, Service::Authorization | Service::Purchase);
+        if self.endpoint() == endpoint || (has_a_page && endpoint == Endpoint::PaymentPage) {
             return Ok(self);
         }
         let detail = match endpoint {
             Endpoint::PaymentApi => format!("{} is a form for {}", self.name(), Endpoint::PaymentPage.path()),
             Endpoint::PaymentPage => {
-                format!("the gateway has no page for {} yet: it goes to {}", self.name(), Endpoint::PaymentApi.path())
+                format!("there is no page for {}: it goes to {}", self.name(), Endpoint::PaymentApi.path())
             }
         };
         Err(Refusal::request(refused::INVALID_COMMAND, self.key(), detail))

@@ -579,9 +579,13 @@ impl Auditor {
             Phase::Authorized | Phase::Captured => Book { held: authorized, captured, ..Book::default() },
             Phase::Voided => Book { held: authorized, voided: true, ..Book::default() },
             Phase::Purchased => Book { taken_at_once: captured, ..Book::default() },
-            Phase::Pending | Phase::Unknown | Phase::Declined | Phase::Failed | Phase::Reversed | Phase::Verified => {
-                Book::default()
-            }
+            Phase::Pending
+            | Phase::Unknown
+            | Phase::Declined
+            | Phase::Failed
+            | Phase::Reversed
+            | Phase::Verified
+            | Phase::Open => Book::default(),
         };
         let expected = Book { refunded: totals.refunded.minor(), ..expected };
         if book != expected {

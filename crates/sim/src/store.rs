@@ -1,6 +1,7 @@
 //! The gateway's store as one life of it sees it: the real SQLite store, which by the seed is slow, fails before or after a
 //! commit, or takes the gateway down with it.
 
+mod checkouts;
 mod feedback;
 mod tokens;
 

@@ -196,12 +196,13 @@ fn new_order(number: u64) -> NewOrder {
         kind: PayKind::Purchase,
         money,
         eci: Eci::Ecommerce,
-        card: CardFacts {
+        channel: tollgate_core::feedback::Channel::Trusted,
+        card: Some(CardFacts {
             mask: "400555******0001".to_owned(),
             expiry: "3005".to_owned(),
             holder: Some("Layla Haddad".to_owned()),
             brand: Brand::Visa,
-        },
+        }),
         token: None,
         phase: Phase::Pending,
         totals: Totals::default(),

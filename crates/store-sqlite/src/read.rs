@@ -201,7 +201,7 @@ pub(crate) fn totals(connection: &Connection) -> Result<Vec<CurrencyTotals>, Fai
     Ok(totals)
 }
 
-fn order_row(connection: &Connection, fort_id: FortId) -> Result<Option<OrderRow>, Failure> {
+pub(crate) fn order_row(connection: &Connection, fort_id: FortId) -> Result<Option<OrderRow>, Failure> {
     let mut statement =
         connection.prepare_cached(concat!("SELECT ", order_columns!(), " FROM orders WHERE fort_id = ?1"))?;
     first(statement.query([fort_id.0])?, rows::stored_order)

@@ -49,7 +49,8 @@ fn print_order(order: &Order) {
         ("merchant reference", order.merchant_reference.clone()),
         ("made", order.created_at.to_string()),
         ("began as", format!("{} of {}", order.kind.command(), order.money)),
-        ("card", format!("{} {} {}", order.card.brand, order.card.mask, order.card.expiry)),
+        ("came by", order.channel.name().to_owned()),
+        ("card", shown_card(order)),
         ("stands", order.phase.to_string()),
         ("authorized", amount(order.totals.authorized)),
         ("captured", amount(order.totals.captured)),
@@ -60,6 +61,13 @@ fn print_order(order: &Order) {
     }
     if let Some(open) = order.open_operation {
         println!("  {:<20}operation {open} is not settled yet", "open");
+    }
+}
+
+fn shown_card(order: &Order) -> String {
+    match &order.card {
+        Some(card) => format!("{} {} {}", card.brand, card.mask, card.expiry),
+        None => "none yet".to_owned(),
     }
 }
 

@@ -468,12 +468,13 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         kind,
         money,
         eci: Eci::Ecommerce,
-        card: CardFacts {
+        channel: tollgate_core::feedback::Channel::Trusted,
+        card: Some(CardFacts {
             mask: "400555******0001".to_owned(),
             expiry: "3005".to_owned(),
             holder: None,
             brand: Brand::Visa,
-        },
+        }),
         token: None,
         phase: Phase::Pending,
         totals: Totals::default(),

@@ -36,12 +36,13 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         kind: PayKind::Purchase,
         money,
         eci: Eci::Moto,
-        card: CardFacts {
+        channel: tollgate_core::feedback::Channel::Trusted,
+        card: Some(CardFacts {
             mask: "400555******0001".to_owned(),
             expiry: "3005".to_owned(),
             holder: None,
             brand: Brand::Visa,
-        },
+        }),
         token: None,
         phase: Phase::Pending,
         totals: Totals::default(),

@@ -35,7 +35,9 @@ impl SandboxAcquirer {
         // The intent is in the store before the message comes here.
         let Some(found) = self.store.operation(id).await? else { return Ok(()) };
         let order = &found.stored.order;
-        let Some(behaviour) = self.faults.take(&order.merchant_reference, operation, &order.card.mask) else {
+        // What is sent has a card.
+        let mask = order.card.as_ref().map_or("", |card| &card.mask);
+        let Some(behaviour) = self.faults.take(&order.merchant_reference, operation, mask) else {
             return Ok(());
         };
         let wish =
