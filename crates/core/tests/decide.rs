@@ -5,7 +5,7 @@ use tollgate_core::bin::Brand;
 use tollgate_core::card::{CardFacts, SecurityCode};
 use tollgate_core::code::{UNCERTAIN, refused};
 use tollgate_core::command::*;
-use tollgate_core::decide::{self, PayCard, TokenPlan};
+use tollgate_core::decide::{self, CardForm, PayCard, TokenPlan};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
 use tollgate_core::merchant::*;
 use tollgate_core::money::{Amount, Currency, Money};
@@ -481,7 +481,7 @@ fn a_card_from_the_merchants_own_form_is_judged_by_its_look_alone() {
     use TokenizeKind::{CreateToken, Tokenization};
     let visa = "4005550000000001";
     let judged = |terms: &Terms, command: &TokenizeCommand| {
-        decide::tokenize(terms, command, now()).map_err(|refusal| refusal.code)
+        decide::tokenize(terms, command, CardForm::Merchants, now()).map_err(|refusal| refusal.code)
     };
     let good = command(Tokenization, visa, "3005", Some("123"));
     assert_eq!(judged(&terms, &good).unwrap_err(), refused::INVALID_EXTRA_PARAMETERS, "the form is off");
