@@ -281,7 +281,8 @@ mod tests {
     fn kind_and_size_of_a_logo_come_from_its_bytes() {
         assert_eq!(size(&png(120, 40)), Some((LogoKind::Png, 120, 40)));
         let jpeg = [
-            0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 1, 2, 0xFF, 0xFF, 0xC2, 0, 17, 8, 0, 40, 0, 120, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 1, 2, 0xFF, 0xFF, 0xC2, 0, 17, 8, 0, 40, 0, 120, 3, 0, 0, 0, 0, 0, 0, 0, 0,
+            0, 0,
         ];
         assert_eq!(size(&jpeg), Some((LogoKind::Jpeg, 120, 40)));
         let lossy = b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0\0\0\0\x9d\x01\x2a\x78\0\x28\0";
