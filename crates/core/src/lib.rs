@@ -15,6 +15,7 @@
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment; [`checkout`]: a customer at the gateway's pages;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
+//! - [`page`], [`page_face`]: how customers come to our pages, and how those look;
 //! - [`three_ds`]: what an authentication of the customer came to;
 //! - [`audit`]: the entries of the audit log and their bytes;
 //! - [`answer`]: what goes back to the merchant; [`feedback`]: what its servers are told later.
@@ -38,6 +39,7 @@ pub mod merchant;
 pub mod money;
 pub mod order;
 pub mod page;
+pub mod page_face;
 pub mod refusal;
 pub mod scope;
 pub mod secret;

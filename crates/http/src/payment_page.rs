@@ -7,10 +7,13 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response};
 use crate::body::{self, Body};
-use crate::html::{self, Powers, push_escaped};
+use crate::pages::nonce::Nonce;
+use crate::pages::view::{Face, Framing, PageSetting, ReturnPage, Told, ToldPage, Transport, World};
+use crate::pages::{return_page, told_page};
 use crate::payment_api::{PaymentApi, is_form, unreadable};
 use http::{HeaderValue, Method, StatusCode, header};
 use std::borrow::Cow;
+use std::sync::Arc;
 use tollgate_app::Account;
 use tollgate_core::card_scan::holds_card_number;
 use tollgate_core::code::refused;
@@ -73,44 +76,16 @@ async fn go_back(api: &PaymentApi, message: &Message, stray: Option<Cow<'static,
     api.count(&told.fields);
     let way = told.account.as_ref().and_then(|to| {
         let target = return_target(&to.account, message)?.into_owned();
-        Some((to.account.merchant.terms.channel.page.return_method, target))
+        Some((Arc::clone(&to.account), target))
     });
-    match way {
-        None => error_page(&told.fields, language),
-        Some((ReturnMethod::Post, target)) => return_form(&target, &told.signed(), language),
-        Some((ReturnMethod::Get, target)) => {
+    let Some((account, target)) = way else { return error_page(&told.fields, language) };
+    match account.merchant.terms.channel.page.return_method {
+        ReturnMethod::Post => return_form(&account, &target, &told.signed(), language),
+        ReturnMethod::Get => {
             told.fields = told.fields.starred();
             redirect(&target, &told.signed()).unwrap_or_else(|fields| error_page(&fields, language))
         }
     }
-}
-
-/// A form that submits itself; where scripts are off, with a button and what it is for.
-fn return_form(target: &str, fields: &Fields, language: Language) -> Response {
-    let words = Words::of(language);
-    let nonce = html::nonce();
-    let mut out = head(words, words.back_title, nonce.as_deref());
-    out.push_str(&format!("<h1>{}</h1>\n", words.back_title));
-    out.push_str("<form id=\"returnUrlForm\" method=\"post\" accept-charset=\"utf-8\" action=\"");
-    push_escaped(&mut out, target);
-    out.push_str("\">\n");
-    for (name, value) in fields.iter() {
-        out.push_str("<input type=\"hidden\" name=\"");
-        push_escaped(&mut out, name);
-        out.push_str("\" value=\"");
-        push_escaped(&mut out, value);
-        out.push_str("\">\n");
-    }
-    let button = format!("<p>{}</p>\n<button type=\"submit\">{}</button>", words.press, words.go_on);
-    match &nonce {
-        Some(nonce) => out.push_str(&format!(
-            "<noscript>{button}</noscript>\n</form>\n<script nonce=\"{nonce}\">\
-             document.getElementById(\"returnUrlForm\").submit();</script>\n"
-        )),
-        None => out.push_str(&format!("{button}\n</form>\n")),
-    }
-    out.push_str(FOOT);
-    html::page(StatusCode::OK, out, Powers::SubmitForm, nonce.as_deref())
 }
 
 /// A redirect with the fields behind the query that the address has already; the fields again where it cannot be
@@ -154,70 +129,28 @@ fn ascii(address: &str) -> String {
 
 /// What the customer sees where there is no way back: what to do, what to tell the shop, and nothing that was sent.
 fn error_page(fields: &Fields, language: Language) -> Response {
-    let words = Words::of(language);
-    let nonce = html::nonce();
-    let mut out = head(words, words.error_title, nonce.as_deref());
-    out.push_str(&format!("<h1>{}</h1>\n<p>{}</p>\n", words.error_title, words.what_to_do));
-    out.push_str(&format!("<p>{}</p>\n<p class=\"told\">", words.tell_the_shop));
-    push_escaped(&mut out, fields.get("response_message").unwrap_or_default());
-    out.push_str(" (");
-    push_escaped(&mut out, fields.get("response_code").unwrap_or_default());
-    out.push_str(")</p>\n");
-    out.push_str(FOOT);
-    html::page(StatusCode::BAD_REQUEST, out, Powers::Text, nonce.as_deref())
+    shown(None, language, |setting| told_page(&ToldPage { setting, told: Told::Refused(fields) }))
 }
 
-fn head(words: &Words, title: &str, nonce: Option<&str>) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"{}\" dir=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n{}</head>\n\
-         <body>\n<main>\n",
-        words.language,
-        words.direction,
-        html::style(nonce)
-    )
+fn return_form(account: &Account, target: &str, fields: &Fields, language: Language) -> Response {
+    shown(Some(account), language, |setting| return_page(&ReturnPage { setting, target, fields }))
 }
 
-/// What stands under every page.
-const FOOT: &str = "</main>\n</body>\n</html>\n";
-
-/// What a page says in one language. None of it needs escaping.
-struct Words {
-    language: &'static str,
-    direction: &'static str,
-    back_title: &'static str,
-    press: &'static str,
-    go_on: &'static str,
-    error_title: &'static str,
-    what_to_do: &'static str,
-    tell_the_shop: &'static str,
-}
-
-impl Words {
-    const fn of(language: Language) -> &'static Words {
-        match language {
-            Language::English => &Words {
-                language: "en",
-                direction: "ltr",
-                back_title: "Back to the shop",
-                press: "Press the button to go on at the shop.",
-                go_on: "Continue",
-                error_title: "This request cannot be carried out",
-                what_to_do: "Nothing was charged. Please go back to the shop and try again.",
-                tell_the_shop: "If you see this page again, please tell the shop:",
-            },
-            Language::Arabic => &Words {
-                language: "ar",
-                direction: "rtl",
-                back_title: "العودة إلى المتجر",
-                press: "اضغط على الزر للمتابعة في المتجر.",
-                go_on: "متابعة",
-                error_title: "تعذّر تنفيذ هذا الطلب",
-                what_to_do: "لم يُخصم أي مبلغ. يُرجى العودة إلى المتجر والمحاولة مرة أخرى.",
-                tell_the_shop: "إذا ظهرت هذه الصفحة مرة أخرى، فيُرجى إبلاغ المتجر بما يلي:",
-            },
-        }
-    }
+/// A page without a checkout behind it. The form that led here may stand in a frame of the merchant's.
+fn shown(account: Option<&Account>, language: Language, page: impl FnOnce(PageSetting<'_>) -> Response) -> Response {
+    let nonce = Nonce::draw();
+    let face = account.map_or_else(Face::default, |account| {
+        Face::of_merchant(account.merchant.id, &account.merchant.terms, language)
+    });
+    page(PageSetting {
+        language,
+        face: &face,
+        nonce: nonce.as_ref(),
+        framing: &Framing::Anybody,
+        world: World::Live,
+        transport: Transport::Clear,
+        other_language_url: None,
+    })
 }
 
 #[cfg(test)]
