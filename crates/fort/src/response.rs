@@ -219,7 +219,9 @@ struct Field {
 }
 
 impl Fields {
-    fn new() -> Fields {
+    /// No fields yet.
+    #[must_use]
+    pub fn new() -> Fields {
         Fields { text: String::with_capacity(512), fields: Vec::with_capacity(32), list: None }
     }
 

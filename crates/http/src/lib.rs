@@ -6,6 +6,7 @@
 mod admin;
 mod answer;
 mod body;
+mod checkout;
 mod client_certificate;
 mod operator;
 pub mod pages;
@@ -22,7 +23,7 @@ pub use answer::{AnswerBody, Response, json, pieces, plain, problem};
 pub use body::BODY_BYTES_DRAINED_MAX;
 pub use client_certificate::{client_certificate, client_certificate_of_pem};
 pub use operator::{OPERATOR_BODY_BYTES_MAX, OPERATOR_PATH, Operator, OperatorRequest, OperatorRoute};
-pub use payment_api::PaymentApi;
+pub use payment_api::{PageHost, PaymentApi};
 pub use server::{Server, ServerSettings, Service};
 pub use source::{Peer, ProxySettings};
 pub use tls::{ClientCertificates, TlsError, server_config};

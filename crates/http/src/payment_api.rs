@@ -7,6 +7,10 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
+use crate::checkout::{self, CHECKOUT_PATH};
+use crate::pages::assets::{self, Asset, REPORTS_PATH};
+use crate::pages::reports::PageReports;
+use crate::pages::view::{Transport, World};
 use crate::payment_page;
 use crate::scope_watch::ScopeWatch;
 use crate::server::Service as HttpService;
@@ -15,10 +19,11 @@ use crate::stray::stray_in_head;
 use http::{Method, StatusCode, header};
 use std::borrow::Cow;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use tollgate_app::{Account, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused};
+use tollgate_app::{Account, CheckoutLink, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused};
 use tollgate_core::answer::Answer;
 use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
@@ -51,19 +56,23 @@ const VALUE_LOGGED_CHARS_MAX: usize = 60;
 pub struct PaymentApi {
     gateway: Gateway,
     guard: SourceGuard,
+    host: PageHost,
+    reports: PageReports,
     scope: ScopeWatch,
     explained: Explained,
     answers_counted: Counted<String>,
 }
 
 impl PaymentApi {
-    /// The API of `gateway`, behind these proxies if there are any.
+    /// The API of `gateway`, behind these proxies if there are any, with its pages.
     #[must_use]
-    pub fn new(gateway: Gateway, proxies: ProxySettings) -> PaymentApi {
+    pub fn new(gateway: Gateway, proxies: ProxySettings, host: PageHost) -> PaymentApi {
         let guard = SourceGuard::new(proxies);
         PaymentApi {
             gateway,
             guard,
+            host,
+            reports: PageReports::default(),
             scope: ScopeWatch::default(),
             explained: Explained::default(),
             answers_counted: Counted::default(),
@@ -82,10 +91,8 @@ impl PaymentApi {
             return self.published_keys(request.method()).await;
         }
         match endpoint {
-            None => {
-                return plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n");
-            }
-            Some(Endpoint::PaymentPage) => return payment_page::answer(self, request, stray).await,
+            None => return self.page_of_our_own(request).await,
+            Some(Endpoint::PaymentPage) => return payment_page::answer(self, request, peer, stray).await,
             Some(Endpoint::PaymentApi) => {}
         }
         if request.method() != Method::POST {
@@ -105,7 +112,7 @@ impl PaymentApi {
                 match parsed {
                     Ok(message) => {
                         format = answer_format(&message);
-                        self.told(&message, stray, Endpoint::PaymentApi, Some(&arrival)).await.signed()
+                        self.told(&message, stray, CameFrom::Server(&arrival)).await.signed()
                     }
                     Err(fault) => unreadable(&fault.to_string()),
                 }
@@ -115,6 +122,36 @@ impl PaymentApi {
         };
         self.count(&fields);
         written(&fields, format)
+    }
+
+    /// What is no endpoint of FORT's: a checkout, what its page loads, and what browsers report of it.
+    async fn page_of_our_own(&self, request: Request) -> Response {
+        let path = request.uri().path();
+        if path.starts_with(CHECKOUT_PATH) {
+            return checkout::answer(self, request).await;
+        }
+        if path == REPORTS_PATH {
+            return self.reports.take(request, self.gateway.now()).await;
+        }
+        match Asset::parse(path) {
+            Some(Asset::Script) if matches!(*request.method(), Method::GET | Method::HEAD) => assets::script_response(),
+            _ => plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n"),
+        }
+    }
+
+    /// The gateway behind it.
+    pub(crate) const fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// How its pages are served.
+    pub(crate) const fn host(&self) -> &PageHost {
+        &self.host
+    }
+
+    /// The address of a browser.
+    pub(crate) fn address_of(&self, arrival: &Arrival) -> Option<IpAddr> {
+        self.guard.address_of(arrival)
     }
 
     /// The public keys for card data, as a JWK Set (RFC 7517).
@@ -145,14 +182,12 @@ impl PaymentApi {
         self.answers_counted.count(code, look_up);
     }
 
-    /// Does what a message asks for, as far as it may be asked for at `endpoint`; what there is to tell. `arrival` is
-    /// the merchant's own server; `None` of a customer's browser, which may come from anywhere.
+    /// Does what a message asks for, as far as it may be asked for by whom it came from; what there is to tell.
     pub(crate) async fn told(
         &self,
         message: &Message,
         stray_in_head: Option<Cow<'static, str>>,
-        endpoint: Endpoint,
-        arrival: Option<&Arrival>,
+        from: CameFrom<'_>,
     ) -> Told {
         let identity = service::identify(message);
         let account = match self.account(identity.access_code.as_deref()).await {
@@ -160,14 +195,14 @@ impl PaymentApi {
             Err(refusal) => {
                 log_refusal(None, message, &refusal);
                 let answer = Answer::bare(refusal.code);
-                return Told { fields: refuse_anyone(message, &answer, identity.language), account: None };
+                return Told::nobody(refuse_anyone(message, &answer, identity.language));
             }
         };
         let access_code = identity.access_code.as_deref().unwrap_or_default();
         // The directory found the account by this access code, so the credential is there.
         let Some(place) = account.merchant.credentials.iter().position(|known| known.access_code == access_code) else {
             let answer = Answer::bare(refused::INVALID_ACCESS_CODE);
-            return Told { fields: refuse_anyone(message, &answer, identity.language), account: None };
+            return Told::nobody(refuse_anyone(message, &answer, identity.language));
         };
         let service = Service::of(message);
         let proven = match account.merchant.credentials.get(place) {
@@ -177,21 +212,26 @@ impl PaymentApi {
         let author = if proven.is_ok() { Author::Merchant } else { Author::Anyone };
         let outcome = match proven {
             Ok(()) => {
-                let asked = Asked { message, arrival, stray_in_head, endpoint };
+                let asked = Asked { message, access_code, from, stray_in_head };
                 self.carry_out(asked, &account, service.clone()).await
             }
             Err(refusal) => Err(refusal.into()),
         };
         let service = service.ok();
+        let mut page = None;
         let fields = match outcome {
-            Ok(answer) => response::render(service, Echo::Request(message), &answer, identity.language),
+            Ok(Done::Answer(answer)) => response::render(service, Echo::Request(message), &answer, identity.language),
+            Ok(Done::Page(link)) => {
+                page = Some(link);
+                Fields::new()
+            }
             Err(refused) => {
                 log_refusal(Some(&account), message, &refused.refusal);
                 self.note(&account, message, &refused);
                 render_refusal(service, message, author, &refused.answer(), identity.language)
             }
         };
-        Told { fields, account: Some(ToldTo { account, credential: place }) }
+        Told { fields, account: Some(ToldTo { account, credential: place }), page }
     }
 
     async fn account(&self, access_code: Option<&str>) -> Result<Arc<Account>, Refusal> {
@@ -227,29 +267,61 @@ impl PaymentApi {
         asked: Asked<'_>,
         account: &Arc<Account>,
         service: Result<Service, Refusal>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<Done, Refused> {
         let message = asked.message;
-        if let Some(arrival) = asked.arrival {
+        if let CameFrom::Server(arrival) = asked.from {
             self.guard.judge(account, message, arrival, self.gateway.now())?;
             self.scope.watch(account, message, self.gateway.now());
         }
         free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
         let service = service?;
-        if asked.endpoint == Endpoint::PaymentApi {
-            service.at(asked.endpoint)?;
+        let endpoint = asked.from.endpoint();
+        if endpoint == Endpoint::PaymentApi {
+            service.at(endpoint)?;
         }
         let request = FortRequest::parse(service, message)?;
-        service.at(asked.endpoint)?;
-        match request {
+        service.at(endpoint)?;
+        if let CameFrom::Browser(customer) = asked.from {
+            return self.carry_out_of_browser(asked.message, asked.access_code, customer, account, request).await;
+        }
+        let answer = match request {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
             FortRequest::Maintain(command) => self.gateway.maintain(Arc::clone(account), *command).await,
             FortRequest::Status(command) => Ok(self.gateway.check_status(account, &command).await),
             FortRequest::VerificationStatus(command) => Ok(self.gateway.check_verification(account, &command).await),
             FortRequest::UpdateToken(command) => self.gateway.update_token(account, &command).await,
             FortRequest::ListTokens(command) => self.gateway.list_tokens(account, &command).await,
-            FortRequest::Tokenize(command) => {
-                payment_page::return_target(account, message).ok_or_else(payment_page::nowhere_to_return)?;
-                self.gateway.tokenize(account, *command).await
+            // It goes to the page alone.
+            FortRequest::Tokenize(command) => self.gateway.tokenize(account, *command).await,
+        };
+        answer.map(Done::Answer)
+    }
+
+    /// Does what a form asks for that the merchant signed and the customer's browser posted.
+    async fn carry_out_of_browser(
+        &self,
+        message: &Message,
+        access_code: &str,
+        customer: Option<IpAddr>,
+        account: &Arc<Account>,
+        request: FortRequest,
+    ) -> Result<Done, Refused> {
+        payment_page::return_target(account, message).ok_or_else(payment_page::nowhere_to_return)?;
+        match request {
+            FortRequest::Pay(mut command) => {
+                if let (Some(customer), None) = (customer, command.params.get("customer_ip")) {
+                    command.params.push("customer_ip", &customer.to_string());
+                }
+                self.gateway.open_payment_page(account, access_code, &command).await.map(Done::Page)
+            }
+            FortRequest::Tokenize(command) if command.card.is_none() => {
+                let params = safe_params(message);
+                self.gateway.open_token_page(account, access_code, &command, &params).await.map(Done::Page)
+            }
+            FortRequest::Tokenize(command) => self.gateway.tokenize(account, *command).await.map(Done::Answer),
+            _ => {
+                let detail = "there is no page for it";
+                Err(Refusal::request(refused::INVALID_COMMAND, "command", detail).into())
             }
         }
     }
@@ -321,12 +393,45 @@ fn merchant_active(account: &Account) -> Result<(), Refusal> {
 /// A request that its merchant has signed.
 struct Asked<'a> {
     message: &'a Message,
-    /// The merchant's server, where it is one.
-    arrival: Option<&'a Arrival>,
+    access_code: &'a str,
+    from: CameFrom<'a>,
     /// Where in the request's head a card number stands.
     stray_in_head: Option<Cow<'static, str>>,
-    /// Where it was posted to.
-    endpoint: Endpoint,
+}
+
+/// From whom a message came, and so where it was posted to.
+#[derive(Clone, Copy)]
+pub(crate) enum CameFrom<'a> {
+    /// The merchant's server: the payment API.
+    Server(&'a Arrival),
+    /// A customer's browser, which may come from anywhere: the payment page. With its address, where it is known.
+    Browser(Option<IpAddr>),
+}
+
+impl CameFrom<'_> {
+    const fn endpoint(self) -> Endpoint {
+        match self {
+            CameFrom::Server(_) => Endpoint::PaymentApi,
+            CameFrom::Browser(_) => Endpoint::PaymentPage,
+        }
+    }
+}
+
+/// What came of a message that was carried out.
+enum Done {
+    /// There is an answer.
+    Answer(Answer),
+    /// The customer goes on at this checkout.
+    Page(CheckoutLink),
+}
+
+/// How the gateway's pages are served.
+#[derive(Clone, Debug)]
+pub struct PageHost {
+    /// Whether money moves.
+    pub world: World,
+    /// How browsers reach the gateway.
+    pub transport: Transport,
 }
 
 /// What there is to tell, not signed yet.
@@ -334,6 +439,8 @@ pub(crate) struct Told {
     pub(crate) fields: Fields,
     /// Whom; `None` when no account was found.
     pub(crate) account: Option<ToldTo>,
+    /// Where the customer goes on, in place of an answer.
+    pub(crate) page: Option<CheckoutLink>,
 }
 
 /// An account, and the place of its credential that the request named.
@@ -343,9 +450,13 @@ pub(crate) struct ToldTo {
 }
 
 impl Told {
+    const fn nobody(fields: Fields) -> Told {
+        Told { fields, account: None, page: None }
+    }
+
     /// The fields with their signature, where there is a phrase to sign with.
     pub(crate) fn signed(self) -> Fields {
-        let Told { fields, account: Some(to) } = self else { return self.fields };
+        let Told { fields, account: Some(to), .. } = self else { return self.fields };
         match to.account.merchant.credentials.get(to.credential) {
             Some(credential) => fields.sign(&credential.response_phrase, credential.sha_type),
             None => fields,

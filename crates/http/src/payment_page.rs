@@ -1,18 +1,22 @@
 //! `POST /FortAPI/paymentPage`: a form that the customer's browser posts, and its way back to the merchant.
 //!
-//! So far the page takes card data from a form of the merchant's own (TOKENIZATION, CREATE_TOKEN) and shows nothing:
-//! the answer goes back at once, signed, by a form that submits itself or by a redirect. Refusals go the same way.
+//! A payment, and a TOKENIZATION without card data, leads on to the gateway's own page ([`crate::checkout`]). Card data from
+//! a form of the merchant's own is kept, and the answer goes back at once, signed, by a form that submits itself or by a
+//! redirect. Refusals go the same way.
 //! Where there is no way back, the customer sees a page that says so, with nothing of the request in it.
 
 use crate::Request;
 use crate::answer::{AnswerBody, Response};
 use crate::body::{self, Body};
+use crate::checkout::{CHECKOUT_PATH, see_other};
 use crate::pages::nonce::Nonce;
 use crate::pages::view::{Face, Framing, PageSetting, ReturnPage, Told, ToldPage, Transport, World};
 use crate::pages::{return_page, told_page};
-use crate::payment_api::{PaymentApi, is_form, unreadable};
+use crate::payment_api::{CameFrom, PaymentApi, is_form, unreadable};
+use crate::source::{Arrival, Peer};
 use http::{HeaderValue, Method, StatusCode, header};
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_app::Account;
 use tollgate_core::card_scan::holds_card_number;
@@ -21,11 +25,16 @@ use tollgate_core::page::{ReturnMethod, is_return_url};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
 use tollgate_fort::response::Fields;
-use tollgate_fort::service::{Endpoint, identify};
+use tollgate_fort::service::identify;
 use tollgate_fort::text::Language;
 
 /// The answer to a browser.
-pub(crate) async fn answer(api: &PaymentApi, request: Request, stray: Option<Cow<'static, str>>) -> Response {
+pub(crate) async fn answer(
+    api: &PaymentApi,
+    request: Request,
+    peer: Peer,
+    stray: Option<Cow<'static, str>>,
+) -> Response {
     if request.method() != Method::POST {
         let mut response = error_page(&unreadable("the payment page takes POST"), Language::English);
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -33,14 +42,16 @@ pub(crate) async fn answer(api: &PaymentApi, request: Request, stray: Option<Cow
         return response;
     }
     let form = is_form(&request);
-    let message = match body::read(request.into_body(), BODY_BYTES_MAX).await {
+    let (head, body) = request.into_parts();
+    let customer = api.address_of(&Arrival { peer, headers: head.headers });
+    let message = match body::read(body, BODY_BYTES_MAX).await {
         Body::Whole(_) if !form => Err("the payment page takes forms (application/x-www-form-urlencoded)".to_owned()),
         Body::Whole(bytes) => Message::from_form(&bytes).map_err(|fault| fault.to_string()),
         Body::TooLarge => Err("the body is larger than 64 KiB".to_owned()),
         Body::Broken => Err("the body did not arrive in whole".to_owned()),
     };
     match message {
-        Ok(message) => go_back(api, &message, stray).await,
+        Ok(message) => go_on(api, &message, customer, stray).await,
         Err(fault) => {
             let fields = unreadable(&fault);
             api.count(&fields);
@@ -66,13 +77,22 @@ pub(crate) fn nowhere_to_return() -> Refusal {
 /// The most characters of an address that a browser is sent to.
 const URL_CHARS_MAX: usize = 400;
 
-fn is_usable(url: &str) -> bool {
+pub(crate) fn is_usable(url: &str) -> bool {
     url.chars().count() <= URL_CHARS_MAX && is_return_url(url) && !holds_card_number(url)
 }
 
-async fn go_back(api: &PaymentApi, message: &Message, stray: Option<Cow<'static, str>>) -> Response {
+/// To the page where the customer types a card, or back at once.
+async fn go_on(
+    api: &PaymentApi,
+    message: &Message,
+    customer: Option<IpAddr>,
+    stray: Option<Cow<'static, str>>,
+) -> Response {
     let language = identify(message).language;
-    let mut told = api.told(message, stray, Endpoint::PaymentPage, None).await;
+    let mut told = api.told(message, stray, CameFrom::Browser(customer)).await;
+    if let Some(link) = &told.page {
+        return see_other(&format!("{CHECKOUT_PATH}{}", link.as_str()));
+    }
     api.count(&told.fields);
     let way = told.account.as_ref().and_then(|to| {
         let target = return_target(&to.account, message)?.into_owned();
@@ -90,7 +110,7 @@ async fn go_back(api: &PaymentApi, message: &Message, stray: Option<Cow<'static,
 
 /// A redirect with the fields behind the query that the address has already; the fields again where it cannot be
 /// written as a header.
-fn redirect(target: &str, fields: &Fields) -> Result<Response, Fields> {
+pub(crate) fn redirect(target: &str, fields: &Fields) -> Result<Response, Fields> {
     let (address, fragment) = match target.split_once('#') {
         Some((address, fragment)) => (address, Some(fragment)),
         None => (target, None),

@@ -40,6 +40,11 @@ impl SourceGuard {
         SourceGuard { proxies, told: Mutex::default() }
     }
 
+    /// The address of whoever sent a request, as far as it is known.
+    pub(crate) fn address_of(&self, arrival: &Arrival) -> Option<IpAddr> {
+        self.proxies.source(&arrival.peer, &arrival.headers).address
+    }
+
     /// Judges a signed request. Of a merchant without limits nothing is looked at.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{CardColumns, all, first, limit, params_text};
-use crate::{claim, codes, outcome, read, route, token};
+use crate::{claim, outcome, read, route, token};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::checkout::{Checkout, CheckoutId, Purpose, Step};
 use tollgate_core::feedback::Channel;

@@ -4,6 +4,7 @@
 //! `[server]`. A setting that does not exist is an error, in the file and in the environment alike.
 
 use crate::passphrases::PassphraseSource;
+use crate::sandbox::Mode;
 use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use tollgate_acquirer::{ANSWER_TIMEOUT_MS_MAX, LinkSettings};
 use tollgate_app::GatewaySettings;
 use tollgate_core::source::Network;
 use tollgate_feedback::FeedbackSettings;
-use tollgate_http::{ClientCertificates, ProxySettings};
+use tollgate_http::pages::view::{Transport, World};
+use tollgate_http::{ClientCertificates, PageHost, ProxySettings};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -297,6 +299,20 @@ impl Config {
             self.gateway.answer_ms_max,
             self.gateway.answer_ms_max.saturating_sub(STORE_MS)
         )]
+    }
+
+    /// How the pages for customers are served.
+    pub fn page_host(&self, mode: Mode) -> PageHost {
+        PageHost {
+            world: match mode {
+                Mode::Sandbox => World::Sandbox,
+                Mode::Production => World::Live,
+            },
+            transport: match (self.scheme(), self.server.plain_http) {
+                ("https", _) | (_, PlainHttp::BehindTlsProxy) => Transport::Tls,
+                _ => Transport::Clear,
+            },
+        }
     }
 
     /// `http` or `https`.

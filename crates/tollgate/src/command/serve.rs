@@ -315,7 +315,8 @@ impl Started {
         };
         let settings =
             ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
-        let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?));
+        let host = config.page_host(around.mode);
+        let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host));
         let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
