@@ -7,6 +7,7 @@ pub mod audit;
 pub mod books;
 pub mod card_network;
 pub mod chance;
+pub mod customer;
 pub mod errand;
 pub mod page;
 pub mod receiver;

@@ -29,6 +29,8 @@ pub fn form<'a>(service: &'a str, reference: &'a str, card: &'a str) -> Vec<(&'a
 }
 
 /// The signed body of a form; ids and language are added where they are not given.
+///
+/// Of a payment everything is signed; what a browser adds to a form for a token is not.
 pub fn signed(merchant: &Merchant, params: &[(&str, &str)]) -> String {
     let mut all = params.to_vec();
     for (name, value) in [
@@ -41,7 +43,9 @@ pub fn signed(merchant: &Merchant, params: &[(&str, &str)]) -> String {
         }
     }
     let phrase = Secret::new(merchant.request_phrase.clone());
-    tollgate_fort::client::signed_form(&all, &ADDED, &phrase, merchant.sha_type)
+    let is_payment = params.iter().any(|(name, _)| *name == "command");
+    let added: &[&str] = if is_payment { &[] } else { &ADDED };
+    tollgate_fort::client::signed_form(&all, added, &phrase, merchant.sha_type)
 }
 
 /// A form's body: every byte but letters and digits as a percent sign and its hex digits.
