@@ -6,7 +6,8 @@
 //! Where to look:
 //! - [`message`]: AReq, ARes, CReq, CRes, RReq, RRes, PReq, PRes, Erro, and how each is read and written;
 //! - [`element`]: what stands in them; [`fault`]: what can be wrong, and the Erro that says so;
-//! - [`encode`]: what passes through the browser.
+//! - [`encode`]: what passes through the browser;
+//! - [`ranges`]: which card takes part, and how; [`port`]: the way to a directory server.
 
 mod define;
 pub mod element;
@@ -15,3 +16,5 @@ pub mod fault;
 mod faults;
 mod json;
 pub mod message;
+pub mod port;
+pub mod ranges;
