@@ -587,6 +587,10 @@ impl Flow {
             Ok(judged) => judged,
             Err(fault) => return self.refuse_answer(&fault, now),
         };
+        if matches!(self.state, State::Preparing | State::NeedBrowser | State::NeedMethod) {
+            self.history.passed_over(now, judged.on, "no AReq was sent");
+            return (Taken::No, None);
+        }
         let is_challenge = judged.on == Happening::AnswerChallenge;
         let taken = self.take(judged, now);
         // One that comes too late is kept too: an RReq may follow, and is answered.
