@@ -5,6 +5,7 @@
 
 use crate::passphrases::PassphraseSource;
 use crate::sandbox::Mode;
+use crate::three_ds_link::ThreeDsConfig;
 use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ pub struct Config {
     pub feedback: FeedbackSettings,
     /// Where key-encryption keys are.
     pub keys: KeysConfig,
+    /// The way to a directory server of 3-D Secure.
+    pub three_ds: ThreeDsConfig,
     /// Logs.
     pub log: LogSettings,
 }
@@ -282,6 +285,7 @@ impl Config {
         }
         self.keys.check()?;
         self.acquirer.check()?;
+        self.three_ds.check()?;
         crate::logging::level(&self.log)?;
         Ok(())
     }
@@ -380,7 +384,8 @@ pub fn environment() -> Vec<(String, String)> {
 fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow::Result<()> {
     for (name, value) in environment {
         let rest = name.trim_start_matches(ENVIRONMENT_PREFIX).to_ascii_lowercase();
-        let Some((section, key)) = rest.split_once('_').filter(|(section, _)| SECTIONS.contains(section)) else {
+        let in_section = |section: &&'static str| Some((*section, rest.strip_prefix(*section)?.strip_prefix('_')?));
+        let Some((section, key)) = SECTIONS.iter().find_map(in_section) else {
             bail!(
                 "{name} is no setting: a variable is TOLLGATE_<SECTION>_<SETTING>, with a section of {}",
                 SECTIONS.join(", ")
@@ -394,7 +399,7 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "log"];
+const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "three_ds", "log"];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.
@@ -433,6 +438,16 @@ mod tests {
         let config =
             load("[server]\nlisten = \"127.0.0.1:1\"\n", &[("TOLLGATE_SERVER_LISTEN", "127.0.0.1:2")]).unwrap();
         assert_eq!(config.server.listen.port(), 2);
+    }
+
+    #[test]
+    fn a_section_with_two_words_is_known_in_the_environment() {
+        let environment =
+            [("TOLLGATE_THREE_DS_ANSWER_TIMEOUT_MS", "7000"), ("TOLLGATE_THREE_DS_ACQUIRER_BIN", "412345")];
+        let config = load("", &environment).unwrap();
+        assert_eq!(config.three_ds.answer_timeout_ms, 7_000);
+        let error = load("", &[("TOLLGATE_THREE_X", "1")]).unwrap_err().to_string();
+        assert!(error.contains("TOLLGATE_THREE_X") && error.contains("three_ds"), "{error}");
     }
 
     #[test]

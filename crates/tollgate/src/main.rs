@@ -26,6 +26,7 @@ mod running;
 mod sandbox;
 mod story;
 mod terminal;
+mod three_ds_link;
 mod token;
 mod unknown;
 mod vault_file;
