@@ -1,6 +1,8 @@
 //! What may be done. Each ladder below is a list of one-line guards in the order in which they count;
 //! each has one exact response code.
 
+mod own_mpi;
+
 use crate::bin::Brand;
 use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};
 use crate::card_scan::holds_card_number;
@@ -14,6 +16,7 @@ use crate::money::{Amount, Money};
 use crate::order::{Order, PayKind, Phase};
 use crate::page::{AfterPayment, CustomPage};
 use crate::refusal::{Guilty, Refusal};
+use crate::three_ds::Authentication;
 use crate::time::Timestamp;
 use crate::token::{OrderToken, PROVISIONAL_MS_MAX, Token, TokenRole, TokenStatus};
 
@@ -30,6 +33,8 @@ pub struct PayIntent {
     pub kind: PayKind,
     /// How much the network is asked for.
     pub money: Money,
+    /// What the merchant's own MPI proves to the network.
+    pub authentication: Option<Authentication>,
 }
 
 /// Where the card of a payment comes from.
@@ -73,11 +78,12 @@ pub fn pay(
     free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
     free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
     free_of_card_numbers("token_name", command.token_name.as_deref())?;
+    own_mpi::may_bring(terms, command)?;
     offered_eci(command)?;
     offered_tokens(terms, command)?;
     channel_allows_card(terms, command, now)?;
     let usable = usable_token(command, token, now)?;
-    let intent = match (&command.card, usable) {
+    let mut intent = match (&command.card, usable) {
         (Some(input), _) => with_given_card(terms, command, input, now)?,
         (None, Some(token)) => with_token(command, token, now)?,
         (None, None) => return Err(nothing_to_pay_with()),
@@ -88,6 +94,7 @@ pub fn pay(
     brand_allows_kind(command, brand)?;
     taken_currency(terms, command.money)?;
     within_limit(terms, command.money)?;
+    intent.authentication = own_mpi::brought(terms, command, brand)?;
     Ok(intent)
 }
 
@@ -110,7 +117,14 @@ pub fn verify(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Resu
     taken_currency(terms, money)?;
     within_limit(terms, money)?;
     let facts = card.facts(brand);
-    Ok(PayIntent { card: PayCard::Sent(card), facts, token: TokenPlan::None, kind: terms.verification.kind(), money })
+    Ok(PayIntent {
+        card: PayCard::Sent(card),
+        facts,
+        token: TokenPlan::None,
+        kind: terms.verification.kind(),
+        money,
+        authentication: None,
+    })
 }
 
 /// Judges CAPTURE, VOID_AUTHORIZATION and REFUND of an order that was found.
@@ -386,7 +400,14 @@ fn with_given_card(
         (_, Some(RememberMe::No)) | (None, None) => TokenPlan::None,
         (name, _) => TokenPlan::Save(name.clone()),
     };
-    Ok(PayIntent { card: PayCard::Sent(card), facts, token, kind: command.kind, money: command.money })
+    Ok(PayIntent {
+        card: PayCard::Sent(card),
+        facts,
+        token,
+        kind: command.kind,
+        money: command.money,
+        authentication: None,
+    })
 }
 
 fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<PayIntent, Refusal> {
@@ -411,6 +432,7 @@ fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<Pay
         token: TokenPlan::Use(OrderToken { name: token.name.clone(), role }),
         kind: command.kind,
         money: command.money,
+        authentication: None,
     })
 }
 
