@@ -229,6 +229,7 @@ fn new_order(number: u64) -> NewOrder {
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     }
 }
 

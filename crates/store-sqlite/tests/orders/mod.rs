@@ -63,6 +63,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     }
 }
 
