@@ -9,6 +9,7 @@ use tollgate_core::command::{Eci, ThreeDsWish};
 use tollgate_core::ident::{Rrn, Stan};
 use tollgate_core::merchant::AcquirerTerms;
 use tollgate_core::secret::Wiped;
+use tollgate_core::three_ds::{Authentication, AuthenticationStatus, AuthenticationValue};
 use tollgate_core::time::Timestamp;
 use tollgate_iso8583::{Framing, Message, Mti, PackError, SetError, Spec};
 use zeroize::Zeroizing;
@@ -248,7 +249,7 @@ fn set_money_and_time(
     Ok(())
 }
 
-/// Fields 2, 14 and 48: expiry, security level and security code go into first messages only.
+/// Fields 2, 14 and 48: expiry, authentication and security code go into first messages only.
 fn set_card(message: &mut Message, request: &NetworkRequest) -> Result<(), Unbuildable> {
     message.set(2, request.card.pan.reveal(&PERMIT))?;
     if !request.kind.begins() {
@@ -259,8 +260,14 @@ fn set_card(message: &mut Message, request: &NetworkRequest) -> Result<(), Unbui
     }
     let mut additional = Zeroizing::new(Additional { bytes: [0; ADDITIONAL_BYTES_MAX], length: 0 });
     if request.eci == Eci::Ecommerce {
-        additional.push(*b"42", b"210")?;
-        if request.three_ds == ThreeDsWish::Off {
+        let authentication = request.authentication.as_ref();
+        if let Some(authentication) = authentication {
+            push_authentication(&mut additional, authentication)?;
+        }
+        additional.push(*b"42", security_level(authentication))?;
+        // What was authenticated asks for no exemption.
+        let is_proven = authentication.is_some_and(|authentication| authentication.status.proves());
+        if request.three_ds == ThreeDsWish::Off && !is_proven {
             additional.push(*b"44", b"N")?;
         }
     }
@@ -271,6 +278,42 @@ fn set_card(message: &mut Message, request: &NetworkRequest) -> Result<(), Unbui
         Some(value) if !value.is_empty() => Ok(message.set(48, value)?),
         _ => Ok(()),
     }
+}
+
+/// Field 48 subelement 42.
+const fn security_level(authentication: Option<&Authentication>) -> &'static [u8; 3] {
+    match authentication {
+        Some(Authentication { status: AuthenticationStatus::Authenticated, .. }) => b"212",
+        Some(Authentication { status: AuthenticationStatus::Attempted, .. }) => b"211",
+        Some(_) | None => b"210",
+    }
+}
+
+/// Field 48 subelements 11 to 14: the proof, if it is one, and the names of the authentication.
+fn push_authentication(additional: &mut Additional, authentication: &Authentication) -> Result<(), Unbuildable> {
+    let Authentication { status, value, ds_transaction_id, version, xid, .. } = authentication;
+    if let Some(value) = value.as_ref().filter(|_| status.proves()) {
+        additional.push(*b"11", value.as_str().as_bytes())?;
+    }
+    for Name3ds { tag, text, fits } in [
+        Name3ds { tag: *b"12", text: ds_transaction_id, fits: |chars| chars == DS_TRANSACTION_ID_CHARS },
+        Name3ds { tag: *b"13", text: version, fits: |chars| (1..=VERSION_CHARS_MAX).contains(&chars) },
+        Name3ds { tag: *b"14", text: xid, fits: |chars| chars == AuthenticationValue::CHARS },
+    ] {
+        let Some(text) = text else { continue };
+        if !fits(text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Unbuildable::Field { field: 48 });
+        }
+        additional.push(tag, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A name of an authentication, and how many characters it may have.
+struct Name3ds<'a> {
+    tag: [u8; 2],
+    text: &'a Option<String>,
+    fits: fn(usize) -> bool,
 }
 
 /// Fields 18, 22, 25, 41, 42, 43: where and how the card was taken.
@@ -304,8 +347,14 @@ fn name_and_location(merchant: &AcquirerTerms) -> [u8; 40] {
     field
 }
 
-/// The most that field 48 of this dialect has: three subelements.
-const ADDITIONAL_BYTES_MAX: usize = 32;
+/// A directory server's number of a transaction: a UUID (EMVCo 3DS 2.2, `dsTransID`).
+const DS_TRANSACTION_ID_CHARS: usize = 36;
+/// A version of the protocol (EMVCo 3DS 2.2, `messageVersion`).
+const VERSION_CHARS_MAX: usize = 8;
+/// The most that field 48 of this dialect has: all seven subelements at their longest, 136 bytes.
+const ADDITIONAL_BYTES_MAX: usize = 144;
+/// The most that one subelement has: its length is two digits.
+const SUBELEMENT_BYTES_MAX: u8 = 99;
 
 /// Field 48 while it is made; it holds the security code.
 #[derive(zeroize::Zeroize)]
@@ -316,11 +365,14 @@ struct Additional {
 
 impl Additional {
     fn push(&mut self, tag: [u8; 2], value: &[u8]) -> Result<(), Unbuildable> {
-        let length = u8::try_from(value.len()).ok().filter(|length| *length <= 9);
+        let length = u8::try_from(value.len()).ok().filter(|length| *length <= SUBELEMENT_BYTES_MAX);
         let length = length.ok_or(Unbuildable::Field { field: 48 })?;
-        for byte in tag.into_iter().chain([b'0', b'0' + length]).chain(value.iter().copied()) {
-            *self.bytes.get_mut(self.length).ok_or(Unbuildable::Field { field: 48 })? = byte;
-            self.length += 1;
+        let digits = [b'0' + length / 10, b'0' + length % 10];
+        for part in [&tag[..], &digits[..], value] {
+            let end = self.length + part.len();
+            let place = self.bytes.get_mut(self.length..end).ok_or(Unbuildable::Field { field: 48 })?;
+            place.copy_from_slice(part);
+            self.length = end;
         }
         Ok(())
     }

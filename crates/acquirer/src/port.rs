@@ -8,6 +8,7 @@ use tollgate_core::command::{Eci, ThreeDsWish};
 use tollgate_core::merchant::AcquirerTerms;
 use tollgate_core::money::Money;
 use tollgate_core::order::{OperationEvent, OperationKind, WireReference};
+use tollgate_core::three_ds::Authentication;
 use tollgate_core::time::Timestamp;
 
 /// A card network.
@@ -50,6 +51,8 @@ pub struct NetworkRequest {
     pub eci: Eci,
     /// Whether the merchant asked to leave 3-D Secure out.
     pub three_ds: ThreeDsWish,
+    /// What an authentication of the customer came to: told in the first message of an e-commerce payment.
+    pub authentication: Option<Authentication>,
     /// What it refers to: mandatory for completions, reversals and refunds (fields 38, 90).
     pub original: Option<OriginalReference>,
     /// The merchant's settlement reference, up to 34 characters.

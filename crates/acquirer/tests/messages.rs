@@ -12,6 +12,7 @@ use tollgate_core::card::Expiry;
 use tollgate_core::command::{Eci, ThreeDsWish};
 use tollgate_core::merchant::AcquirerTerms;
 use tollgate_core::money::{Amount, Currency, Money};
+use tollgate_core::three_ds::{Authentication, AuthenticationStatus};
 use tollgate_iso8583::Message;
 
 /// Sends a request and shows what the host gets: the type and each field on a line.
@@ -133,6 +134,68 @@ async fn channel_exemption_and_card_data_decide_over_their_fields() {
     assert_eq!(sent(&mut rig, &mut host, token).await, fields);
 }
 
+/// The names of [`authentication`] as field 48 has them.
+const NAMES_3DS: &str = "1236f38e6948-5388-41a6-bca4-b49723c1943713052.2.01428MDAwMDAwMDAwMDAwMDAwMzIyNzY=";
+
+#[tokio::test(start_paused = true)]
+async fn an_authentication_goes_out_with_its_level_and_what_proves_and_names_it() {
+    for spec in ["iso8583-1987-ascii", "iso8583-1987-bcd"] {
+        let mut rig = Rig::with(LinkSettings { spec: spec.into(), ..settings() });
+        let mut host = rig.signed_on().await;
+        let proof = format!("1128{VALUE}");
+        for (status, proof, level) in [
+            (AuthenticationStatus::Authenticated, proof.as_str(), "212"),
+            (AuthenticationStatus::Attempted, proof.as_str(), "211"),
+            (AuthenticationStatus::Unavailable, "", "210"),
+        ] {
+            for kind in [NetworkKind::Authorize, NetworkKind::Purchase] {
+                let told = NetworkRequest { authentication: Some(authentication(status)), ..request(kind, 1) };
+                let expected = format!("48={proof}{NAMES_3DS}4203{level}9203739");
+                let lines = sent(&mut rig, &mut host, told).await;
+                assert!(lines.contains(&expected), "{spec} {kind:?} {status:?}: {lines:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_needs_no_names_and_asks_for_no_exemption() {
+    let mut rig = Rig::new();
+    let mut host = rig.signed_on().await;
+    let bare = Authentication {
+        ds_transaction_id: None,
+        xid: None,
+        version: None,
+        ..authentication(AuthenticationStatus::Authenticated)
+    };
+    let unavailable = Authentication { status: AuthenticationStatus::Unavailable, value: None, ..bare.clone() };
+    for (authentication, expected) in
+        [(bare, format!("48=1128{VALUE}42032129203739")), (unavailable, "48=42032104401N9203739".to_owned())]
+    {
+        let told = NetworkRequest {
+            authentication: Some(authentication),
+            three_ds: ThreeDsWish::Off,
+            ..request(NetworkKind::Purchase, 1)
+        };
+        let lines = sent(&mut rig, &mut host, told).await;
+        assert!(lines.contains(&expected), "{lines:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authentication_is_told_in_first_messages_of_ecommerce_alone() {
+    let mut rig = Rig::new();
+    let mut host = rig.signed_on().await;
+    let told = Some(authentication(AuthenticationStatus::Authenticated));
+    let capture = NetworkRequest { authentication: told.clone(), ..later(NetworkKind::CaptureAdvice, 2) };
+    let mut by_phone = NetworkRequest { authentication: told, eci: Eci::Moto, ..request(NetworkKind::Authorize, 1) };
+    by_phone.card.security_code = None;
+    for request in [capture, by_phone] {
+        let lines = sent(&mut rig, &mut host, request).await;
+        assert!(!lines.iter().any(|line| line.starts_with("48=")), "{lines:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn three_decimals_go_out_as_minor_units() {
     let mut rig = Rig::new();
@@ -193,6 +256,16 @@ async fn what_makes_no_message_is_not_sent() {
         with_reference("35 characters are one more than may"),
         with_reference("müller"),
     ];
+    let good = authentication(AuthenticationStatus::Authenticated);
+    for unfit in [
+        Authentication { ds_transaction_id: Some("f38e6948".into()), ..good.clone() },
+        Authentication { ds_transaction_id: Some("é38e6948-5388-41a6-bca4-b49723c1943".into()), ..good.clone() },
+        Authentication { xid: Some("short".into()), ..good.clone() },
+        Authentication { version: Some(String::new()), ..good.clone() },
+        Authentication { version: Some("2.2.0.0.0".into()), ..good },
+    ] {
+        wrong.push(NetworkRequest { authentication: Some(unfit), ..request(NetworkKind::Authorize, 1) });
+    }
     for kind in [
         NetworkKind::Refund,
         NetworkKind::CaptureAdvice,

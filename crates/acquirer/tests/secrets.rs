@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use support::*;
 use tokio::io::AsyncWriteExt;
 use tollgate_acquirer::{Acquirer, LinkSettings, NetworkKind, NetworkRequest};
+use tollgate_core::three_ds::AuthenticationStatus;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -37,6 +38,7 @@ fn shows_a_secret(text: &str) -> bool {
     text.contains(&PAN[..12])
         || text.contains(&format!("03{SECURITY_CODE}"))
         || text.contains(&format!("={SECURITY_CODE}"))
+        || text.contains(&VALUE[..8])
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,6 +57,17 @@ async fn no_log_no_trace_and_no_debug_text_shows_card_data() {
         let message = host.receive().await;
         host.answer(&message, "00").await;
         seen.push(format!("{:?}", answered.await.unwrap()));
+        let told = NetworkRequest {
+            authentication: Some(authentication(AuthenticationStatus::Authenticated)),
+            ..request(NetworkKind::Purchase, 9)
+        };
+        seen.push(format!("{told:?}"));
+        let answered = rig.spawn(told);
+        let message = host.receive().await;
+        host.answer(&message, "00").await;
+        let exchange = answered.await.unwrap();
+        assert!(exchange.trace.0.contains("b49723c19437"), "the names are there to be seen: {}", exchange.trace.0);
+        seen.push(format!("{exchange:?}"));
         for number in 2..=4 {
             let given_up = rig.spawn(request(NetworkKind::Purchase, number));
             let message = host.receive().await;

@@ -452,7 +452,7 @@ mod tests {
     use crate::{AuditFilter, begin_audit, read_audit};
     use tollgate_core::audit::{AuditEntry, AuditWho};
     use tollgate_core::merchant::{
-        AcquirerTerms, CardTerms, ChannelTerms, FeedbackTerms, TokenService, VerificationTerms,
+        AcquirerTerms, CardTerms, ChannelTerms, FeedbackTerms, ThreeDsTerms, TokenService, VerificationTerms,
     };
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
@@ -485,6 +485,7 @@ mod tests {
             tokens: TokenService::On,
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
+            three_ds: ThreeDsTerms::default(),
         }
     }
 

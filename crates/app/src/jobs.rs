@@ -397,6 +397,7 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
         merchant: Arc::clone(&account.acquirer),
         eci: stored.order.eci,
         three_ds: ThreeDsWish::Default,
+        authentication: None,
         original: Some(recovery_original(&stored.order, &operation)),
         settlement_reference: None,
     };

@@ -38,6 +38,7 @@ pub(crate) async fn maintain(
         merchant: std::sync::Arc::clone(&account.acquirer),
         eci: order.eci,
         three_ds: ThreeDsWish::Default,
+        authentication: None,
         original: Some(original_of(&order)),
         settlement_reference: None,
     };
@@ -119,6 +120,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             request: command.params.clone(),
             owner,
             audit: vec![receipt.entry(now, AuditWho::Request, reason_of(command.kind), id)],
+            authentication: None,
         };
         match inner.store.claim_operation(new).await {
             Ok(OperationClaim::Claimed) => {

@@ -20,6 +20,7 @@ use tollgate_core::money::Money;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, PayKind, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
+use tollgate_core::three_ds::Authentication;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
 use tollgate_vault::Receipt;
@@ -81,10 +82,10 @@ pub(crate) async fn carry_out(
 ) -> Result<Paid, Refused> {
     inner.link_ready()?;
     let Judged { command, intent, stored, route } = judged;
-    let PayIntent { card, facts, token, kind, money } = intent;
+    let PayIntent { card, facts, token, kind, money, authentication } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let mut means = Means { card, receipt, facts, token, route, kind, money };
+    let mut means = Means { card, receipt, facts, token, route, kind, money, authentication };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means, start).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
@@ -103,6 +104,7 @@ pub(crate) async fn carry_out(
         merchant: std::sync::Arc::clone(&account.acquirer),
         eci: command.eci,
         three_ds: command.three_ds,
+        authentication: means.authentication,
         original: None,
         settlement_reference: command.settlement_reference,
     };
@@ -130,6 +132,7 @@ struct Means {
     route: Route,
     kind: PayKind,
     money: Money,
+    authentication: Option<Authentication>,
 }
 
 /// What came of making the intent durable.
@@ -177,6 +180,7 @@ async fn claim(
             token: means.token.intent.clone(),
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
+            authentication: means.authentication.clone(),
         };
         let claimed = match start {
             Start::NewOrder => inner.store.claim_order(new).await,

@@ -59,6 +59,7 @@ impl Release {
             owner: self.owner,
             // The card is opened for the void once this is written.
             audit: vec![self.reveal()],
+            authentication: None,
         }
     }
 
@@ -110,6 +111,7 @@ impl Release {
             merchant: Arc::clone(&account.acquirer),
             eci: self.order.eci,
             three_ds: ThreeDsWish::Default,
+            authentication: None,
             original: Some(original_of(&self.order)),
             settlement_reference: None,
         })

@@ -195,6 +195,7 @@ impl PayWish {
             eci: self.eci,
             card,
             encrypted_card: None,
+            authentication: None,
             token_name: self.token_name.clone(),
             token_security_code: code,
             remember_me: typed.remember_me.or(self.remember_me),

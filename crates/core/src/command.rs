@@ -5,6 +5,7 @@ use crate::ident::FortId;
 use crate::money::{Currency, Money};
 use crate::order::PayKind;
 use crate::secret::Secret;
+use crate::three_ds::MpiResult;
 use crate::time::Timestamp;
 use crate::token::TokenStatus;
 use std::fmt;
@@ -34,6 +35,8 @@ pub struct PayCommand {
     pub payment_option: Option<String>,
     /// Whether the merchant asks to leave 3-D Secure out (`check_3ds=NO`).
     pub three_ds: ThreeDsWish,
+    /// What the merchant's own MPI found out, not judged yet.
+    pub authentication: Option<MpiResult>,
     /// A reference for the acquirer's settlement file, up to 34 characters.
     pub settlement_reference: Option<String>,
     /// All non-empty parameters, masked: for the answer's echo and for the record.

@@ -1,6 +1,8 @@
 //! What may be done. Each ladder below is a list of one-line guards in the order in which they count;
 //! each has one exact response code.
 
+mod own_mpi;
+
 use crate::bin::Brand;
 use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};
 use crate::card_scan::holds_card_number;
@@ -14,6 +16,7 @@ use crate::money::{Amount, Money};
 use crate::order::{Order, PayKind, Phase};
 use crate::page::{AfterPayment, CustomPage};
 use crate::refusal::{Guilty, Refusal};
+use crate::three_ds::Authentication;
 use crate::time::Timestamp;
 use crate::token::{OrderToken, PROVISIONAL_MS_MAX, Token, TokenRole, TokenStatus};
 
@@ -30,6 +33,8 @@ pub struct PayIntent {
     pub kind: PayKind,
     /// How much the network is asked for.
     pub money: Money,
+    /// What the merchant's own MPI proves to the network.
+    pub authentication: Option<Authentication>,
 }
 
 /// Where the card of a payment comes from.
@@ -69,6 +74,7 @@ pub fn pay(
     now: Timestamp,
 ) -> Result<PayIntent, Refusal> {
     free_of_any_card_number(command)?;
+    own_mpi::may_bring(&merchant.terms, command)?;
     offered_eci(command)?;
     offered_tokens(&merchant.terms, command)?;
     channel_allows_card(&merchant.terms, command, now)?;
@@ -134,6 +140,7 @@ fn no_card_yet(command: &PayCommand) -> Result<(), Refusal> {
     let parameter = match command {
         PayCommand { card: Some(_), .. } => "card_number",
         PayCommand { encrypted_card: Some(_), .. } => "encrypted_card_data",
+        PayCommand { authentication: Some(_), .. } => "3ds_status",
         _ => return Ok(()),
     };
     let detail =
@@ -166,7 +173,7 @@ fn with_a_card(
 ) -> Result<PayIntent, Refusal> {
     let terms = &merchant.terms;
     let usable = usable_token(command, token, now)?;
-    let intent = match (&command.card, usable) {
+    let mut intent = match (&command.card, usable) {
         (Some(input), _) => with_given_card(terms, command, input, now)?,
         (None, Some(token)) => with_token(command, token, now)?,
         (None, None) => return Err(nothing_to_pay_with()),
@@ -177,6 +184,7 @@ fn with_a_card(
     brand_allows_kind(command, brand)?;
     taken_currency(terms, command.money)?;
     within_limit(terms, command.money)?;
+    intent.authentication = own_mpi::brought(terms, command, brand)?;
     Ok(intent)
 }
 
@@ -199,7 +207,14 @@ pub fn verify(merchant: &Merchant, command: &PayCommand, now: Timestamp) -> Resu
     taken_currency(terms, money)?;
     within_limit(terms, money)?;
     let facts = card.facts(brand);
-    Ok(PayIntent { card: PayCard::Sent(card), facts, token: TokenPlan::None, kind: terms.verification.kind(), money })
+    Ok(PayIntent {
+        card: PayCard::Sent(card),
+        facts,
+        token: TokenPlan::None,
+        kind: terms.verification.kind(),
+        money,
+        authentication: None,
+    })
 }
 
 /// Judges CAPTURE, VOID_AUTHORIZATION and REFUND of an order that was found.
@@ -510,7 +525,14 @@ fn with_given_card(
         (_, Some(RememberMe::No)) | (None, None) => TokenPlan::None,
         (name, _) => TokenPlan::Save(name.clone()),
     };
-    Ok(PayIntent { card: PayCard::Sent(card), facts, token, kind: command.kind, money: command.money })
+    Ok(PayIntent {
+        card: PayCard::Sent(card),
+        facts,
+        token,
+        kind: command.kind,
+        money: command.money,
+        authentication: None,
+    })
 }
 
 fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<PayIntent, Refusal> {
@@ -535,6 +557,7 @@ fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<Pay
         token: TokenPlan::Use(OrderToken { name: token.name.clone(), role }),
         kind: command.kind,
         money: command.money,
+        authentication: None,
     })
 }
 

@@ -7,6 +7,7 @@ pub use crate::feedback::FeedbackTerms;
 use crate::ident::MerchantId;
 use crate::money::{Amount, Currency};
 use crate::secret::Secret;
+pub use crate::three_ds::ThreeDsTerms;
 use crate::time::{DAY_US, Timestamp};
 pub use crate::verification::VerificationTerms;
 
@@ -122,6 +123,9 @@ pub struct Terms {
     /// How many tokens and customers its cards may have.
     #[serde(default)]
     pub cards: CardTerms,
+    /// When 3-D Secure runs.
+    #[serde(default)]
+    pub three_ds: ThreeDsTerms,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -266,6 +270,7 @@ mod tests {
             tokens: TokenService::On,
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
+            three_ds: ThreeDsTerms::default(),
         }
     }
 

@@ -230,6 +230,7 @@ mod tests {
             remember_me: None,
             payment_option: None,
             three_ds: ThreeDsWish::Default,
+            authentication: None,
             settlement_reference: None,
             params: SafeParams::default(),
         }

@@ -1,8 +1,18 @@
 //! 3-D Secure as a payment sees it: what an authentication came to, and what it proves to the issuer.
 //!
 //! The messages and the flow are in `tollgate-threeds`; a merchant with an MPI of its own brings the proof ready-made.
+//! When it runs at all [`wanted`] says.
+
+mod mpi;
+mod terms;
 
 use std::fmt;
+
+pub use mpi::{Enrolled, MpiResult, ValueKind};
+pub use terms::{
+    AmountFrom, ChallengeWish, OwnMpi, PaymentFacts, PaymentTurn, SkipReason, SoftDeclineRetry, ThreeDsDecision,
+    ThreeDsPolicy, ThreeDsTerms, UnavailableThreeDs, UrlForAuthorization, is_soft_decline, wanted,
+};
 
 /// The result of an authentication (EMVCo 3DS 2.2, `transStatus`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

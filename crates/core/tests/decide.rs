@@ -3,7 +3,7 @@
 
 use tollgate_core::bin::Brand;
 use tollgate_core::card::{CardFacts, SecurityCode};
-use tollgate_core::code::{UNCERTAIN, refused};
+use tollgate_core::code::{ResponseCode, UNCERTAIN, refused};
 use tollgate_core::command::*;
 use tollgate_core::decide::{self, CardForm, PayCard, TokenPlan};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
@@ -13,6 +13,7 @@ use tollgate_core::order::*;
 use tollgate_core::page::{AfterPayment, CustomPage};
 use tollgate_core::refusal::Guilty;
 use tollgate_core::secret::Secret;
+use tollgate_core::three_ds::*;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_core::verification::VerificationMethod;
@@ -60,6 +61,7 @@ fn merchant() -> Merchant {
             tokens: TokenService::On,
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
+            three_ds: ThreeDsTerms::default(),
         },
     }
 }
@@ -82,6 +84,7 @@ fn purchase() -> PayCommand {
         remember_me: None,
         payment_option: None,
         three_ds: ThreeDsWish::Default,
+        authentication: None,
         settlement_reference: None,
         params: SafeParams::default(),
     }
@@ -321,6 +324,135 @@ fn each_guard_of_a_payment_has_its_code() {
     let mut nothing_enabled = merchant();
     nothing_enabled.terms.payment_options.clear();
     assert_eq!(decide::pay(&nothing_enabled, &purchase(), None, now()).unwrap_err().code, refused::NO_ACTIVE_OPTION);
+}
+
+/// The demo of an own MPI: it may bring results, and takes Mastercard besides.
+fn with_own_mpi() -> Merchant {
+    let mut merchant = merchant();
+    merchant.terms.three_ds.own_mpi = OwnMpi::On;
+    merchant.terms.payment_options.push(Brand::Mastercard);
+    merchant
+}
+
+fn authenticated() -> MpiResult {
+    MpiResult {
+        enrolled: Some(Enrolled::Yes),
+        status: Some(AuthenticationStatus::Authenticated),
+        eci: Some("05".into()),
+        value: AuthenticationValue::parse("AAABBWcSNIdjeUZThmNHAAAAAAA="),
+        xid: Some("MDAwMDAwMDAwMDAwMDAwMzIyNzY=".into()),
+        value_kind: Some(ValueKind::ThreeDs),
+    }
+}
+
+fn bringing(result: MpiResult, number: &str) -> PayCommand {
+    PayCommand { authentication: Some(result), ..with_card(|card| card.number = Some(Secret::new(number))) }
+}
+
+const VISA: &str = "4005550000000001";
+const MASTERCARD: &str = "5123456789012346";
+const MADA: &str = "5297412542005689";
+
+fn unproven(status: AuthenticationStatus) -> MpiResult {
+    MpiResult { status: Some(status), eci: None, value: None, ..authenticated() }
+}
+
+#[test]
+fn what_the_merchants_own_mpi_proves_goes_to_the_network() {
+    let attempted = MpiResult { status: Some(AuthenticationStatus::Attempted), ..authenticated() };
+    let eci = |eci: &str, result: &MpiResult| MpiResult { eci: Some(eci.into()), ..result.clone() };
+    let spa = MpiResult { value_kind: Some(ValueKind::Spa), ..eci("02", &authenticated()) };
+    let not_enrolled =
+        MpiResult { status: None, enrolled: Some(Enrolled::No), ..unproven(AuthenticationStatus::Unavailable) };
+    for (result, card, shifts) in [
+        (authenticated(), VISA, true),
+        (eci("06", &attempted), VISA, true),
+        (MpiResult { enrolled: Some(Enrolled::No), ..eci("06", &attempted) }, VISA, true),
+        (authenticated(), MASTERCARD, true),
+        (spa.clone(), MASTERCARD, true),
+        (eci("01", &attempted), MASTERCARD, true),
+        (spa, MADA, true),
+        (MpiResult { xid: None, value_kind: None, enrolled: None, ..authenticated() }, VISA, true),
+        (unproven(AuthenticationStatus::Unavailable), VISA, false),
+        (eci("07", &unproven(AuthenticationStatus::Unavailable)), VISA, false),
+        (eci("00", &unproven(AuthenticationStatus::Unavailable)), MASTERCARD, false),
+        (not_enrolled, VISA, false),
+    ] {
+        let intent = decide::pay(&with_own_mpi(), &bringing(result.clone(), card), None, now()).unwrap();
+        let brought = intent.authentication.unwrap();
+        assert_eq!(brought.by, AuthenticatedBy::Merchant);
+        assert_eq!(brought.shifts_liability(), shifts, "{result:?}");
+        assert_eq!((brought.eci, brought.value, brought.xid), (result.eci, result.value, result.xid));
+    }
+    assert_eq!(decide::pay(&with_own_mpi(), &purchase(), None, now()).unwrap().authentication, None);
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused_at_its_parameter() {
+    let attempted =
+        MpiResult { status: Some(AuthenticationStatus::Attempted), eci: Some("06".into()), ..authenticated() };
+    let eci = |eci: &str, result: &MpiResult| MpiResult { eci: Some(eci.into()), ..result.clone() };
+    let unavailable = unproven(AuthenticationStatus::Unavailable);
+    let value = authenticated().value;
+    let not_enrolled = |result: MpiResult| MpiResult { enrolled: Some(Enrolled::No), ..result };
+    let (missing, wrong) = (refused::MISSING_PARAMETER, refused::VALUE_NOT_ALLOWED);
+    for (result, card, code, parameter) in [
+        (MpiResult { status: None, ..authenticated() }, VISA, missing, "3ds_status"),
+        (MpiResult { status: Some(AuthenticationStatus::Rejected), ..authenticated() }, VISA, wrong, "3ds_status"),
+        (not_enrolled(authenticated()), VISA, wrong, "3ds_enrolled"),
+        (not_enrolled(unproven(AuthenticationStatus::NotAuthenticated)), VISA, wrong, "3ds_enrolled"),
+        (MpiResult { value: None, ..authenticated() }, VISA, missing, "ver_token"),
+        (MpiResult { value: None, ..attempted.clone() }, VISA, missing, "ver_token"),
+        (MpiResult { value: value.clone(), ..unavailable.clone() }, VISA, wrong, "ver_token"),
+        (not_enrolled(MpiResult { status: None, value, ..unavailable.clone() }), VISA, wrong, "ver_token"),
+        (MpiResult { eci: None, ..authenticated() }, VISA, missing, "3ds_eci"),
+        (eci("06", &authenticated()), VISA, wrong, "3ds_eci"),
+        (eci("07", &authenticated()), VISA, wrong, "3ds_eci"),
+        (eci("05", &attempted), VISA, wrong, "3ds_eci"),
+        (eci("02", &attempted), MASTERCARD, wrong, "3ds_eci"),
+        (eci("05", &unavailable), VISA, wrong, "3ds_eci"),
+        (eci("02", &authenticated()), VISA, wrong, "3ds_eci"),
+        (eci("00", &unavailable), VISA, wrong, "3ds_eci"),
+        (MpiResult { value_kind: Some(ValueKind::Spa), ..authenticated() }, VISA, wrong, "ver_type"),
+    ] {
+        let refusal = decide::pay(&with_own_mpi(), &bringing(result.clone(), card), None, now()).unwrap_err();
+        assert_eq!((refusal.code, refusal.parameter.as_deref()), (code, Some(parameter)), "{result:?}");
+    }
+}
+
+#[test]
+fn who_was_not_authenticated_does_not_pay_and_who_could_not_be_does_as_the_terms_say() {
+    let refusing = {
+        let mut merchant = with_own_mpi();
+        merchant.terms.three_ds.unavailable = UnavailableThreeDs::Refuse;
+        merchant
+    };
+    let failed = unproven(AuthenticationStatus::NotAuthenticated);
+    for (merchant, result, guilty) in [
+        (&with_own_mpi(), failed, Guilty::Cardholder),
+        (&refusing, unproven(AuthenticationStatus::Unavailable), Guilty::MerchantConfiguration),
+    ] {
+        for (kind, code) in [(PayKind::Purchase, "13030"), (PayKind::Authorization, "03030")] {
+            let command = PayCommand { kind, ..bringing(result.clone(), VISA) };
+            let refusal = decide::pay(merchant, &command, None, now()).unwrap_err();
+            assert_eq!((refusal.code, refusal.guilty), (ResponseCode::parse(code).unwrap(), guilty));
+            assert_eq!(refusal.parameter.as_deref(), Some("3ds_status"));
+        }
+    }
+}
+
+#[test]
+fn an_own_mpi_is_for_merchants_that_may_for_ecommerce_and_for_a_card_that_comes_with_it() {
+    let refusal = decide::pay(&merchant(), &bringing(authenticated(), VISA), None, now()).unwrap_err();
+    assert_eq!((refusal.code, refusal.guilty), (refused::INVALID_EXTRA_PARAMETERS, Guilty::MerchantConfiguration));
+    assert_eq!(refusal.parameter.as_deref(), Some("3ds_xid"), "the first that was sent");
+    let moto = PayCommand { eci: Eci::Moto, ..bringing(authenticated(), VISA) };
+    let refusal = decide::pay(&with_own_mpi(), &moto, None, now()).unwrap_err();
+    assert_eq!(refusal.code, refused::NOT_FOR_ECI);
+    assert!(refusal.detail.contains("MPI"), "{refusal}");
+    let by_token = PayCommand { authentication: Some(authenticated()), ..by_token() };
+    let refusal = decide::pay(&with_own_mpi(), &by_token, Some(&kept("t")), now()).unwrap_err();
+    assert_eq!((refusal.code, refusal.parameter.as_deref()), (refused::MISSING_PARAMETER, Some("card_number")));
 }
 
 #[test]

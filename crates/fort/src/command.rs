@@ -1,5 +1,6 @@
 //! From a message to a typed command of `tollgate-core`.
 
+mod mpi;
 mod safe;
 
 use crate::message::Message;
@@ -20,7 +21,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenStatus;
 
 pub use safe::{Strays, carries_card_data, mask_card_numbers, safe_params, stray_card_numbers};
-pub(crate) use safe::{is_security_code, safe_text};
+pub(crate) use safe::{is_kept_back, safe_text};
 
 /// What a merchant asks for.
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
             Some("NO") => ThreeDsWish::Off,
             _ => ThreeDsWish::Default,
         },
+        authentication: mpi::result(message)?,
         settlement_reference: optional(message, "settlement_reference"),
         params: safe_params(message),
     })))
@@ -104,6 +106,7 @@ fn verify_card(message: &Message) -> Result<Request, Refusal> {
         remember_me: None,
         payment_option: None,
         three_ds: ThreeDsWish::Default,
+        authentication: None,
         settlement_reference: optional(message, "settlement_reference"),
         params: safe_params(message),
     })))

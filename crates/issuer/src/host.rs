@@ -5,7 +5,7 @@ use crate::answer::{Answer, Outbox, OutboxReceiver, Renderer, WeakOutbox};
 use crate::faults::Faults;
 use crate::ledger::{Batch, Job, LedgerHandle};
 use crate::moved_clock::MovedClock;
-use crate::read::{NetworkFunction, Read, read};
+use crate::read::{Authentication, NetworkFunction, Read, read};
 use crate::response_code::ResponseCode;
 use crate::stats::Stats;
 use crate::wish::{Delivery, Wish, WishTable};
@@ -223,6 +223,11 @@ impl<'a> Reader<'a> {
                 let Some(pan) = &payment.echo.pan else { return Next::GoOn };
                 let key = self.host.keys.of(pan);
                 let now = self.host.clock.now();
+                if let Authentication::Presented(proof) = &payment.authentication
+                    && !proof.stands()
+                {
+                    payment.authentication = Authentication::None;
+                }
                 let wish = match self.host.faults.take(&payment) {
                     Some(behaviour) => Wish::of(behaviour, &payment, now),
                     None => self.host.wishes.wish(&key, &payment, now),

@@ -32,6 +32,7 @@ mod ledger_file;
 mod model;
 mod moved_clock;
 mod payment;
+mod proof;
 mod read;
 mod request;
 mod response_code;

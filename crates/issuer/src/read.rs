@@ -1,11 +1,13 @@
 //! From a message of the wire to what it asks for. The form is judged here, the money in the ledger.
 
 use crate::echo::{Echo, short};
+use crate::proof::Proof;
 use crate::request::{MessageClass, MessageName, OriginalName, OriginalReference, RequestKind};
 use crate::response_code::ResponseCode;
 use crate::text::ShortText;
 use tollgate_core::card::{Expiry, PanError, SecurityCode};
 use tollgate_core::money::Currency;
+use tollgate_core::three_ds::{AuthenticationStatus, AuthenticationValue};
 use tollgate_iso8583::{Message, Mti, MtiClass, Subelements, Tpdu};
 
 /// Field 25 of an authorization that only asks about the account.
@@ -13,6 +15,10 @@ const VERIFICATION_CONDITION: &str = "51";
 
 /// Subelements of field 48.
 mod tag {
+    /// Cardholder authentication value.
+    pub(super) const AUTHENTICATION_VALUE: u8 = 11;
+    /// The directory server's number of the transaction.
+    pub(super) const DS_TRANSACTION_ID: u8 = 12;
     /// E-commerce security level.
     pub(super) const SECURITY_LEVEL: u8 = 42;
     /// Authentication exemption.
@@ -88,7 +94,7 @@ pub(crate) enum Transmission {
 }
 
 /// How sure the merchant is of the cardholder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Authentication {
     /// No e-commerce, so no 3-D Secure.
     NotEcommerce,
@@ -96,8 +102,8 @@ pub(crate) enum Authentication {
     None,
     /// E-commerce, and the merchant asked to leave it out.
     Exempt,
-    /// E-commerce with it.
-    Done,
+    /// E-commerce, with a value that is to prove it.
+    Presented(Proof),
 }
 
 /// Reads a message that came under `tpdu`.
@@ -242,11 +248,21 @@ fn expiry(message: &Message) -> Result<Option<Expiry>, ResponseCode> {
 /// Fields 25 and 48. For a payment any security code of 3 or 4 digits will do.
 fn presented(message: &Message) -> Result<Presented, ResponseCode> {
     let condition = message.text(25).ok_or(ResponseCode::FORMAT_ERROR)?;
-    let (mut is_authenticated, mut is_exempt, mut security_code) = (false, false, None);
+    let mut status = AuthenticationStatus::Unavailable;
+    let (mut value, mut ds_transaction_id) = (None, None);
+    let (mut is_exempt, mut security_code) = (false, None);
     for subelement in Subelements::new(message.get(48).unwrap_or_default()) {
         let subelement = subelement.map_err(|_| ResponseCode::FORMAT_ERROR)?;
         match subelement.tag {
-            tag::SECURITY_LEVEL => is_authenticated = subelement.value == b"212",
+            tag::AUTHENTICATION_VALUE => {
+                let text = std::str::from_utf8(subelement.value).ok();
+                value = Some(text.and_then(AuthenticationValue::parse).ok_or(ResponseCode::FORMAT_ERROR)?);
+            }
+            tag::DS_TRANSACTION_ID => {
+                let text = std::str::from_utf8(subelement.value).map_err(|_| ResponseCode::FORMAT_ERROR)?;
+                ds_transaction_id = Some(text.to_owned());
+            }
+            tag::SECURITY_LEVEL => status = status_of_level(subelement.value),
             tag::EXEMPTION => is_exempt = subelement.value == b"N",
             tag::SECURITY_CODE => {
                 let text = std::str::from_utf8(subelement.value).ok();
@@ -255,13 +271,21 @@ fn presented(message: &Message) -> Result<Presented, ResponseCode> {
             _ => {}
         }
     }
-    let authentication = match condition {
-        "59" if is_authenticated => Authentication::Done,
-        "59" if is_exempt => Authentication::Exempt,
-        "59" => Authentication::None,
+    let authentication = match (condition, value) {
+        ("59", Some(value)) => Authentication::Presented(Proof { status, value, ds_transaction_id }),
+        ("59", None) if is_exempt => Authentication::Exempt,
+        ("59", None) => Authentication::None,
         _ => Authentication::NotEcommerce,
     };
     Ok(Presented { authentication, security_code })
+}
+
+fn status_of_level(level: &[u8]) -> AuthenticationStatus {
+    match level {
+        b"212" => AuthenticationStatus::Authenticated,
+        b"211" => AuthenticationStatus::Attempted,
+        _ => AuthenticationStatus::Unavailable,
+    }
 }
 
 /// A field of exactly so many digits.
@@ -352,6 +376,8 @@ mod tests {
             (48, "9203", ResponseCode::FORMAT_ERROR),
             (48, "920212", ResponseCode::FORMAT_ERROR),
             (48, "920312x", ResponseCode::FORMAT_ERROR),
+            (48, "1104AAAA4203212", ResponseCode::FORMAT_ERROR),
+            (48, "1128AAABBWcSNIdjeUZThmNHAAAAAA!=4203212", ResponseCode::FORMAT_ERROR),
             (49, "001", ResponseCode::FORMAT_ERROR),
         ] {
             let mut message = purchase();
@@ -378,11 +404,25 @@ mod tests {
     }
 
     #[test]
-    fn three_d_secure_is_a_matter_of_ecommerce_only() {
+    fn three_d_secure_is_a_matter_of_ecommerce_only_and_counts_with_a_value() {
+        let value = "AAABBWcSNIdjeUZThmNHAAAAAAA=";
+        let ds_transaction_id = "f38e6948-5388-41a6-bca4-b49723c19437";
+        let presented = |status, id: Option<&str>| {
+            let value = AuthenticationValue::parse(value).unwrap();
+            Authentication::Presented(Proof { status, value, ds_transaction_id: id.map(str::to_owned) })
+        };
+        let with_value = |level: &str| format!("1128{value}4203{level}");
+        let with_all = format!("1128{value}1236{ds_transaction_id}4203212");
         for (condition, private, expected) in [
             ("59", "4203210", Authentication::None),
             ("59", "", Authentication::None),
-            ("59", "4203212", Authentication::Done),
+            ("59", "4203212", Authentication::None),
+            ("59", "4203211", Authentication::None),
+            ("59", &with_value("212"), presented(AuthenticationStatus::Authenticated, None)),
+            ("59", &with_value("211"), presented(AuthenticationStatus::Attempted, None)),
+            ("59", &with_value("210"), presented(AuthenticationStatus::Unavailable, None)),
+            ("59", &with_all, presented(AuthenticationStatus::Authenticated, Some(ds_transaction_id))),
+            ("08", &with_all, Authentication::NotEcommerce),
             ("59", "42032104401N", Authentication::Exempt),
             ("59", "42032104401Y", Authentication::None),
             ("08", "4203210", Authentication::NotEcommerce),

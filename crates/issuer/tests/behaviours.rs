@@ -108,6 +108,10 @@ async fn amounts_do_nothing_on_other_cards() {
     issuer.shutdown().await;
 }
 
+const VALUE: &str = "AAABBWcSNIdjeUZThmNHAAAAAAA=";
+const DS_TRANSACTION_ID: &str = "f38e6948-5388-41a6-bca4-b49723c19437";
+const XID: &str = "MDAwMDAwMDAwMDAwMDAwMzIyNzY=";
+
 #[tokio::test]
 async fn three_d_secure_cards_are_approved_when_authenticated_exempt_or_not_ecommerce() {
     let folder = tempfile::tempdir().unwrap();
@@ -120,7 +124,13 @@ async fn three_d_secure_cards_are_approved_when_authenticated_exempt_or_not_ecom
     for card in cards {
         for (condition, private, expected) in [
             ("59", &[(42, "210"), (92, "123")][..], "1A"),
-            ("59", &[(42, "212"), (92, "123")][..], "00"),
+            ("59", &[(42, "212"), (92, "123")][..], "1A"),
+            ("59", &[(11, VALUE), (42, "212"), (92, "123")][..], "00"),
+            ("59", &[(11, VALUE), (12, DS_TRANSACTION_ID), (13, "2.2.0"), (42, "211"), (92, "123")][..], "00"),
+            ("59", &[(11, VALUE), (14, XID), (42, "212"), (92, "123")][..], "00"),
+            ("59", &[(11, VALUE), (42, "210"), (92, "123")][..], "1A"),
+            ("59", &[(11, VALUE), (12, "no UUID"), (42, "212"), (92, "123")][..], "1A"),
+            ("59", &[(11, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), (42, "212"), (92, "123")][..], "1A"),
             ("59", &[(42, "210"), (44, "N")][..], "00"),
             ("08", &[(92, "123")][..], "00"),
         ] {

@@ -164,6 +164,7 @@ impl Desk {
             remember_me: (session.meant.wish == Wish::Remember).then_some(RememberMe::Yes),
             payment_option: None,
             three_ds: ThreeDsWish::Default,
+            authentication: None,
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),
             params: SafeParams::default(),
         };

@@ -230,6 +230,7 @@ fn new_order(number: u64) -> NewOrder {
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     }
 }
 

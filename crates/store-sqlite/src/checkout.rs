@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{CardColumns, all, first, limit, params_text};
-use crate::{claim, outcome, read, route, token};
+use crate::{authentication, claim, outcome, read, route, token};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::checkout::{Checkout, CheckoutId, Purpose, Step};
 use tollgate_core::feedback::Channel;
@@ -178,6 +178,7 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     }
     begin(connection, order, operation, new.intent.card.as_bytes())?;
     token::insert_intent(connection, &new.intent)?;
+    authentication::insert(connection, operation.id, new.intent.authentication.as_ref())?;
     if let Some(route) = new.intent.route {
         route::note(connection, order, route)?;
     }

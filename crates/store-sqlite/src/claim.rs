@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::failure::Failure;
 use crate::rows::{CardColumns, first};
-use crate::{route, token};
+use crate::{authentication, route, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order};
@@ -24,6 +24,7 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
     }
     if insert_operation(connection, &new.operation, None, request, new.owner)? {
         token::insert_intent(connection, new)?;
+        authentication::insert(connection, new.operation.id, new.authentication.as_ref())?;
         if let Some(route) = new.route {
             route::note(connection, &new.order, route)?;
         }
@@ -58,6 +59,7 @@ pub(crate) fn claim_operation(
             "UPDATE orders SET open_operation = ?2, open_state = ?3, version = version + 1 WHERE fort_id = ?1",
         )?
         .execute(params![new.operation.fort_id.0, new.operation.id.0, new.operation.state.number()])?;
+    authentication::insert(connection, new.operation.id, new.authentication.as_ref())?;
     if let Some(reference) = &new.maintenance_reference {
         connection
             .prepare_cached(

@@ -10,6 +10,7 @@ use tollgate_core::ident::{Rrn, Stan};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{OperationEvent, OperationKind, OperationState, PayKind, Phase, WayOut};
 use tollgate_core::refusal::Guilty;
+use tollgate_core::three_ds::AuthenticatedBy;
 use tollgate_store::{FeedbackState, StoreError};
 
 /// The number of a payment's kind.
@@ -43,6 +44,22 @@ pub(crate) fn brand_number(brand: Brand) -> i64 {
 /// Reads [`brand_number`].
 pub(crate) fn brand(number: i64) -> Result<Brand, StoreError> {
     Brand::ALL.into_iter().find(|brand| brand_number(*brand) == number).ok_or_else(|| unreadable("orders.brand"))
+}
+
+/// The number of who ran an authentication.
+pub(crate) fn authenticated_by_number(by: AuthenticatedBy) -> i64 {
+    match by {
+        AuthenticatedBy::Gateway => 0,
+        AuthenticatedBy::Merchant => 1,
+    }
+}
+
+/// Reads [`authenticated_by_number`].
+pub(crate) fn authenticated_by(number: i64) -> Result<AuthenticatedBy, StoreError> {
+    let all = [AuthenticatedBy::Gateway, AuthenticatedBy::Merchant];
+    all.into_iter()
+        .find(|by| authenticated_by_number(*by) == number)
+        .ok_or_else(|| unreadable("authentications.run_by"))
 }
 
 /// The number of an e-commerce indicator.

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod audit;
+mod authentication;
 mod card_rule;
 pub mod ceiling;
 mod channel;

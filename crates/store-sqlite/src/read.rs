@@ -3,11 +3,11 @@
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::outcome::{first_outcome, settled_state};
-use crate::refusal;
 use crate::rows::{
     self, OUTCOMES_PER_OPERATION_MAX, OrderRow, all, first, limit, operation_columns, order_columns, outcome_columns,
     recovery_columns,
 };
+use crate::{authentication, refusal};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use tollgate_core::command::{OrderTarget, SafeParams};
@@ -236,6 +236,7 @@ fn story_operation(
     Ok(StoryOperation {
         operation,
         request,
+        authentication: authentication::of_operation(connection, id)?,
         outcomes: outcomes(connection, id)?,
         recovery: recovery(connection, id)?,
         attempts: attempts(connection, id)?,

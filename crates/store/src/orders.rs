@@ -8,6 +8,7 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, Totals, WayOut};
 use tollgate_core::scope::Route;
+use tollgate_core::three_ds::Authentication;
 use tollgate_core::time::Timestamp;
 use tollgate_vault::SealedCard;
 
@@ -72,6 +73,8 @@ pub struct NewOrder {
     pub audit: Vec<AuditEntry>,
     /// The route by which it came, where that is to be noted: once a day is enough.
     pub route: Option<Route>,
+    /// What the network is told of an authentication of the customer.
+    pub authentication: Option<Authentication>,
 }
 
 /// Whether an order could be made.
@@ -103,6 +106,8 @@ pub struct NewOperation {
     pub owner: LifeId,
     /// What the audit log is told, whatever the answer is: the cards that were opened for it.
     pub audit: Vec<AuditEntry>,
+    /// What the network is told of an authentication of the customer.
+    pub authentication: Option<Authentication>,
 }
 
 /// Whether an operation could be added.
@@ -252,6 +257,8 @@ pub struct StoryOperation {
     pub operation: Operation,
     /// The request, masked.
     pub request: SafeParams,
+    /// What the network was told of an authentication of the customer.
+    pub authentication: Option<Authentication>,
     /// What became of it, oldest first.
     pub outcomes: Vec<StoryOutcome>,
     /// Its place in the recovery queue, while it has one.

@@ -3,11 +3,12 @@
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
-    VerificationTerms,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, ThreeDsTerms,
+    TokenService, VerificationTerms,
 };
 use tollgate_core::money::Currency;
 use tollgate_core::page::CustomPage;
+use tollgate_core::three_ds::OwnMpi;
 use tollgate_core::time::{DAY_US, Timestamp};
 
 /// The demo merchant's handle.
@@ -43,6 +44,7 @@ pub async fn ensure(accounts: &Accounts, now: Timestamp) -> Result<(), AccountEr
 fn terms(now: Timestamp) -> Terms {
     let mut terms = Terms { trusted_channel: Some(attestation(now)), ..default_terms() };
     terms.channel.page.custom_page = CustomPage::On;
+    terms.three_ds.own_mpi = OwnMpi::On;
     terms
 }
 
@@ -70,6 +72,7 @@ pub fn default_terms() -> Terms {
         tokens: TokenService::On,
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
+        three_ds: ThreeDsTerms::default(),
     }
 }
 

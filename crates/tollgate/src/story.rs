@@ -1,5 +1,7 @@
 //! Printing a payment's story. Everything in it is masked already.
 
+mod authentication;
+
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use tollgate_core::code::ResponseCode;
@@ -83,6 +85,9 @@ fn print_operation(told: &StoryOperation) {
         println!("  decision: every guard passed; the intent was written before anything was sent");
     } else {
         println!("  {:<20}none: the gateway does this by itself", "request");
+    }
+    if let Some(told) = &told.authentication {
+        authentication::print(told);
     }
     let code_is = if was_asked { "told" } else { "code" };
     for outcome in &told.outcomes {
@@ -219,6 +224,7 @@ fn operation_json(told: &StoryOperation) -> Value {
         "rrn": operation.wire.rrn.as_str(),
         "state": operation.state,
         "request": told.request,
+        "authentication": told.authentication.as_ref().map(authentication::to_json),
         "outcomes": outcomes,
         "recovery_messages": attempts,
     })

@@ -18,6 +18,7 @@ use tollgate_core::ident::{OperationId, Stan};
 use tollgate_core::merchant::AcquirerTerms;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::WireReference;
+use tollgate_core::three_ds::{AuthenticatedBy, Authentication, AuthenticationStatus, AuthenticationValue};
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_iso8583::{FrameReader, Framing, Message, Mti, Spec};
 
@@ -256,8 +257,25 @@ pub fn request(kind: NetworkKind, number: u32) -> NetworkRequest {
         merchant: Arc::new(merchant()),
         eci: Eci::Ecommerce,
         three_ds: ThreeDsWish::Default,
+        authentication: None,
         original: None,
         settlement_reference: None,
+    }
+}
+
+/// The value of an authentication.
+pub const VALUE: &str = "AAABBWcSNIdjeUZThmNHAAAAAAA=";
+
+/// An authentication with everything that one can have.
+pub fn authentication(status: AuthenticationStatus) -> Authentication {
+    Authentication {
+        status,
+        eci: Some("05".into()),
+        value: AuthenticationValue::parse(VALUE),
+        ds_transaction_id: Some("f38e6948-5388-41a6-bca4-b49723c19437".into()),
+        xid: Some("MDAwMDAwMDAwMDAwMDAwMzIyNzY=".into()),
+        version: Some("2.2.0".into()),
+        by: AuthenticatedBy::Gateway,
     }
 }
 

@@ -125,6 +125,7 @@ async fn closing(
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     };
     Ok(CloseUnsent { attempt: NewTry { intent, checkout: checkout.at(Step::Ended(ended)) }, outcome: record })
 }

@@ -21,8 +21,8 @@ use tollgate_core::card::SecurityCode;
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, TokenService,
-    VerificationTerms,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, ThreeDsTerms,
+    TokenService, VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{Order, PayKind};
@@ -161,6 +161,7 @@ impl Node {
             remember_me: None,
             payment_option: None,
             three_ds: ThreeDsWish::Default,
+            authentication: None,
             settlement_reference: None,
             params: SafeParams::default(),
         };
@@ -281,5 +282,6 @@ fn terms() -> Terms {
         cards: CardTerms::default(),
         // So that a verification holds money.
         verification: VerificationTerms { method: VerificationMethod::SmallAmount, ..VerificationTerms::default() },
+        three_ds: ThreeDsTerms::default(),
     }
 }

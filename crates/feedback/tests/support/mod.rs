@@ -328,6 +328,7 @@ impl World {
             request: SafeParams::default(),
             owner: LifeId::NONE,
             audit: Vec::new(),
+            authentication: None,
         };
         assert_eq!(self.parts.store.claim_operation(new).await.unwrap(), OperationClaim::Claimed);
         let order = Order { open_operation: Some(id), version: order.version + 1, ..order };
@@ -502,6 +503,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     }
 }
 

@@ -31,13 +31,16 @@ const SECURITY_CODES: [&str; 10] = [
     "encrypted_card_data",
 ];
 
+/// Names that the value of an authentication goes by, lower case: whoever reads it could present it as well.
+const AUTHENTICATION_VALUES: [&str; 3] = ["ver_token", "cavv", "3ds_cavv"];
+
 /// All non-empty parameters of `message` as text, in message order: `card_number` masked, security
-/// codes and `signature` left out, and card numbers that stand in any other place masked too.
+/// codes, values of authentications and `signature` left out, and card numbers that stand in any other place masked too.
 #[must_use]
 pub fn safe_params(message: &Message) -> SafeParams {
     let mut safe = SafeParams::with_capacity(message.len(), message.text_bytes());
     for (name, value) in message.params() {
-        if name == SIGNATURE || is_security_code(name) || !value.is_sent() {
+        if name == SIGNATURE || is_kept_back(name) || !value.is_sent() {
             continue;
         }
         match value.scalar() {
@@ -157,7 +160,12 @@ fn has_long_cluster(bytes: &[u8]) -> bool {
     false
 }
 
-pub(crate) fn is_security_code(name: &str) -> bool {
+/// Whether the values of parameters of this name are neither kept nor shown.
+pub(crate) fn is_kept_back(name: &str) -> bool {
+    is_security_code(name) || AUTHENTICATION_VALUES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+fn is_security_code(name: &str) -> bool {
     SECURITY_CODES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
@@ -184,7 +192,7 @@ fn push_nested(out: &mut String, value: Value<'_>) {
                 out.push_str(if place > 0 { ", " } else { "" });
                 out.push_str(name);
                 out.push('=');
-                match is_security_code(name) {
+                match is_kept_back(name) {
                     true => out.push_str("***"),
                     false => push_nested(out, member),
                 }

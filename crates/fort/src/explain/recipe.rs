@@ -1,7 +1,7 @@
 //! A way to make the hashed text, right or wrong.
 
 use super::{Cause, Difference};
-use crate::command::{is_security_code, mask_card_numbers, safe_text};
+use crate::command::{is_kept_back, mask_card_numbers, safe_text};
 use crate::message::{Message, Value};
 use crate::signature::{Digest, Numbers, SIGNATURE, culture, digest_bytes, digest_of, push_value};
 use aws_lc_rs::constant_time;
@@ -324,7 +324,7 @@ struct Character<'a> {
 impl Piece<'_> {
     fn shown(&self, message: &Message) -> String {
         let value = match message.value(self.name) {
-            _ if is_security_code(self.name) => Cow::Borrowed("***"),
+            _ if is_kept_back(self.name) => Cow::Borrowed("***"),
             _ if self.name == "card_number" && !self.value.is_empty() => Cow::Owned(mask(self.value.trim())),
             Some(value) if self.is_nested => Cow::Owned(safe_text(value)),
             _ => mask_card_numbers(&self.value),

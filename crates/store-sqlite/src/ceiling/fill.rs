@@ -127,6 +127,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     })
 }
 

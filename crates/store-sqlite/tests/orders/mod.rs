@@ -64,6 +64,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     }
 }
 

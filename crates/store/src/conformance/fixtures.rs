@@ -11,7 +11,8 @@ use tollgate_core::code::UNCERTAIN;
 use tollgate_core::command::{Eci, OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
 use tollgate_core::merchant::{
-    AcquirerTerms, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, TokenService, VerificationTerms,
+    AcquirerTerms, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, ThreeDsTerms, TokenService,
+    VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{
@@ -89,6 +90,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     }
 }
 
@@ -108,6 +110,7 @@ pub(super) fn new_operation(number: i64, order: &Order, kind: OperationKind, min
         request,
         owner: LifeId::NONE,
         audit: Vec::new(),
+        authentication: None,
     }
 }
 
@@ -255,5 +258,6 @@ fn terms() -> Terms {
         tokens: TokenService::On,
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
+        three_ds: ThreeDsTerms::default(),
     }
 }

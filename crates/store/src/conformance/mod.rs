@@ -8,6 +8,7 @@
 
 mod accounts;
 mod audit;
+mod authentications;
 mod chance;
 mod channel;
 mod claims;
@@ -27,6 +28,7 @@ mod verifications;
 
 pub use accounts::*;
 pub use audit::*;
+pub use authentications::*;
 pub use channel::*;
 pub use claims::*;
 pub use corrections::*;
@@ -148,6 +150,8 @@ macro_rules! conformance_tests {
             many_writers_make_one_chain
             what_the_store_does_itself_is_noted
             a_route_keeps_its_first_use_and_its_last
+            what_the_network_is_told_of_an_authentication_stays_with_its_operation
+            an_authentication_of_an_operation_that_is_not_added_is_not_written
             refusals_are_found_by_reference_and_by_order
             refusals_are_bounded_and_the_oldest_go
             a_token_reads_back_and_its_name_is_unique_per_merchant

@@ -305,5 +305,6 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         token: None,
         audit: Vec::new(),
         route: None,
+        authentication: None,
     }
 }

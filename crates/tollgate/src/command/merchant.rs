@@ -3,6 +3,7 @@
 use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
 use super::merchant_page::{self, PageArgs};
+use super::merchant_three_ds::{self, ThreeDsArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
 use crate::wiring::{self, Keep};
@@ -170,6 +171,8 @@ struct Set {
     page: PageArgs,
     #[command(flatten)]
     cards: CardArgs,
+    #[command(flatten)]
+    three_ds: ThreeDsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -381,6 +384,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     command.channel.change(&mut terms.channel)?;
     command.page.change(&mut terms.channel.page)?;
     command.cards.change(&mut terms)?;
+    command.three_ds.change(&mut terms.three_ds)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -537,6 +541,7 @@ fn print_text(account: &Account, now: Timestamp) {
     };
     println!("{:<22}{tokens}", "tokens");
     merchant_cards::print(&merchant.terms);
+    merchant_three_ds::print(&merchant.terms.three_ds);
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

@@ -17,6 +17,7 @@ mod merchant;
 mod merchant_cards;
 mod merchant_channel;
 mod merchant_page;
+mod merchant_three_ds;
 mod pay;
 mod pci;
 mod serve;
