@@ -30,6 +30,12 @@ impl Results {
     }
 }
 
+/// Why an RReq is not of a transaction.
+struct Refusal {
+    code: ErrorCode,
+    element: &'static str,
+}
+
 /// The Erro on an RReq whose transaction nobody here knows.
 #[must_use]
 pub fn not_recognised(rreq: &RReq) -> Erro {
@@ -41,9 +47,9 @@ impl Flow {
     pub(super) fn results_came(&mut self, rreq: &RReq, now: Timestamp) -> (Taken, Option<Reply>) {
         let answered = match self.belongs(rreq) {
             Ok(answered) => answered,
-            Err(erro) => {
-                self.history.passed_over(now, happening(rreq), &format!("refused: {}", erro.error_code));
-                return (Taken::No, Some(Reply::Erro(erro)));
+            Err(Refusal { code, element }) => {
+                self.history.passed_over(now, happening(rreq), &format!("refused: {code}: {element}"));
+                return (Taken::No, Some(Reply::Erro(erro(rreq, code, element))));
             }
         };
         if let Some(first) = &self.results {
@@ -67,9 +73,9 @@ impl Flow {
         (taken, Some(Reply::Results(rres(rreq, answered))))
     }
 
-    /// How an RReq of this transaction is answered; an Erro for one that is not of it.
-    fn belongs(&self, rreq: &RReq) -> Result<ResultsStatus, Erro> {
-        let refused = |code, detail| Err(erro(rreq, code, detail));
+    /// How an RReq of this transaction is answered, or why it is none.
+    fn belongs(&self, rreq: &RReq) -> Result<ResultsStatus, Refusal> {
+        let refused = |code, element| Err(Refusal { code, element });
         // Without an ARes nobody can have a result.
         let Some(answer) = self.answer.as_ref().filter(|_| rreq.three_ds_server_trans_id == self.id) else {
             return refused(ErrorCode::TransactionNotRecognised, "threeDSServerTransID");
