@@ -15,26 +15,40 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("iso8583", &[]),
     ("fort", &["core"]),
+    ("threeds", &["core"]),
     ("vault", &["core"]),
     ("store", &["core", "vault"]),
     ("store-sqlite", &["store", "core", "vault"]),
     ("acquirer", &["core", "iso8583"]),
-    ("issuer", &["iso8583", "core"]),
-    ("app", &["core", "vault", "store", "acquirer"]),
+    ("issuer", &["iso8583", "core", "threeds"]),
+    ("app", &["core", "vault", "store", "acquirer", "threeds"]),
     ("http", &["app", "fort", "core", "store"]),
     ("feedback", &["store", "core"]),
     ("sim", &["app", "store", "store-sqlite", "acquirer", "feedback", "vault", "core", "iso8583"]),
     (
         "tollgate",
-        &["core", "fort", "iso8583", "vault", "store", "store-sqlite", "acquirer", "issuer", "app", "http", "feedback"],
+        &[
+            "core",
+            "fort",
+            "iso8583",
+            "threeds",
+            "vault",
+            "store",
+            "store-sqlite",
+            "acquirer",
+            "issuer",
+            "app",
+            "http",
+            "feedback",
+        ],
     ),
 ];
 
 /// Which crates may name a type that holds card data in clear, by the type.
 const CARD_CORRIDOR: &[(&str, &[&str])] = &[
-    ("Pan", &["core", "vault", "acquirer", "issuer"]),
+    ("Pan", &["core", "vault", "acquirer", "issuer", "threeds"]),
     ("SecurityCode", &["core", "fort", "acquirer", "issuer", "sim"]),
-    ("RevealPermit", &["core", "vault", "acquirer", "issuer"]),
+    ("RevealPermit", &["core", "vault", "acquirer", "issuer", "threeds"]),
 ];
 
 /// Runs every check, prints what is wrong, and fails when anything is.
