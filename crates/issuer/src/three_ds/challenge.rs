@@ -169,11 +169,6 @@ impl Challenge {
         self.ending
     }
 
-    /// When somebody was last heard of.
-    pub(crate) const fn idle_since(&self) -> Timestamp {
-        self.idle_since
-    }
-
     /// How often the customer did something: `interactionCounter`.
     pub(crate) const fn interactions(&self) -> u8 {
         self.interactions

@@ -259,6 +259,14 @@ fn page(status: StatusCode, html: String, policy: &str) -> Answer {
     response
 }
 
+/// The origin of a web address, as a policy may name it; `None` when there are signs in it that a policy would misread.
+pub(crate) fn origin_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    let is_plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
+    (is_plain && !host.is_empty()).then(|| format!("{scheme}://{host}"))
+}
+
 /// A nonce that nobody can guess; `None` when the system gives no randomness.
 fn nonce() -> Option<String> {
     let mut bytes = [0u8; NONCE_BYTES];
@@ -309,6 +317,22 @@ mod tests {
         let mut html = String::new();
         push_escaped(&mut html, "\"><script>alert('x')</script>&\r\nمتجر");
         assert_eq!(html, "&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&#13;&#10;متجر");
+    }
+
+    #[test]
+    fn an_origin_is_scheme_and_host_and_nothing_else() {
+        for (url, origin) in [
+            ("https://pay.example/checkout/x?a=1", Some("https://pay.example")),
+            ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080")),
+            ("http://[::1]:80/x", Some("http://[::1]:80")),
+            ("https://pay.example;script-src/", None),
+            ("https://a,b/", None),
+            ("https://*/", None),
+            ("ftp://pay.example/", None),
+            ("https:///x", None),
+        ] {
+            assert_eq!(origin_of(url).as_deref(), origin, "{url}");
+        }
     }
 
     #[test]
