@@ -243,8 +243,9 @@ impl Behaviours {
     /// The tables as Markdown, for `docs/sandbox.md`.
     #[must_use]
     pub fn as_markdown(&self) -> String {
-        let mut text =
-            String::from("| card | brand | expiry | field 39 | what happens | 3-D Secure | whose |\n|---|---|---|---|---|---|---|\n");
+        let mut text = String::from(
+            "| card | brand | expiry | field 39 | what happens | 3-D Secure | whose |\n|---|---|---|---|---|---|---|\n",
+        );
         for card in &self.cards {
             let expiry = card.expiry.map_or_else(|| "any future".to_owned(), month_and_year);
             let source = match card.source {

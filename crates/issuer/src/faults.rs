@@ -160,9 +160,7 @@ impl Effect {
                 Err("a request for the card ranges names no card")
             }
             Some(fault) => Ok(Effect::Directory(fault)),
-            None if is_directorys => {
-                Err("the directory server does one of ds_silent, ds_slow, ds_garbage and ds_erro")
-            }
+            None if is_directorys => Err("the directory server does one of ds_silent, ds_slow, ds_garbage and ds_erro"),
             None => Behaviour::parse(&wish.behaviour).map(Effect::Host),
         }
     }
@@ -216,8 +214,7 @@ impl Faults {
         }
         let operation = operation_of(&payment.kind)?;
         let mut list = self.list();
-        let fitting =
-            |fault: &&Fault| matches!(fault.effect, Effect::Host(_)) && fault.wish.fits(operation, payment);
+        let fitting = |fault: &&Fault| matches!(fault.effect, Effect::Host(_)) && fault.wish.fits(operation, payment);
         // One that names this very message goes before those that any would do for.
         let id = list.faults.iter().filter(fitting).min_by_key(|fault| (fault.wish.rrn.is_none(), fault.id))?.id;
         match self.use_up(&mut list, id)? {

@@ -225,14 +225,10 @@ fn three_ds(
     let acs_url = settings.acs_url.clone().unwrap_or_else(|| format!("http://{acs_address}"));
     let challenges_max = usize::try_from(settings.limits.challenges_max).unwrap_or(usize::MAX);
     // Twice as many ways back as challenges: that of one that just ended is needed until its result has gone.
-    let directory = Directory::new(&DirectorySetup { acs_url: &acs_url, routes_max: challenges_max.saturating_mul(2) })?;
-    let acs = Acs::new(AcsSetup {
-        url: &acs_url,
-        challenges_max,
-        keys: keys.clone(),
-        behaviours,
-        clock: Arc::clone(clock),
-    });
+    let directory =
+        Directory::new(&DirectorySetup { acs_url: &acs_url, routes_max: challenges_max.saturating_mul(2) })?;
+    let acs =
+        Acs::new(AcsSetup { url: &acs_url, challenges_max, keys: keys.clone(), behaviours, clock: Arc::clone(clock) });
     Ok(Arc::new(ThreeDs { directory, acs, faults: Arc::clone(faults), slow_ms: settings.slow_ms }))
 }
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use support::{settings, start};
 use three_ds::*;
 use tollgate_issuer::{Behaviours, Issuer, IssuerLimits, IssuerSettings, ThreeDsBehaviour};
-use tollgate_threeds::encode::{bytes_to_base64url, method_data, read_method_notification};
 use tollgate_threeds::element::{TransactionId, WebUrl};
+use tollgate_threeds::encode::{bytes_to_base64url, method_data, read_method_notification};
 use tollgate_threeds::message::{ARes, Answer, PRes, read_answer};
 
 /// Where results go that nobody expects.

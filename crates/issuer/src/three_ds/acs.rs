@@ -443,9 +443,12 @@ mod tests {
 
     #[test]
     fn the_indicator_is_that_of_the_scheme() {
-        for (brand, authenticated, attempted) in
-            [(Brand::Visa, "05", "06"), (Brand::Amex, "05", "06"), (Brand::Mastercard, "02", "01"), (Brand::Mada, "02", "01")]
-        {
+        for (brand, authenticated, attempted) in [
+            (Brand::Visa, "05", "06"),
+            (Brand::Amex, "05", "06"),
+            (Brand::Mastercard, "02", "01"),
+            (Brand::Mada, "02", "01"),
+        ] {
             let digits = |status| eci(brand, status).map(|eci| eci.as_str().to_owned());
             assert_eq!(digits(AuthenticationStatus::Authenticated).as_deref(), Some(authenticated));
             assert_eq!(digits(AuthenticationStatus::Attempted).as_deref(), Some(attempted));

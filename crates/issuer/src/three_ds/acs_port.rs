@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tollgate_threeds::element::TransactionId;
-use tollgate_threeds::encode::{ENCODED_CHARS_MAX, from_base64url, method_notification, read_method_request, to_base64url};
+use tollgate_threeds::encode::{
+    ENCODED_CHARS_MAX, from_base64url, method_notification, read_method_request, to_base64url,
+};
 use tollgate_threeds::message::CReq;
 
 /// A form has at most so many bytes.
@@ -148,15 +150,19 @@ async fn show(three_ds: &Arc<ThreeDs>, id: &TransactionId, seen: Seen) -> Answer
             if tokio::time::timeout(Duration::from_millis(TOLD_MS_MAX), wait).await.is_err() {
                 tracing::warn!(acs_trans_id = id.as_str(), "the browser goes on before the RRes has come");
             }
-            three_ds.acs.look(id, |entry| {
-                let ending = entry.challenge.ending()?;
-                let cres = to_base64url(&cres(entry, ending));
-                let mut fields = vec![Hidden { name: "cres", value: &cres }];
-                fields.extend(entry.session_data.as_deref().map(|value| Hidden { name: "threeDSSessionData", value }));
-                let frame = Frame { ancestor: Some(&entry.origin) };
-                Some(page::onward(entry.challenge.language, entry.notification_url.as_str(), &fields, frame))
-            })
-            .flatten()
+            three_ds
+                .acs
+                .look(id, |entry| {
+                    let ending = entry.challenge.ending()?;
+                    let cres = to_base64url(&cres(entry, ending));
+                    let mut fields = vec![Hidden { name: "cres", value: &cres }];
+                    fields.extend(
+                        entry.session_data.as_deref().map(|value| Hidden { name: "threeDSSessionData", value }),
+                    );
+                    let frame = Frame { ancestor: Some(&entry.origin) };
+                    Some(page::onward(entry.challenge.language, entry.notification_url.as_str(), &fields, frame))
+                })
+                .flatten()
         }
     };
     shown.unwrap_or_else(|| over(StatusCode::NOT_FOUND))

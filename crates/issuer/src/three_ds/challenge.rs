@@ -305,7 +305,11 @@ mod tests {
             assert_eq!(challenge.begin(NOW), Next::Ask(Notice::None));
             assert_eq!(challenge.step(code(typed), NOW), Next::Ended(Ending::PASSED), "{typed}");
             assert_eq!(challenge.interactions(), 1);
-            assert_eq!(challenge.step(code("000000"), NOW), Next::Over(Ending::PASSED), "a second submit changes nothing");
+            assert_eq!(
+                challenge.step(code("000000"), NOW),
+                Next::Over(Ending::PASSED),
+                "a second submit changes nothing"
+            );
         }
     }
 

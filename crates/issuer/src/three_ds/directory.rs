@@ -87,7 +87,10 @@ impl Directory {
         match route {
             Some(route) => self.results.send(&route.three_ds_server_url, result).await,
             None => {
-                tracing::warn!(acs_trans_id = result.acs_trans_id.as_str(), "an RReq of a transaction that is not known");
+                tracing::warn!(
+                    acs_trans_id = result.acs_trans_id.as_str(),
+                    "an RReq of a transaction that is not known"
+                );
                 Told::Lost
             }
         }

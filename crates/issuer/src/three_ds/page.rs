@@ -98,7 +98,11 @@ pub(crate) fn onward(language: Language, url: &str, fields: &[Hidden<'_>], frame
     let mut html = String::with_capacity(6 * 1024);
     let nonce = nonce();
     begin(&mut html, language, texts.returning, nonce.as_deref());
-    let _ = write!(html, "<h1>{}</h1><p>{}</p><form id=\"onward\" method=\"post\" action=\"", texts.returning, texts.returning_lead);
+    let _ = write!(
+        html,
+        "<h1>{}</h1><p>{}</p><form id=\"onward\" method=\"post\" action=\"",
+        texts.returning, texts.returning_lead
+    );
     push_escaped(&mut html, url);
     html.push_str("\">");
     for field in fields {
@@ -123,7 +127,11 @@ pub(crate) fn over(status: StatusCode, language: Language) -> Answer {
     let _ = write!(html, "<h1>{}</h1><p>{}</p>", texts.over, texts.over_lead);
     let other = language.other().texts();
     let (code, direction) = (language.other().code(), language.other().direction());
-    let _ = write!(html, "<section lang=\"{code}\" dir=\"{direction}\"><h1>{}</h1><p>{}</p></section>", other.over, other.over_lead);
+    let _ = write!(
+        html,
+        "<section lang=\"{code}\" dir=\"{direction}\"><h1>{}</h1><p>{}</p></section>",
+        other.over, other.over_lead
+    );
     html.push_str("</main></body></html>\n");
     let style = nonce.map_or_else(String::new, |nonce| format!(" style-src 'nonce-{nonce}';"));
     page(status, html, &format!("default-src 'none';{style} base-uri 'none'; form-action 'none'"))
@@ -263,7 +271,8 @@ fn page(status: StatusCode, html: String, policy: &str) -> Answer {
 pub(crate) fn origin_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
     let host = rest.split(['/', '?', '#']).next()?;
-    let is_plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
+    let is_plain =
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
     (is_plain && !host.is_empty()).then(|| format!("{scheme}://{host}"))
 }
 

@@ -128,9 +128,8 @@ impl Row {
         }
         let mut ranges = Vec::new();
         for digits in self.digits {
-            let fits = |lead: &str| {
-                !lead.is_empty() && lead.len() <= digits && lead.bytes().all(|byte| byte.is_ascii_digit())
-            };
+            let fits =
+                |lead: &str| !lead.is_empty() && lead.len() <= digits && lead.bytes().all(|byte| byte.is_ascii_digit());
             if !(13..=19).contains(&digits) || !fits(&self.first) || !fits(&self.last) {
                 return Err("a card number has 13 to 19 digits, and first and last are leading digits of one");
             }

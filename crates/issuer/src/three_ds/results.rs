@@ -81,7 +81,11 @@ impl ResultsSender {
         loop {
             let failure = match self.once(url, body.clone(), &result.acs_trans_id).await {
                 Ok(()) => {
-                    tracing::info!(acs_trans_id = id, status = result.trans_status.code(), "the 3DS Server has the RReq");
+                    tracing::info!(
+                        acs_trans_id = id,
+                        status = result.trans_status.code(),
+                        "the 3DS Server has the RReq"
+                    );
                     return Told::Taken;
                 }
                 Err(failure) => failure,

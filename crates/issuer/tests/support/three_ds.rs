@@ -39,7 +39,14 @@ impl Reply {
     /// The value of a hidden field, as it was before it was escaped.
     pub fn field(&self, name: &str) -> Option<String> {
         let value = self.body.split_once(&format!("name=\"{name}\" value=\""))?.1.split_once('"')?.0;
-        Some(value.replace("&#39;", "'").replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+        Some(
+            value
+                .replace("&#39;", "'")
+                .replace("&quot;", "\"")
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&amp;", "&"),
+        )
     }
 
     /// Whether it is the page that asks for the code.
@@ -74,7 +81,8 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, kind: &str, 
 /// A message to the directory server, and what it answers.
 pub async fn ask_directory(issuer: &Issuer, message: &Value) -> Value {
     let body = message.to_string();
-    let reply = request(issuer.ds_address(), "POST", "/ds", "application/json", body.as_bytes()).await.expect("an answer");
+    let reply =
+        request(issuer.ds_address(), "POST", "/ds", "application/json", body.as_bytes()).await.expect("an answer");
     assert_eq!(reply.status, 200, "{}", reply.body);
     reply.json()
 }
