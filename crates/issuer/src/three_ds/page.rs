@@ -21,7 +21,7 @@ const STYLE: &str = "*{box-sizing:border-box}\
 body{margin:0;padding:.75rem 1rem 1rem;font:.9375rem/1.45 system-ui,'Segoe UI',Roboto,'Noto Sans','Noto Sans Arabic',\
 sans-serif;color:var(--ink);background:var(--ground);overflow-wrap:anywhere}\
 main{max-width:40rem;margin:0 auto}\
-header{display:flex;align-items:center;gap:.5rem;padding-bottom:.5rem;margin-bottom:.625rem;\
+header{display:flex;flex-wrap:wrap;align-items:center;gap:.125rem .5rem;white-space:nowrap;padding-bottom:.5rem;margin-bottom:.625rem;\
 border-bottom:1px solid var(--line)}\
 header svg{flex:none;width:1.375rem;height:1.375rem;fill:var(--main)}\
 .bank{font-weight:700;flex:1}\
@@ -48,6 +48,8 @@ border:1px solid transparent}\
 .more{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .75rem;margin-top:.25rem}\
 details{margin-top:.25rem;font-size:.875rem}summary{cursor:pointer;color:var(--soft);padding:.375rem 0}\
 :focus-visible{outline:3px solid #c27c00;outline-offset:2px}\
+@media(max-height:26rem){body{padding-top:.375rem;line-height:1.35}header{padding-bottom:.25rem;margin-bottom:.375rem}\
+dl,p{margin-bottom:.5rem}input,.main{min-height:2.5rem}}\
 @media(min-width:34rem){.two{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem;align-items:start}}";
 
 /// A shield with a tick: the mark of the bank that does not exist.
@@ -193,7 +195,7 @@ fn answer_form(html: &mut String, challenge: &Challenge, notice: Notice, path: &
         html,
         "<form method=\"post\" action=\"{path}\" autocomplete=\"off\"><input type=\"hidden\" name=\"action\" \
          value=\"submit\"><label for=\"code\">{}</label><input id=\"code\" name=\"code\" dir=\"ltr\" inputmode=\"numeric\" \
-         autocomplete=\"one-time-code\" maxlength=\"32\" autofocus aria-describedby=\"{described}\"{invalid}><p id=\"sandbox\" \
+         autocomplete=\"one-time-code\" maxlength=\"32\" aria-describedby=\"{described}\"{invalid}><p id=\"sandbox\" \
          class=\"sandbox\">{} <b><bdi dir=\"ltr\">{}</bdi></b></p><button class=\"main\">{}</button></form>",
         texts.code, texts.sandbox, challenge.facts.code, texts.submit
     );

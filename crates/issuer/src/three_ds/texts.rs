@@ -131,7 +131,7 @@ pub(crate) const fn scheme(brand: Brand) -> &'static str {
 static ENGLISH: Texts = Texts {
     bank: "Sandbox Bank",
     title: "Confirm your payment",
-    lead: "Enter the 6-digit code that we sent to your mobile phone.",
+    lead: "Enter the 6-digit code that we sent to your phone.",
     merchant: "Merchant",
     amount: "Amount",
     date: "Date",
@@ -174,7 +174,7 @@ static ENGLISH: Texts = Texts {
 static ARABIC: Texts = Texts {
     bank: "بنك ساندبوكس",
     title: "تأكيد عملية الدفع",
-    lead: "أدخل الرمز المكوّن من 6 أرقام الذي أرسلناه إلى هاتفك المحمول.",
+    lead: "أدخل الرمز المكوّن من 6 أرقام المُرسل إلى هاتفك.",
     merchant: "التاجر",
     amount: "المبلغ",
     date: "التاريخ",
