@@ -3,7 +3,10 @@
 use anyhow::Context;
 use std::path::Path;
 
-/// Writes docs/transitions.md from the tables in the code.
+/// Where the generated part of docs/three-ds.md begins and ends.
+const TABLE_MARKS: [&str; 2] = ["<!-- the table: cargo run -p xtask -- docs -->\n", "<!-- end of the table -->\n"];
+
+/// Writes docs/transitions.md, and the table in docs/three-ds.md, from the tables in the code.
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let path = root.join("docs/transitions.md");
     let text = format!(
@@ -14,6 +17,19 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
         tollgate_core::transition::as_markdown()
     );
     std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("wrote {}", path.display());
+    three_ds(root)
+}
+
+fn three_ds(root: &Path) -> anyhow::Result<()> {
+    let path = root.join("docs/three-ds.md");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let [begin, end] = TABLE_MARKS;
+    let (head, rest) = text.split_once(begin).context("docs/three-ds.md has lost the mark where its table begins")?;
+    let (_, tail) = rest.split_once(end).context("docs/three-ds.md has lost the mark where its table ends")?;
+    let table = tollgate_threeds::flow::edges::as_markdown();
+    std::fs::write(&path, format!("{head}{begin}\n{table}\n{end}{tail}"))
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     println!("wrote {}", path.display());
     Ok(())
 }

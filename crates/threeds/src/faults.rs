@@ -11,10 +11,12 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// An element that has to be there is not.
+    /// An element that has to be there is not. One that is there in a wrong form was noted as such, and is not missing.
     pub fn missing(&mut self, name: &str) {
         let shown = self.shown(name);
-        self.missing.push(shown);
+        if !self.wrong.contains(&shown) {
+            self.missing.push(shown);
+        }
     }
 
     /// An element has a wrong form or value.

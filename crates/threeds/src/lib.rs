@@ -6,12 +6,17 @@
 //! Where to look:
 //! - [`message`]: AReq, ARes, CReq, CRes, RReq, RRes, PReq, PRes, Erro, and how each is read and written;
 //! - [`element`]: what stands in them; [`fault`]: what can be wrong, and the Erro that says so;
-//! - [`encode`]: what passes through the browser.
+//! - [`encode`]: what passes through the browser;
+//! - [`flow`]: one authentication as a state machine;
+//! - [`ranges`]: which card takes part, and how; [`port`]: the way to a directory server.
 
 mod define;
 pub mod element;
 pub mod encode;
 pub mod fault;
 mod faults;
+pub mod flow;
 mod json;
 pub mod message;
+pub mod port;
+pub mod ranges;

@@ -1,0 +1,149 @@
+//! The RReq: what a challenge came to. The first one counts, whatever comes after it.
+
+use super::edges::Happening;
+use super::outcome::{Judgement, Outcome};
+use super::{Flow, Judged, Reply, Taken};
+use crate::element::{Digits, ErrorComponent, ResultsStatus, Text, TransStatus, TransactionId};
+use crate::fault::ErrorCode;
+use crate::message::{Erro, MessageType, RReq, RRes};
+use serde::{Deserialize, Serialize};
+use tollgate_core::three_ds::{AuthenticatedBy, Authentication, AuthenticationStatus};
+use tollgate_core::time::Timestamp;
+
+/// What is kept of the first RReq, to know it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Results {
+    status: TransStatus,
+    eci: Option<String>,
+    value: Option<tollgate_core::three_ds::AuthenticationValue>,
+    answered: ResultsStatus,
+}
+
+impl Results {
+    fn of(rreq: &RReq, answered: ResultsStatus) -> Results {
+        Results {
+            status: rreq.trans_status,
+            eci: rreq.eci.as_ref().map(ToString::to_string),
+            value: rreq.authentication_value.clone(),
+            answered,
+        }
+    }
+}
+
+/// The Erro on an RReq whose transaction nobody here knows.
+#[must_use]
+pub fn not_recognised(rreq: &RReq) -> Erro {
+    erro(rreq, ErrorCode::TransactionNotRecognised, "threeDSServerTransID")
+}
+
+impl Flow {
+    /// Takes an RReq. It is answered once, and then the same way as often as it comes, also when it comes too late.
+    pub(super) fn results_came(&mut self, rreq: &RReq, now: Timestamp) -> (Taken, Option<Reply>) {
+        let answered = match self.belongs(rreq) {
+            Ok(answered) => answered,
+            Err(erro) => {
+                self.history.passed_over(now, happening(rreq), &format!("refused: {}", erro.error_code));
+                return (Taken::No, Some(Reply::Erro(erro)));
+            }
+        };
+        if let Some(first) = &self.results {
+            let answered = first.answered;
+            if *first != Results::of(rreq, answered) {
+                self.history.passed_over(now, happening(rreq), "another RReq: the first one counts");
+            }
+            return (Taken::No, Some(Reply::Results(rres(rreq, answered))));
+        }
+        let Some(judgement) = self.judgement_of(rreq) else {
+            self.history.passed_over(now, happening(rreq), "refused: an ECI that does not fit");
+            return (Taken::No, Some(Reply::Erro(erro(rreq, ErrorCode::TransactionDataInvalid, "eci"))));
+        };
+        let note = match rreq.challenge_cancel {
+            Some(cancel) => format!("transStatus {}, challengeCancel {cancel}", rreq.trans_status),
+            None => format!("transStatus {}", rreq.trans_status),
+        };
+        let outcome = Some(Outcome::Judged(judgement));
+        let taken = self.take(Judged { on: happening(rreq), note, outcome }, now);
+        self.results = Some(Results::of(rreq, answered));
+        (taken, Some(Reply::Results(rres(rreq, answered))))
+    }
+
+    /// How an RReq of this transaction is answered; an Erro for one that is not of it.
+    fn belongs(&self, rreq: &RReq) -> Result<ResultsStatus, Erro> {
+        let refused = |code, detail| Err(erro(rreq, code, detail));
+        // Without an ARes nobody can have a result.
+        let Some(answer) = self.answer.as_ref().filter(|_| rreq.three_ds_server_trans_id == self.id) else {
+            return refused(ErrorCode::TransactionNotRecognised, "threeDSServerTransID");
+        };
+        if rreq.acs_trans_id != answer.acs_id {
+            return refused(ErrorCode::TransactionDataInvalid, "acsTransID");
+        }
+        if rreq.ds_trans_id != answer.ds_id {
+            return refused(ErrorCode::TransactionDataInvalid, "dsTransID");
+        }
+        if rreq.message_version != self.version {
+            return refused(ErrorCode::TransactionDataInvalid, "messageVersion");
+        }
+        match answer.status {
+            TransStatus::Challenge if answer.was_shown => Ok(ResultsStatus::Received),
+            // We never sent the customer there.
+            TransStatus::Challenge | TransStatus::Decoupled => Ok(ResultsStatus::ChallengeNotSent),
+            // The result was in the ARes, and there is no other.
+            _ => refused(ErrorCode::TransactionDataInvalid, "transStatus"),
+        }
+    }
+
+    /// What an RReq says; `None` when its ECI does not fit.
+    fn judgement_of(&self, rreq: &RReq) -> Option<Judgement> {
+        let status = AuthenticationStatus::parse(rreq.trans_status.code())?;
+        let eci = self.eci_of(rreq.eci.as_ref().map(Digits::as_str), status)?;
+        Some(Judgement {
+            authentication: Authentication {
+                status,
+                eci: eci.0,
+                value: rreq.authentication_value.clone(),
+                ds_transaction_id: Some(rreq.ds_trans_id.to_string()),
+                xid: None,
+                version: Some(self.version.to_string()),
+                by: AuthenticatedBy::Gateway,
+            },
+            is_informational: false,
+            reason: rreq.trans_status_reason.as_ref().map(ToString::to_string),
+            challenge_cancel: rreq.challenge_cancel,
+            cardholder_info: self.answer.as_ref().and_then(|answer| answer.cardholder_info.clone()),
+            was_challenged: true,
+        })
+    }
+}
+
+fn happening(rreq: &RReq) -> Happening {
+    match rreq.trans_status {
+        TransStatus::Authenticated | TransStatus::Attempted => Happening::ResultProof,
+        _ => Happening::ResultNoProof,
+    }
+}
+
+fn rres(rreq: &RReq, results_status: ResultsStatus) -> RRes {
+    RRes {
+        message_version: rreq.message_version,
+        three_ds_server_trans_id: rreq.three_ds_server_trans_id.clone(),
+        ds_trans_id: rreq.ds_trans_id.clone(),
+        acs_trans_id: rreq.acs_trans_id.clone(),
+        results_status,
+        message_extension: None,
+    }
+}
+
+fn erro(rreq: &RReq, code: ErrorCode, detail: &str) -> Erro {
+    let id = |id: &TransactionId| Some(id.clone());
+    Erro {
+        message_version: rreq.message_version,
+        three_ds_server_trans_id: id(&rreq.three_ds_server_trans_id),
+        ds_trans_id: id(&rreq.ds_trans_id),
+        acs_trans_id: id(&rreq.acs_trans_id),
+        error_code: code,
+        error_component: ErrorComponent::Server,
+        error_description: Text::cut(code.meaning()),
+        error_detail: Text::cut(detail),
+        error_message_type: Some(MessageType::RReq),
+    }
+}
