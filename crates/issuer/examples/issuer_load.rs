@@ -21,6 +21,8 @@ fn main() -> Result<(), Failure> {
         data_path: folder.path().join("issuer.db"),
         iso_listen: "127.0.0.1:0".parse()?,
         admin_listen: "127.0.0.1:0".parse()?,
+        ds_listen: "127.0.0.1:0".parse()?,
+        acs_listen: "127.0.0.1:0".parse()?,
         open_to_buy_major: 1_000_000_000_000,
         ..IssuerSettings::default()
     };

@@ -1,5 +1,6 @@
 //! Under which key an account lies in the data file: a keyed hash of the card number, never the number.
 
+use crate::three_ds::AuthenticationValueKey;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use std::fmt;
@@ -36,6 +37,7 @@ impl fmt::Debug for AccountKey {
 }
 
 /// Makes account keys.
+#[derive(Clone)]
 pub(crate) struct AccountKeys {
     key: hmac::Key,
 }
@@ -110,6 +112,11 @@ impl AccountKeys {
 
     pub(crate) fn new(key: &[u8]) -> AccountKeys {
         AccountKeys { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+    }
+
+    /// The key of the authentication values of this network, which lasts as long as its accounts.
+    pub(crate) fn authentication_value_key(&self) -> AuthenticationValueKey {
+        AuthenticationValueKey::new(hmac::sign(&self.key, b"authentication values of 3-D Secure").as_ref())
     }
 
     /// The key of a card's account.

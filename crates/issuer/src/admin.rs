@@ -8,82 +8,26 @@ use crate::moved_clock::SetBack;
 use crate::request::AccountId;
 use crate::text::ShortText;
 use crate::views::{ClockView, Health};
-use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use crate::web::{self, Answer, Port, json, not_allowed, problem};
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tollgate_core::time::Clock;
 
-/// A request's headers have to come within this many milliseconds.
-const HEADER_MS_MAX: u64 = 5_000;
-/// A connection's buffer, in bytes; headers have to fit.
-const BUFFER_BYTES_MAX: usize = 16 * 1024;
-/// After a failed accept (no file handles left, as a rule) the next one waits so many milliseconds.
-const ACCEPT_PAUSE_MS: u64 = 50;
-
-/// A request's body has at most so many bytes,
+/// A request's body has at most so many bytes.
 const BODY_BYTES_MAX: usize = 4_096;
-/// and has to come within so many milliseconds.
-const BODY_MS_MAX: u64 = 5_000;
 
 /// Serves the admin port until `stop` says otherwise.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    host: Arc<Host>,
-    connections_max: u32,
-    mut stop: watch::Receiver<bool>,
-) {
-    let room = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(1)));
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.changed() => break,
-        };
-        while connections.try_join_next().is_some() {}
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "an admin connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
-                continue;
-            }
-        };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            tracing::warn!(connections_max, "too many admin connections: turned away");
-            continue;
-        };
+pub(crate) async fn serve(port: Port, host: Arc<Host>, stop: watch::Receiver<bool>) {
+    let respond = move |request| {
         let host = Arc::clone(&host);
-        connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let host = Arc::clone(&host);
-                async move { Ok::<_, Infallible>(respond(&host, request).await) }
-            });
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_millis(HEADER_MS_MAX))
-                .max_buf_size(BUFFER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "an admin connection ended badly");
-            }
-            drop(permit);
-        });
-    }
-    connections.shutdown().await;
+        async move { Ok(respond(&host, request).await) }
+    };
+    web::serve(port, stop, respond).await;
 }
 
 /// What the query of an address says.
@@ -107,7 +51,7 @@ impl Query {
     }
 }
 
-async fn respond(host: &Host, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(host: &Host, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     if path == "/clock" || path == "/faults" || path.starts_with("/faults/") {
         return change(host, request).await;
@@ -131,7 +75,7 @@ async fn respond(host: &Host, request: Request<Incoming>) -> Response<Full<Bytes
 }
 
 /// The clock and the faults: what can be changed from outside.
-async fn change(host: &Host, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn change(host: &Host, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
     match (request.method().clone(), path.as_str()) {
         (Method::GET, "/clock") => json(StatusCode::OK, &clock_view(host)),
@@ -164,7 +108,7 @@ fn clock_view(host: &Host) -> ClockView {
     ClockView { offset_us: host.clock.offset_us(), now: Some(host.clock.now().to_string()) }
 }
 
-fn add_fault(host: &Host, wish: FaultWish) -> Response<Full<Bytes>> {
+fn add_fault(host: &Host, wish: FaultWish) -> Answer {
     match host.faults.add(wish) {
         Ok(id) => json(StatusCode::OK, &Added { id }),
         Err(FaultRefused::Wrong(problem_text)) => problem(StatusCode::BAD_REQUEST, problem_text),
@@ -172,7 +116,7 @@ fn add_fault(host: &Host, wish: FaultWish) -> Response<Full<Bytes>> {
     }
 }
 
-fn cleared(host: &Host, id: Option<u64>) -> Response<Full<Bytes>> {
+fn cleared(host: &Host, id: Option<u64>) -> Answer {
     json(StatusCode::OK, &Cleared { cleared: host.faults.clear(id) })
 }
 
@@ -188,30 +132,23 @@ struct Cleared {
 
 /// The body as JSON. It has to say that it is JSON: a web page that somebody looks at on this machine
 /// cannot send that to another origin without asking first.
-async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Box<Response<Full<Bytes>>>> {
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Box<Answer>> {
     let refuse = |text| Box::new(problem(StatusCode::BAD_REQUEST, text));
     if request.headers().get(CONTENT_TYPE).is_none_or(|value| value != "application/json") {
         return Err(refuse("the body has to be application/json"));
     }
-    let reading = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
-    let read = tokio::time::timeout(Duration::from_millis(BODY_MS_MAX), reading).await;
-    let Ok(Ok(whole)) = read else { return Err(refuse("the body did not arrive, or has more than 4096 bytes")) };
-    serde_json::from_slice(&whole.to_bytes()).map_err(|_| refuse("the body is not what docs/sandbox.md says"))
+    let read = web::body(request, BODY_BYTES_MAX).await;
+    let Some(whole) = read else { return Err(refuse("the body did not arrive, or has more than 4096 bytes")) };
+    serde_json::from_slice(&whole).map_err(|_| refuse("the body is not what docs/sandbox.md says"))
 }
 
-fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not answered here");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn health(host: &Host) -> Response<Full<Bytes>> {
+fn health(host: &Host) -> Answer {
     let (code, status) =
         if host.ledger.is_up() { (StatusCode::OK, "up") } else { (StatusCode::SERVICE_UNAVAILABLE, "down") };
     json(code, &Health { status: status.to_owned(), connections: host.stats.connections_open.get() })
 }
 
-async fn entries(host: &Host, query: Query) -> Result<Response<Full<Bytes>>, LedgerGone> {
+async fn entries(host: &Host, query: Query) -> Result<Answer, LedgerGone> {
     let entries = match query {
         Query { rrn: Some(rrn), mask: None } => match ShortText::new(rrn.as_bytes()) {
             Some(rrn) => host.ledger.entries_by_rrn(rrn).await?,
@@ -223,7 +160,7 @@ async fn entries(host: &Host, query: Query) -> Result<Response<Full<Bytes>>, Led
     Ok(json(StatusCode::OK, &entries))
 }
 
-async fn account(host: &Host, id: &str) -> Result<Response<Full<Bytes>>, LedgerGone> {
+async fn account(host: &Host, id: &str) -> Result<Answer, LedgerGone> {
     let Ok(id) = id.parse() else {
         return Ok(problem(StatusCode::BAD_REQUEST, "an account has a number, from 1"));
     };
@@ -232,24 +169,4 @@ async fn account(host: &Host, id: &str) -> Result<Response<Full<Bytes>>, LedgerG
         || problem(StatusCode::NOT_FOUND, "there is no such account"),
         |account| json(StatusCode::OK, &account),
     ))
-}
-
-#[derive(Serialize)]
-struct Problem {
-    error: &'static str,
-}
-
-fn problem(status: StatusCode, error: &'static str) -> Response<Full<Bytes>> {
-    json(status, &Problem { error })
-}
-
-fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
-    let (status, bytes) = match serde_json::to_vec(body) {
-        Ok(bytes) => (status, bytes),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
-    };
-    let mut response = Response::new(Full::new(Bytes::from(bytes)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -3,6 +3,7 @@
 //! `data/behaviours.toml` is the one source: the network follows it, `docs/sandbox.md` shows it, tests walk over it.
 
 use crate::response_code::ResponseCode;
+use crate::three_ds::ThreeDsBehaviour;
 use serde::Deserialize;
 use std::fmt::Write as _;
 use thiserror::Error;
@@ -83,6 +84,8 @@ pub struct CardBehaviour {
     pub expiry: Option<Expiry>,
     /// What happens.
     pub behaviour: Behaviour,
+    /// What an authentication comes to; of a row with an expiry date it is that of the row without.
+    pub three_ds: ThreeDsBehaviour,
     /// Who says so.
     pub source: Source,
     /// The same in words.
@@ -240,8 +243,9 @@ impl Behaviours {
     /// The tables as Markdown, for `docs/sandbox.md`.
     #[must_use]
     pub fn as_markdown(&self) -> String {
-        let mut text =
-            String::from("| card | brand | expiry | field 39 | what happens | whose |\n|---|---|---|---|---|---|\n");
+        let mut text = String::from(
+            "| card | brand | expiry | field 39 | what happens | 3-D Secure | whose |\n|---|---|---|---|---|---|---|\n",
+        );
         for card in &self.cards {
             let expiry = card.expiry.map_or_else(|| "any future".to_owned(), month_and_year);
             let source = match card.source {
@@ -252,11 +256,12 @@ impl Behaviours {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "| `{}` | {} | {expiry} | {} | {} | {source} |",
+                "| `{}` | {} | {expiry} | {} | {} | {} | {source} |",
                 card.number(),
                 card.brand,
                 shown_code(card.behaviour),
-                card.note
+                card.note,
+                card.three_ds.words()
             );
         }
         text.push_str("\n| amount card | brand |\n|---|---|\n");
@@ -314,6 +319,7 @@ struct CardRow {
     expiry: Option<String>,
     behaviour: String,
     code: Option<String>,
+    three_ds: Option<ThreeDsBehaviour>,
     source: Source,
     note: String,
 }
@@ -342,7 +348,11 @@ impl CardRow {
             Some(text) => Some(Expiry::parse(text).ok_or("expiry is YYMM with a month from 01 to 12")?),
         };
         let behaviour = read_behaviour(&self.behaviour, self.code.as_deref())?;
-        Ok(CardBehaviour { pan, brand: self.brand, expiry, behaviour, source: self.source, note: self.note })
+        if expiry.is_some() && self.three_ds.is_some() {
+            return Err("three_ds is the card's, whatever its expiry: give it to the row without one");
+        }
+        let three_ds = self.three_ds.unwrap_or_default();
+        Ok(CardBehaviour { pan, brand: self.brand, expiry, behaviour, three_ds, source: self.source, note: self.note })
     }
 }
 
@@ -436,6 +446,14 @@ mod tests {
     }
 
     #[test]
+    fn every_way_of_an_authentication_has_a_card() {
+        let table = Behaviours::builtin().unwrap();
+        for behaviour in ThreeDsBehaviour::ALL {
+            assert!(table.cards().iter().any(|card| card.three_ds == behaviour), "{behaviour:?}");
+        }
+    }
+
+    #[test]
     fn every_way_to_misbehave_has_an_amount() {
         let table = Behaviours::builtin().unwrap();
         for behaviour in [
@@ -466,6 +484,10 @@ mod tests {
             (card.replace("approve", "decline"), "card row 1: this behaviour needs a code"),
             (card.replace("approve", "dance"), "card row 1: there is no such behaviour"),
             (card.replace("note", "expiry = \"2613\"\nnote"), "card row 1: expiry is YYMM"),
+            (
+                card.replace("note", "expiry = \"2612\"\nthree_ds = \"challenge\"\nnote"),
+                "card row 1: three_ds is the card's",
+            ),
             ("[[amount]]\nlast_digits = \"1\"\nbehaviour = \"slow\"\nnote = \"\"".into(), "amount row 1: last_digits"),
             ("[[amount]]\nlast_digits = \"00001\"\nbehaviour = \"approve\"\nnote = \"\"".into(), "amount row 1: an am"),
             (format!("{card}\n[[amount_card]]\nnumber = \"4005550000000001\"\nbrand = \"VISA\""), "amount_card row 1"),

@@ -1,6 +1,8 @@
 //! Faults that somebody asked for: an ordered list of behaviours, each for so many of the next messages
 //! that fit it. They go before what card and amount would bring about.
 //!
+//! Those of the directory server (`ds_...`) meet AReqs, or PReqs where `operation` says so, and never an ISO 8583 message.
+//!
 //! Only first transmissions meet one. Reversals and repeats never do, so that whatever went wrong can be
 //! put right.
 
@@ -32,13 +34,53 @@ pub enum FaultOperation {
     Void,
     /// 0200 with processing code 200000.
     Refund,
+    /// AReq, at the directory server.
+    Authenticate,
+    /// PReq, at the directory server.
+    #[serde(rename = "card_ranges")]
+    CardRanges,
+}
+
+/// What the directory server does on request, in place of its answer or to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectoryFault {
+    /// `ds_silent`: no answer.
+    Silent,
+    /// `ds_slow`: the answer after `slow_ms`.
+    Slow,
+    /// `ds_garbage`: bytes that are no message.
+    Garbage,
+    /// `ds_erro`: Erro 403.
+    Erro,
+}
+
+impl DirectoryFault {
+    fn parse(name: &str) -> Option<DirectoryFault> {
+        match name {
+            "ds_silent" => Some(DirectoryFault::Silent),
+            "ds_slow" => Some(DirectoryFault::Slow),
+            "ds_garbage" => Some(DirectoryFault::Garbage),
+            "ds_erro" => Some(DirectoryFault::Erro),
+            _ => None,
+        }
+    }
+}
+
+/// A message to the directory server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectoryMessage {
+    /// AReq.
+    Authenticate,
+    /// PReq.
+    CardRanges,
 }
 
 /// `POST /faults`: what is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultWish {
-    /// A behaviour's name, `decline:51` for a decline.
+    /// A behaviour's name, `decline:51` for a decline; `ds_silent`, `ds_slow`, `ds_garbage` or `ds_erro` for the directory
+    /// server.
     pub behaviour: String,
     /// Only messages that do this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,14 +136,40 @@ struct List {
 #[derive(Debug)]
 struct Fault {
     id: u64,
-    behaviour: Behaviour,
+    effect: Effect,
     wish: FaultWish,
+}
+
+/// Where a fault strikes, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// At the ISO 8583 host.
+    Host(Behaviour),
+    /// At the directory server.
+    Directory(DirectoryFault),
+}
+
+impl Effect {
+    fn of(wish: &FaultWish) -> Result<Effect, &'static str> {
+        let is_directorys = matches!(wish.operation, Some(FaultOperation::Authenticate | FaultOperation::CardRanges));
+        match DirectoryFault::parse(&wish.behaviour) {
+            Some(_) if wish.operation.is_some() && !is_directorys || wish.rrn.is_some() => {
+                Err("the directory server sees authentications and card ranges, and no RRN")
+            }
+            Some(_) if wish.operation == Some(FaultOperation::CardRanges) && wish.mask.is_some() => {
+                Err("a request for the card ranges names no card")
+            }
+            Some(fault) => Ok(Effect::Directory(fault)),
+            None if is_directorys => Err("the directory server does one of ds_silent, ds_slow, ds_garbage and ds_erro"),
+            None => Behaviour::parse(&wish.behaviour).map(Effect::Host),
+        }
+    }
 }
 
 impl Faults {
     /// Puts one at the end; answers its number.
     pub(crate) fn add(&self, wish: FaultWish) -> Result<u64, FaultRefused> {
-        let behaviour = Behaviour::parse(&wish.behaviour).map_err(FaultRefused::Wrong)?;
+        let effect = Effect::of(&wish).map_err(FaultRefused::Wrong)?;
         if !(1..=FAULT_COUNT_MAX).contains(&wish.count) {
             return Err(FaultRefused::Wrong("count is 1 to 10000"));
         }
@@ -120,7 +188,7 @@ impl Faults {
         }
         list.last_id += 1;
         let id = list.last_id;
-        list.faults.push(Fault { id, behaviour, wish });
+        list.faults.push(Fault { id, effect, wish });
         self.waiting.store(list.faults.len(), Ordering::Release);
         Ok(id)
     }
@@ -146,18 +214,48 @@ impl Faults {
         }
         let operation = operation_of(&payment.kind)?;
         let mut list = self.list();
-        let fitting = |fault: &&Fault| fault.wish.fits(operation, payment);
+        let fitting = |fault: &&Fault| matches!(fault.effect, Effect::Host(_)) && fault.wish.fits(operation, payment);
         // One that names this very message goes before those that any would do for.
         let id = list.faults.iter().filter(fitting).min_by_key(|fault| (fault.wish.rrn.is_none(), fault.id))?.id;
+        match self.use_up(&mut list, id)? {
+            Effect::Host(behaviour) => Some(behaviour),
+            Effect::Directory(_) => None,
+        }
+    }
+
+    /// The fault that a message to the directory server meets: the first that fits it, which is used up once.
+    pub(crate) fn take_directory(&self, message: DirectoryMessage, mask: Option<&str>) -> Option<DirectoryFault> {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut list = self.list();
+        let fitting = |fault: &&Fault| {
+            let wanted = match fault.wish.operation {
+                Some(FaultOperation::CardRanges) => DirectoryMessage::CardRanges,
+                _ => DirectoryMessage::Authenticate,
+            };
+            matches!(fault.effect, Effect::Directory(_))
+                && wanted == message
+                && fault.wish.mask.as_deref().is_none_or(|wanted| mask == Some(wanted))
+        };
+        let id = list.faults.iter().find(fitting)?.id;
+        match self.use_up(&mut list, id)? {
+            Effect::Directory(fault) => Some(fault),
+            Effect::Host(_) => None,
+        }
+    }
+
+    /// Counts a fault down by one.
+    fn use_up(&self, list: &mut List, id: u64) -> Option<Effect> {
         let place = list.faults.iter().position(|fault| fault.id == id)?;
         let fault = list.faults.get_mut(place)?;
-        let behaviour = fault.behaviour;
+        let effect = fault.effect;
         fault.wish.count = fault.wish.count.saturating_sub(1);
         if fault.wish.count == 0 {
             list.faults.remove(place);
         }
         self.waiting.store(list.faults.len(), Ordering::Release);
-        Some(behaviour)
+        Some(effect)
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -254,6 +352,23 @@ mod tests {
     }
 
     #[test]
+    fn the_directory_server_has_faults_of_its_own() {
+        let faults = Faults::default();
+        faults.add(FaultWish { mask: Some("400555******0002".into()), ..wish("ds_garbage") }).unwrap();
+        faults.add(wish("ds_silent")).unwrap();
+        faults.add(FaultWish { operation: Some(FaultOperation::CardRanges), ..wish("ds_erro") }).unwrap();
+        assert_eq!(faults.take(&payment("0200", RRN)), None, "no ISO 8583 message meets one");
+        faults.add(wish("late")).unwrap();
+        let met = |message, mask| faults.take_directory(message, mask);
+        assert_eq!(met(DirectoryMessage::CardRanges, None), Some(DirectoryFault::Erro));
+        assert_eq!(met(DirectoryMessage::CardRanges, None), None, "AReqs alone, unless it says otherwise");
+        assert_eq!(met(DirectoryMessage::Authenticate, Some("400555******0001")), Some(DirectoryFault::Silent));
+        assert_eq!(met(DirectoryMessage::Authenticate, Some("400555******0001")), None);
+        assert_eq!(met(DirectoryMessage::Authenticate, Some("400555******0002")), Some(DirectoryFault::Garbage));
+        assert_eq!(faults.take(&payment("0200", RRN)), Some(Behaviour::Late));
+    }
+
+    #[test]
     fn repeats_and_reversals_never_meet_one() {
         let faults = Faults::default();
         faults.add(wish("silent")).unwrap();
@@ -275,6 +390,14 @@ mod tests {
             FaultWish { count: FAULT_COUNT_MAX + 1, ..wish("late") },
             FaultWish { mask: Some("4005550000000001".into()), ..wish("late") },
             FaultWish { rrn: Some(String::new()), ..wish("late") },
+            FaultWish { operation: Some(FaultOperation::Capture), ..wish("ds_silent") },
+            FaultWish { rrn: Some(RRN.into()), ..wish("ds_silent") },
+            FaultWish { operation: Some(FaultOperation::Authenticate), ..wish("silent") },
+            FaultWish {
+                operation: Some(FaultOperation::CardRanges),
+                mask: Some("400555******0001".into()),
+                ..wish("ds_erro")
+            },
         ] {
             assert!(matches!(faults.add(wrong.clone()), Err(FaultRefused::Wrong(_))), "{wrong:?}");
         }

@@ -39,7 +39,7 @@ pub(crate) struct Host {
     pub(crate) wishes: WishTable,
     pub(crate) ledger: LedgerHandle,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) faults: Faults,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) clock: Arc<MovedClock>,
     pub(crate) slow_ms: u64,
     pub(crate) late_ms: u64,

@@ -10,8 +10,10 @@ use crate::ledger_file::LedgerFileError;
 use crate::moved_clock::MovedClock;
 use crate::settings::{Exposure, IssuerSettings};
 use crate::stats::Stats;
+use crate::three_ds::{Acs, AcsSetup, CardRangesError, Directory, DirectorySetup, ThreeDs};
+use crate::web::Port;
 use crate::wish::WishTable;
-use crate::{admin, host, ledger};
+use crate::{admin, host, ledger, three_ds};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,6 +29,8 @@ use tollgate_iso8583::{Framing, FramingError, Spec, SpecError};
 pub struct Issuer {
     iso_address: SocketAddr,
     admin_address: SocketAddr,
+    ds_address: SocketAddr,
+    acs_address: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     thread: std::thread::JoinHandle<()>,
@@ -41,7 +45,7 @@ pub enum IssuerError {
              exposure = \"any_address\" in a closed network"
     )]
     Exposed {
-        /// `iso_listen` or `admin_listen`.
+        /// `iso_listen`, `admin_listen`, `ds_listen` or `acs_listen`.
         name: &'static str,
         /// The address.
         address: SocketAddr,
@@ -49,7 +53,7 @@ pub enum IssuerError {
     /// An address cannot be listened on.
     #[error("{name} = {address} cannot be listened on: {error}")]
     Bind {
-        /// `iso_listen` or `admin_listen`.
+        /// `iso_listen`, `admin_listen`, `ds_listen` or `acs_listen`.
         name: &'static str,
         /// The address.
         address: SocketAddr,
@@ -65,6 +69,9 @@ pub enum IssuerError {
     /// The table of behaviours is wrong.
     #[error("{0}")]
     Behaviours(#[from] BehavioursError),
+    /// The table of card ranges is wrong.
+    #[error("{0}")]
+    CardRanges(#[from] CardRangesError),
     /// The account key cannot be had.
     #[error("{0}")]
     AccountKey(#[from] AccountKeyError),
@@ -74,7 +81,7 @@ pub enum IssuerError {
 }
 
 impl Issuer {
-    /// Starts a network on the current tokio runtime, by the system's clock. Both ports are bound when it returns.
+    /// Starts a network on the current tokio runtime, by the system's clock. All ports are bound when it returns.
     ///
     /// # Errors
     /// When an address, the spec or a file cannot be used. Nothing runs then.
@@ -91,36 +98,47 @@ impl Issuer {
         let framing: Framing = settings.framing.parse()?;
         let iso = bind("iso_listen", settings.iso_listen, settings.exposure).await?;
         let admin_port = bind("admin_listen", settings.admin_listen, settings.exposure).await?;
+        let ds = bind("ds_listen", settings.ds_listen, settings.exposure).await?;
+        let acs = bind("acs_listen", settings.acs_listen, settings.exposure).await?;
         let (iso_address, admin_address) = (iso.address, admin_port.address);
+        let (ds_address, acs_address) = (ds.address, acs.address);
 
         let behaviours = Behaviours::builtin()?;
         let clock = Arc::new(MovedClock::new(clock, settings.clock_offset_us));
         let stats = Arc::new(Stats::default());
         let OpenLedger { keys, thread } = open_ledger(&settings, &behaviours, clock.clone(), &stats).await?;
+        let faults = Arc::new(Faults::default());
+        let limits = settings.limits;
+        let three_ds = three_ds(&settings, acs_address, &behaviours, &keys, &clock, &faults)?;
         let host = Arc::new(Host {
             spec,
-            framing: framing.with_frame_bytes_max(settings.limits.frame_bytes_max),
+            framing: framing.with_frame_bytes_max(limits.frame_bytes_max),
             wishes: WishTable::new(behaviours, &keys),
             keys,
             ledger: thread.handle,
             stats,
-            faults: Faults::default(),
+            faults,
             clock,
             slow_ms: settings.slow_ms,
             late_ms: settings.late_ms,
             seed: settings.seed,
-            idle_ms_max: settings.limits.idle_ms_max,
-            connections_max: settings.limits.connections_max,
-            delayed_answers_max: settings.limits.delayed_answers_max,
+            idle_ms_max: limits.idle_ms_max,
+            connections_max: limits.connections_max,
+            delayed_answers_max: limits.delayed_answers_max,
         });
         let (stop, stopped) = watch::channel(false);
-        let admin_connections_max = settings.limits.admin_connections_max;
+        let admin_port = admin_port.into_port("admin", limits.admin_connections_max);
+        let ds = ds.into_port("directory server", limits.ds_connections_max);
+        let acs = acs.into_port("ACS", limits.acs_connections_max);
         let tasks = vec![
             tokio::spawn(host::accept(iso.listener, Arc::clone(&host), stopped.clone())),
-            tokio::spawn(admin::accept(admin_port.listener, host, admin_connections_max, stopped)),
+            tokio::spawn(admin::serve(admin_port, host, stopped.clone())),
+            tokio::spawn(three_ds::serve_directory(ds, Arc::clone(&three_ds), stopped.clone())),
+            tokio::spawn(three_ds::serve_acs(acs, Arc::clone(&three_ds), stopped.clone())),
+            tokio::spawn(three_ds::watch_clock(three_ds, stopped)),
         ];
-        tracing::info!(%iso_address, %admin_address, "the sandbox card network is up");
-        Ok(Issuer { iso_address, admin_address, stop, tasks, thread: thread.thread })
+        tracing::info!(%iso_address, %admin_address, %ds_address, %acs_address, "the sandbox card network is up");
+        Ok(Issuer { iso_address, admin_address, ds_address, acs_address, stop, tasks, thread: thread.thread })
     }
 
     /// Where acquirers connect.
@@ -133,6 +151,18 @@ impl Issuer {
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// The 3-D Secure directory server, which takes messages at `/ds`.
+    #[must_use]
+    pub const fn ds_address(&self) -> SocketAddr {
+        self.ds_address
+    }
+
+    /// The 3-D Secure ACS.
+    #[must_use]
+    pub const fn acs_address(&self) -> SocketAddr {
+        self.acs_address
     }
 
     /// Closes all connections and the ledger's file. What was decided is in the file when it returns.
@@ -167,6 +197,12 @@ struct Bound {
     address: SocketAddr,
 }
 
+impl Bound {
+    fn into_port(self, name: &'static str, connections_max: u32) -> Port {
+        Port { name, listener: self.listener, connections_max }
+    }
+}
+
 async fn bind(name: &'static str, address: SocketAddr, exposure: Exposure) -> Result<Bound, IssuerError> {
     if exposure == Exposure::Loopback && !address.ip().is_loopback() {
         return Err(IssuerError::Exposed { name, address });
@@ -175,6 +211,25 @@ async fn bind(name: &'static str, address: SocketAddr, exposure: Exposure) -> Re
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok(Bound { listener, address })
+}
+
+/// The directory server and the ACS, which know nothing of the ledger.
+fn three_ds(
+    settings: &IssuerSettings,
+    acs_address: SocketAddr,
+    behaviours: &Behaviours,
+    keys: &AccountKeys,
+    clock: &Arc<MovedClock>,
+    faults: &Arc<Faults>,
+) -> Result<Arc<ThreeDs>, CardRangesError> {
+    let acs_url = settings.acs_url.clone().unwrap_or_else(|| format!("http://{acs_address}"));
+    let challenges_max = usize::try_from(settings.limits.challenges_max).unwrap_or(usize::MAX);
+    // Twice as many ways back as challenges: that of one that just ended is needed until its result has gone.
+    let directory =
+        Directory::new(&DirectorySetup { acs_url: &acs_url, routes_max: challenges_max.saturating_mul(2) })?;
+    let acs =
+        Acs::new(AcsSetup { url: &acs_url, challenges_max, keys: keys.clone(), behaviours, clock: Arc::clone(clock) });
+    Ok(Arc::new(ThreeDs { directory, acs, faults: Arc::clone(faults), slow_ms: settings.slow_ms }))
 }
 
 struct OpenLedger {

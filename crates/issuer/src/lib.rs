@@ -12,6 +12,9 @@
 //!    into its file in one commit, and only then hands the answers back.
 //! 4. `answer`: rendered, spoilt where a behaviour says so, and written, many to a write.
 //!
+//! Beside it stand a directory server and an ACS of 3-D Secure 2, which browsers and the gateway reach over HTTP: see
+//! `three_ds`.
+//!
 //! Card numbers live in memory while a message is answered. The file has a keyed hash and a mask of each.
 
 mod account_key;
@@ -39,7 +42,9 @@ mod response_code;
 mod settings;
 mod stats;
 mod text;
+mod three_ds;
 mod views;
+mod web;
 mod wish;
 
 pub use account_key::AccountKeyError;
@@ -49,6 +54,7 @@ pub use issuer::{Issuer, IssuerError};
 pub use ledger_file::LedgerFileError;
 pub use response_code::ResponseCode;
 pub use settings::{Exposure, IssuerLimits, IssuerSettings};
+pub use three_ds::{CardRangesError, ThreeDsBehaviour};
 pub use views::{
     AccountBalance, AccountView, ClockView, Health, LedgerCurrencyTotals, LedgerEntry, LedgerTotals, MessageStats,
 };

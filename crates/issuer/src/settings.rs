@@ -14,6 +14,13 @@ pub struct IssuerSettings {
     pub iso_listen: SocketAddr,
     /// The admin port; port 0 takes a free one.
     pub admin_listen: SocketAddr,
+    /// The 3-D Secure directory server, which 3DS Servers call; port 0 takes a free one.
+    pub ds_listen: SocketAddr,
+    /// The 3-D Secure ACS, which browsers reach; port 0 takes a free one.
+    pub acs_listen: SocketAddr,
+    /// Where browsers reach the ACS, for example `https://acs.example`, without a slash at the end; `None`: at the address
+    /// that it listens on.
+    pub acs_url: Option<String>,
     /// Which addresses may be listened on.
     pub exposure: Exposure,
     /// The message spec, one of those built into `tollgate-iso8583`.
@@ -53,6 +60,12 @@ pub struct IssuerLimits {
     pub connections_max: u32,
     /// Connections of the admin port at the same time.
     pub admin_connections_max: u32,
+    /// Connections of the directory server at the same time.
+    pub ds_connections_max: u32,
+    /// Connections of the ACS at the same time.
+    pub acs_connections_max: u32,
+    /// Challenges of the ACS that are kept, open and over; beyond that the oldest goes.
+    pub challenges_max: u32,
     /// A message, in bytes.
     pub frame_bytes_max: usize,
     /// A connection on which nothing comes for so many milliseconds is closed.
@@ -72,6 +85,9 @@ impl Default for IssuerSettings {
             data_path: PathBuf::from("tollgate-issuer.db"),
             iso_listen: SocketAddr::new(loopback, 8583),
             admin_listen: SocketAddr::new(loopback, 8584),
+            ds_listen: SocketAddr::new(loopback, 8585),
+            acs_listen: SocketAddr::new(loopback, 8586),
+            acs_url: None,
             exposure: Exposure::Loopback,
             spec: "iso8583-1987-ascii".to_owned(),
             framing: "binary2".to_owned(),
@@ -90,6 +106,9 @@ impl Default for IssuerLimits {
         IssuerLimits {
             connections_max: 64,
             admin_connections_max: 16,
+            ds_connections_max: 128,
+            acs_connections_max: 128,
+            challenges_max: 2_000,
             frame_bytes_max: 8_192,
             idle_ms_max: 300_000,
             entries_max: 5_000_000,

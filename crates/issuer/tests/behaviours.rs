@@ -119,7 +119,7 @@ async fn three_d_secure_cards_are_approved_when_authenticated_exempt_or_not_ecom
     let mut acquirer = Acquirer::signed_on(issuer.iso_address()).await;
     let table = Behaviours::builtin().unwrap();
     let cards: Vec<_> = table.cards().iter().filter(|row| row.behaviour == Behaviour::ThreeDSecure).collect();
-    assert_eq!(cards.len(), 5);
+    assert_eq!(cards.len(), 14);
     let mut number = 0;
     for card in cards {
         for (condition, private, expected) in [

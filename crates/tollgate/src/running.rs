@@ -18,6 +18,12 @@ pub struct Running {
     pub issuer: Option<SocketAddr>,
     /// The sandbox card network's admin port.
     pub issuer_admin: Option<SocketAddr>,
+    /// The 3-D Secure directory server of the sandbox card network, which takes messages at `/ds`.
+    #[serde(default)]
+    pub issuer_ds: Option<SocketAddr>,
+    /// The 3-D Secure ACS of the sandbox card network.
+    #[serde(default)]
+    pub issuer_acs: Option<SocketAddr>,
     /// Whether it waits for the custodians of its keys, and takes no payments yet: then `url` is where it will
     /// listen.
     #[serde(default)]

@@ -22,6 +22,8 @@ pub fn settings(folder: &Path) -> IssuerSettings {
         data_path: folder.join("issuer.db"),
         iso_listen: "127.0.0.1:0".parse().unwrap(),
         admin_listen: "127.0.0.1:0".parse().unwrap(),
+        ds_listen: "127.0.0.1:0".parse().unwrap(),
+        acs_listen: "127.0.0.1:0".parse().unwrap(),
         slow_ms: SLOW_MS,
         late_ms: LATE_MS,
         ..IssuerSettings::default()

@@ -34,7 +34,10 @@ impl IssuerBed {
     /// # Errors
     /// When it does not start.
     pub async fn start(folder: &Path) -> anyhow::Result<IssuerBed> {
-        let mut command = tollgate(&["issuer", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])?;
+        let mut command = tollgate(&["issuer"])?;
+        for port in ["--listen", "--admin-listen", "--ds-listen", "--acs-listen"] {
+            command.args([port, "127.0.0.1:0"]);
+        }
         command.arg("--data").arg(folder.join("issuer"));
         let mut process = Process::start("issuer", folder, command)?;
         let started = Instant::now();

@@ -34,7 +34,7 @@ struct Set {
     #[arg(long, value_name = "CODE")]
     next: Option<String>,
     /// Or what the network does: late, slow, silent, decline:51, doubled, garbage, cut_short, no_code,
-    /// wrong_amount, drop_before, drop_after, approve
+    /// wrong_amount, drop_before, drop_after, approve; ds_silent, ds_slow, ds_garbage, ds_erro at the 3-D Secure directory server
     #[arg(long, value_name = "NAME")]
     behaviour: Option<String>,
     /// For how many messages

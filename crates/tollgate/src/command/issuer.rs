@@ -21,6 +21,15 @@ pub struct Issuer {
     /// Address and port of its admin pages
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8584")]
     admin_listen: SocketAddr,
+    /// Address and port of the 3-D Secure directory server
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8585")]
+    ds_listen: SocketAddr,
+    /// Address and port of the 3-D Secure ACS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8586")]
+    acs_listen: SocketAddr,
+    /// Where browsers reach the ACS, for example https://acs.example; by default its address
+    #[arg(long, value_name = "URL")]
+    acs_url: Option<String>,
     /// The message spec: iso8583-1987-ascii or iso8583-1987-bcd
     #[arg(long)]
     spec: Option<String>,
@@ -44,6 +53,9 @@ impl Issuer {
             data_path: folder.path().join("issuer.db"),
             iso_listen: self.listen,
             admin_listen: self.admin_listen,
+            ds_listen: self.ds_listen,
+            acs_listen: self.acs_listen,
+            acs_url: self.acs_url,
             ..IssuerSettings::default()
         };
         if let Some(spec) = self.spec {
@@ -60,9 +72,12 @@ impl Issuer {
             let mut end = super::serve::EndSignals::listen()?;
             let host = Host::start(settings).await?;
             println!(
-                "sandbox card network: ISO 8583 on {}, admin on http://{}",
+                "sandbox card network: ISO 8583 on {}, admin on http://{}\n3-D Secure: directory server on http://{}/ds, ACS on \
+                 http://{}",
                 host.iso_address(),
-                host.admin_address()
+                host.admin_address(),
+                host.ds_address(),
+                host.acs_address()
             );
             end.wait().await;
             host.shutdown().await;

@@ -154,6 +154,8 @@ impl Serve {
             admin: Some(started.admin.address()),
             issuer: issuer.as_ref().map(Issuer::iso_address),
             issuer_admin: issuer.as_ref().map(Issuer::admin_address),
+            issuer_ds: issuer.as_ref().map(Issuer::ds_address),
+            issuer_acs: issuer.as_ref().map(Issuer::acs_address),
             waits_for_custodians: false,
         };
         running.write(folder)?;
@@ -223,6 +225,8 @@ async fn admit(
         admin: Some(server.address()),
         issuer: None,
         issuer_admin: None,
+        issuer_ds: None,
+        issuer_acs: None,
         waits_for_custodians: true,
     };
     running.write(folder)?;
@@ -504,6 +508,8 @@ async fn start_issuer(folder: &DataFolder, config: &Config) -> anyhow::Result<Is
         data_path: own.path().join("issuer.db"),
         iso_listen: free_port,
         admin_listen: free_port,
+        ds_listen: free_port,
+        acs_listen: free_port,
         spec: config.acquirer.spec.clone(),
         framing: config.acquirer.framing.clone(),
         slow_ms: config.acquirer.answer_timeout_ms / 2,
@@ -562,8 +568,11 @@ fn welcome(data: &DataArg, running: &Running) -> String {
         (Some(iso), Some(admin)) => format!("\n  sandbox card network {iso} (ISO 8583), http://{admin}/ledger/totals"),
         _ => String::new(),
     };
+    let three_ds = running.issuer_ds.zip(running.issuer_acs).map_or_else(String::new, |(ds, acs)| {
+        format!("\n  sandbox 3-D Secure   http://{ds}/ds (directory server), http://{acs} (ACS)")
+    });
     format!(
-        "Tollgate is ready.\n\n  FORT API             {url}/FortAPI/paymentApi{admin}{issuer}\n  data                 {data}\n\n\
+        "Tollgate is ready.\n\n  FORT API             {url}/FortAPI/paymentApi{admin}{issuer}{three_ds}\n  data                 {data}\n\n\
          Now, in another terminal:\n\n  \
          tollgate pay{folder} --amount 100.00 --currency AED --card 4005550000000001 --expiry 2905 --cvv 123 --trace\n  \
          tollgate merchant{folder} show demo            # the credentials for your own client\n  \

@@ -27,7 +27,8 @@ impl CardNetwork {
 
     fn start_on(data: &Path, options: Vec<String>, iso: &str, admin: &str) -> CardNetwork {
         let mut child = command()
-            .args(["issuer", "--listen", iso, "--admin-listen", admin, "--data"])
+            .args(["issuer", "--listen", iso, "--admin-listen", admin])
+            .args(["--ds-listen", "127.0.0.1:0", "--acs-listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(&options)
             .env("RUST_LOG", "trace")
