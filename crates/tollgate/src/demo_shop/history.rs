@@ -140,10 +140,11 @@ impl One {
             // An answer to CHECK_STATUS: it changes nothing.
             return;
         }
-        // What is told twice, or late, does not put back what is known.
-        let is_late = matches!(passed.way, Way::Feedback { .. })
-            && self.outcome.as_ref().is_some_and(|known| !known.is_pending() && known.status() != "00");
-        if is_late {
+        // A page that is loaded again brings its return again, and feedback may come late: neither puts back what is known.
+        let is_unasked = matches!(passed.way, Way::Feedback { .. } | Way::ReturnedByPost | Way::ReturnedByGet);
+        let is_known = self.stage == Stage::Done && self.outcome.as_ref().is_some_and(|known| !known.is_pending());
+        let is_used_up = status == "18" && self.stage != Stage::ToPost;
+        if is_unasked && (is_known || is_used_up) {
             return;
         }
         match status.as_str() {
@@ -221,7 +222,8 @@ impl History {
     pub fn claim_payment(&self, reference: &str) -> Option<One> {
         let mut claimed = None;
         self.change(reference, |one| {
-            if one.is_to_post() && matches!(one.plan.route, Route::Standard | Route::Custom) && one.token.is_some() {
+            let is_tokenized = one.outcome.as_ref().is_some_and(|outcome| outcome.status() == "18");
+            if one.is_to_post() && is_tokenized && matches!(one.plan.route, Route::Standard | Route::Custom) {
                 one.stage = Stage::Calling;
                 claimed = Some(one.clone());
             }

@@ -169,10 +169,15 @@ impl Plan {
         let language = Language::of(Some(language.ok_or(Wrong::Button)?));
         let money = cart.total().ok_or(Wrong::Amount)?;
         let card = value("card").and_then(|place| place.parse().ok()).filter(|place| *place < cards.len());
-        let token = value("token").and_then(|name| tokens.iter().find(|token| token.name == name).cloned());
-        if route == Route::Token && token.is_none() {
-            return Err(Wrong::Token);
-        }
+        // The page sends what was chosen for every route; only this one pays with it.
+        let token = match route {
+            Route::Token => {
+                let name = value("token").unwrap_or_default();
+                let token = tokens.iter().find(|token| token.name == name).cloned();
+                Some(token.ok_or(Wrong::Token)?)
+            }
+            _ => None,
+        };
         if route == Route::Trusted && card.is_none() {
             return Err(Wrong::Card);
         }

@@ -54,7 +54,7 @@ const fn tone(verdict: Verdict) -> &'static str {
 
 fn push_fields(out: &mut String, words: &Words, passed: &Passed) {
     out.push_str(&format!(
-        "<p class=\"soft small\"><time dir=\"ltr\">{}</time></p>\n<table dir=\"ltr\"><thead><tr><th scope=\"col\">{}</th>\
+        "<p class=\"soft small\"><time dir=\"ltr\">{}</time></p>\n<table class=\"fields\" dir=\"ltr\"><thead><tr><th scope=\"col\">{}</th>\
          <th scope=\"col\">{}</th></tr></thead><tbody>\n",
         escaped(&passed.at.to_string()),
         words.parameter,

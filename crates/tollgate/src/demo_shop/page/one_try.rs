@@ -209,7 +209,7 @@ fn push_test_cards(out: &mut String, words: &Words, seen: &Seen<'_>) {
     for card in seen.cards {
         let expiry = card.expiry.as_deref().unwrap_or(seen.expiry);
         out.push_str(&format!(
-            "<tr><td class=\"mono\" dir=\"ltr\">{number}<br>{expiry} · {code}</td><td><bdi lang=\"en\">{}</bdi></td>\
+            "<tr><td class=\"mono number\" dir=\"ltr\">{number}<br>{expiry} · {code}</td><td><bdi lang=\"en\">{}</bdi></td>\
              <td><button type=\"button\" class=\"plain\" hidden data-number=\"{number}\" data-expiry=\"{expiry}\" \
              data-code=\"{code}\" aria-label=\"{use_it} {number} {expiry}\">{use_it}</button></td></tr>\n",
             escaped(&card.note),
