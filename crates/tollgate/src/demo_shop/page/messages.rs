@@ -78,7 +78,9 @@ fn push_signature(out: &mut String, words: &Words, passed: &Passed) {
     if passed.signature.is_empty() {
         return;
     }
-    let masked = if passed.fields.iter().any(|field| field.value.contains("***")) { words.masked } else { "" };
+    // The gateway signs its masks as they are; the shop signed what stands behind its own.
+    let hides = passed.verdict == Verdict::Ours && passed.fields.iter().any(|field| field.value.contains("***"));
+    let masked = if hides { words.masked } else { "" };
     out.push_str(&format!(
         "<p class=\"small soft\">{} (<span dir=\"ltr\">{}</span>). {masked}</p>\n<pre class=\"hashed\" dir=\"ltr\">{}</pre>\n\
          <p class=\"small soft\">{}</p>\n<pre class=\"signature\" dir=\"ltr\">{}</pre>\n",
