@@ -15,6 +15,8 @@ use tollgate_core::time::{DAY_US, Timestamp};
 pub const NAME: &str = "demo";
 /// What it takes.
 const CURRENCIES: [&str; 7] = ["AED", "SAR", "USD", "KWD", "BHD", "JOD", "OMR"];
+/// What the demo merchant takes besides: a currency without decimals.
+const CURRENCY_WITHOUT_DECIMALS: &str = "JPY";
 /// How long its pretended attestation lasts.
 const ATTESTATION_DAYS: i64 = 365;
 
@@ -45,6 +47,8 @@ fn terms(now: Timestamp) -> Terms {
     let mut terms = Terms { trusted_channel: Some(attestation(now)), ..default_terms() };
     terms.channel.page.custom_page = CustomPage::On;
     terms.three_ds.own_mpi = OwnMpi::On;
+    let yen = Currency::from_alpha(CURRENCY_WITHOUT_DECIMALS);
+    terms.currencies.extend(yen.map(|currency| CurrencyTerms { currency, amount_minor_max: None }));
     terms
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod custodians;
 mod data_folder;
 mod demo;
+mod demo_shop;
 mod duration;
 mod evidence;
 mod feedback;

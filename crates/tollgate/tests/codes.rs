@@ -258,10 +258,10 @@ fn amounts_are_minor_units_of_currencies_with_zero_two_and_three_decimals() {
 #[test]
 fn a_currency_that_is_not_enabled_is_refused_until_it_is() {
     let shop = Shop::open();
-    let yen = &[("currency", "JPY")];
-    assert_code(&shop.pay("PURCHASE", VISA, yen), "00023", "JPY");
-    accounts::set(&shop.gateway, "demo", &["--currencies", "AED,JPY"]);
-    assert_code(&shop.pay("PURCHASE", VISA, yen), "14000", "JPY");
+    let won = &[("currency", "KRW")];
+    assert_code(&shop.pay("PURCHASE", VISA, won), "00023", "KRW");
+    accounts::set(&shop.gateway, "demo", &["--currencies", "AED,KRW"]);
+    assert_code(&shop.pay("PURCHASE", VISA, won), "14000", "KRW");
     assert_code(&shop.pay("PURCHASE", VISA, &[("currency", "SAR")]), "00023", "SAR");
     for bad in ["XXQ", "aed", "AE", "AEDX", "784"] {
         assert_code(&shop.pay("PURCHASE", VISA, &[("currency", bad)]), "00013", bad);

@@ -184,7 +184,7 @@ fn each_guard_of_a_verification_has_its_code() {
         ("", &[], "00001"),
         ("", &[("token_name", "mine")], "00001"),
         (VISA, &[("currency", "XXX")], "00013"),
-        (VISA, &[("currency", "JPY")], "00023"),
+        (VISA, &[("currency", "KRW")], "00023"),
         (VISA, &[("card_security_code", "12")], "00002"),
         (VISA, &[("settlement_reference", "4005550000000001")], "00033"),
         (MADA, &[], "00049"),

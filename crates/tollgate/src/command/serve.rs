@@ -6,6 +6,7 @@ use crate::clock::FolderClock;
 use crate::config::{Config, ServerConfig, environment};
 use crate::custodians::{self, Custodians, Door, Waiting};
 use crate::data_folder::DataFolder;
+use crate::demo_shop::{DemoShop, ShopWiring};
 use crate::feedback::{FortRenderer, Watch};
 use crate::keys::{self, KeyRotation};
 use crate::listen::ListenRoute;
@@ -144,6 +145,7 @@ impl Serve {
             logins_failed: logins_failed.clone(),
             custodians,
             front,
+            data_argument: data_argument(&self.data),
         };
         let (store, clock) = (opened.store.clone(), opened.clock.clone());
         let audit = AuditKeeper::start(store, clock, opened.heads.clone(), logins_failed).await;
@@ -264,6 +266,8 @@ struct Around {
     token: Secret,
     /// and how many requests came without it.
     logins_failed: Arc<AtomicU64>,
+    /// How a command finds its data folder.
+    data_argument: String,
 }
 
 /// A gateway with everything that runs around it.
@@ -319,9 +323,8 @@ impl Started {
         };
         let settings =
             ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
-        let host = config.page_host(around.mode);
-        let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host));
-        let server = Server::start(config.server.listen, api, settings).await.with_context(|| {
+        let merchants = merchant_service(config, &gateway, &hearing, &around)?;
+        let server = Server::start(config.server.listen, merchants, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
         let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone(), around.custodians.take());
@@ -363,6 +366,24 @@ impl Started {
         self.attestations.abort();
         // It goes on at the next start.
         self.rotation.abort();
+    }
+}
+
+/// What answers on the merchant address: in a sandbox with the demo shop in front.
+fn merchant_service(
+    config: &Config,
+    gateway: &Gateway,
+    hearing: &Hearing,
+    around: &Around,
+) -> anyhow::Result<Arc<dyn Service>> {
+    let host = config.page_host(around.mode);
+    let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host));
+    match around.mode {
+        Mode::Production => Ok(api),
+        Mode::Sandbox => {
+            let wiring = ShopWiring { scheme: config.scheme(), data_argument: around.data_argument.clone() };
+            Ok(DemoShop::around(api, gateway.clone(), hearing.listeners.clone(), wiring))
+        }
     }
 }
 
@@ -558,9 +579,15 @@ impl EndSignals {
     }
 }
 
+/// What a command needs behind its name to find this data folder, with a blank in front; nothing where it looks by itself.
+fn data_argument(data: &DataArg) -> String {
+    let data = data.data.display().to_string();
+    if data == "tollgate-data" { String::new() } else { format!(" --data {data}") }
+}
+
 fn welcome(data: &DataArg, running: &Running) -> String {
+    let folder = data_argument(data);
     let data = data.data.display();
-    let folder = if data.to_string() == "tollgate-data" { String::new() } else { format!(" --data {data}") };
     let admin = running
         .admin
         .map_or_else(String::new, |admin| format!("\n  health and metrics   http://{admin}/health/ready  /metrics"));
@@ -572,7 +599,8 @@ fn welcome(data: &DataArg, running: &Running) -> String {
         format!("\n  sandbox 3-D Secure   http://{ds}/ds (directory server), http://{acs} (ACS)")
     });
     format!(
-        "Tollgate is ready.\n\n  FORT API             {url}/FortAPI/paymentApi{admin}{issuer}{three_ds}\n  data                 {data}\n\n\
+        "Tollgate is ready.\n\n  demo shop            {url}/demo   (a first payment in the browser)\n  \
+         FORT API             {url}/FortAPI/paymentApi{admin}{issuer}{three_ds}\n  data                 {data}\n\n\
          Now, in another terminal:\n\n  \
          tollgate pay{folder} --amount 100.00 --currency AED --card 4005550000000001 --expiry 2905 --cvv 123 --trace\n  \
          tollgate merchant{folder} show demo            # the credentials for your own client\n  \
