@@ -7,6 +7,8 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
+use crate::pages::assets::{ASSETS_PATH, Asset, REPORTS_PATH, logo_response, script_response};
+use crate::pages::reports::PageReports;
 use crate::payment_page;
 use crate::scope_watch::ScopeWatch;
 use crate::server::Service as HttpService;
@@ -24,6 +26,7 @@ use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
 use tollgate_core::command::SafeParams;
 use tollgate_core::feedback::FeedbackFormat;
+use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::Credential;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::shown::harmless;
@@ -54,6 +57,7 @@ pub struct PaymentApi {
     scope: ScopeWatch,
     explained: Explained,
     answers_counted: Counted<String>,
+    reports: PageReports,
 }
 
 impl PaymentApi {
@@ -67,6 +71,7 @@ impl PaymentApi {
             scope: ScopeWatch::default(),
             explained: Explained::default(),
             answers_counted: Counted::default(),
+            reports: PageReports::default(),
         }
     }
 
@@ -80,6 +85,12 @@ impl PaymentApi {
         }
         if path == KEYS_PATH {
             return self.published_keys(request.method()).await;
+        }
+        if path == REPORTS_PATH {
+            return self.reports.take(request, self.gateway.now()).await;
+        }
+        if path.starts_with(ASSETS_PATH) {
+            return self.asset(request.method(), path).await;
         }
         match endpoint {
             None => {
@@ -115,6 +126,25 @@ impl PaymentApi {
         };
         self.count(&fields);
         written(&fields, format)
+    }
+
+    /// What our pages load: the script, a merchant's logo.
+    async fn asset(&self, method: &Method, path: &str) -> Response {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "Tollgate: assets are read with GET\n");
+        }
+        let found = match Asset::parse(path) {
+            None => None,
+            Some(Asset::Script) => Some(script_response()),
+            Some(Asset::Logo { merchant, hash }) => match self.gateway.merchant_logo(MerchantId(merchant)).await {
+                Ok(logo) => logo.and_then(|logo| logo_response(logo, hash)),
+                Err(error) => {
+                    tracing::error!(%error, "a merchant's logo cannot be read");
+                    return plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: the logo cannot be read now\n");
+                }
+            },
+        };
+        found.unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "Tollgate: there is no such asset\n"))
     }
 
     /// The public keys for card data, as a JWK Set (RFC 7517).

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(12);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(13);
 
 struct Migration {
     version: u32,
@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 10, name: "routes", sql: include_str!("../migrations/0010_routes.sql") },
     Migration { version: 11, name: "verifications", sql: include_str!("../migrations/0011_verifications.sql") },
     Migration { version: 12, name: "card customers", sql: include_str!("../migrations/0012_card_customers.sql") },
+    Migration { version: 13, name: "merchant logos", sql: include_str!("../migrations/0030_merchant_logos.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -2,7 +2,7 @@
 
 use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
-use super::merchant_page::{self, PageArgs};
+use super::merchant_page::{self, LogoChange, PageArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
 use crate::wiring::{self, Keep};
@@ -294,6 +294,15 @@ async fn set(accounts: &Accounts, command: Set, reach: Reach) -> anyhow::Result<
         accounts.change(&command.name, TermsChange::Active(activity)).await?;
         changes += 1;
     }
+    // The picture before its name: a page that names one finds it.
+    match command.page.logo()? {
+        LogoChange::Keep => {}
+        LogoChange::Remove => accounts.set_logo(&command.name, None).await?,
+        LogoChange::Replace(logo) => {
+            accounts.set_logo(&command.name, Some(logo)).await?;
+            changes += 1;
+        }
+    }
     if terms != account.merchant.terms {
         accounts.change(&command.name, TermsChange::Terms(Box::new(terms))).await?;
         changes += 1;
@@ -379,7 +388,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     }
     change_feedback(&mut terms.feedback, command, reach)?;
     command.channel.change(&mut terms.channel)?;
-    command.page.change(&mut terms.channel.page)?;
+    command.page.change(&mut terms.channel.page, reach)?;
     command.cards.change(&mut terms)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
