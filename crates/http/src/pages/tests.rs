@@ -220,7 +220,7 @@ async fn without_randomness_a_page_has_neither_style_nor_script_and_works() {
     assert!(!page.contains("<script") && !page.contains("<style") && page.contains("action=\"/x/card\""), "{page}");
     let fields = tollgate_fort::response::unreadable(tollgate_core::code::refused::INVALID_REQUEST_FORMAT);
     let page = html(return_page(&ReturnPage { setting, target: "https://shop.example", fields: &fields })).await;
-    assert!(!page.contains("<script") && page.contains("Continue</span></button>"), "{page}");
+    assert!(!page.contains("<script") && page.contains("Continue</button>"), "{page}");
 }
 
 #[test]
