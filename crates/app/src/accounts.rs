@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tollgate_core::feedback::{Channel, FeedbackKind, FeedbackLane};
 use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::{Attestation, Credential, Merchant, ShaType, Terms};
+use tollgate_core::page::FRAME_ANCESTORS_MAX;
+use tollgate_core::page_face::{Logo, is_shop_name};
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_core::token::Token;
@@ -224,6 +226,18 @@ impl Accounts {
         Ok(saved)
     }
 
+    /// Replaces or removes the logo of a merchant's pages. The account has to name it as well
+    /// ([`tollgate_core::page_face::PageFace::logo`]), or no page shows it.
+    ///
+    /// # Errors
+    /// When there is no such merchant or the store fails.
+    pub async fn set_logo(&self, name: &str, logo: Option<Logo>) -> Result<(), AccountError> {
+        let account = self.by_name(name).await?;
+        let merchant = &account.merchant;
+        saved(merchant, self.store.set_merchant_logo(merchant.id, logo).await?)?;
+        Ok(())
+    }
+
     /// An address that was mended serves what waits for it, at once.
     async fn send_waiting_feedback(&self, merchant: &Merchant) -> Result<(), AccountError> {
         let now = self.clock.now();
@@ -411,6 +425,15 @@ fn check_terms(terms: &Terms) -> Result<(), AccountError> {
     }
     if acquirer.country.len() != 2 || !acquirer.country.bytes().all(|b| b.is_ascii_uppercase()) {
         return Err(AccountError::Invalid("country is two capitals (ISO 3166), for example AE".into()));
+    }
+    let page = &terms.channel.page;
+    if !page.face.shop_name.iter().chain(&page.face.shop_name_ar).all(|name| is_shop_name(name)) {
+        return Err(AccountError::Invalid(
+            "a shop name on our pages is 1 to 60 characters, without control characters and marks of direction".into(),
+        ));
+    }
+    if page.frame_ancestors.len() > FRAME_ANCESTORS_MAX {
+        return Err(AccountError::Invalid(format!("at most {FRAME_ANCESTORS_MAX} origins may frame the page")));
     }
     Ok(())
 }

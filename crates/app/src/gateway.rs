@@ -25,8 +25,9 @@ use tollgate_core::command::{
 };
 use tollgate_core::decide::CardForm;
 use tollgate_core::held_code::HeldCodes;
-use tollgate_core::ident::{Numbers, OperationId};
+use tollgate_core::ident::{MerchantId, Numbers, OperationId};
 use tollgate_core::order::WireReference;
+use tollgate_core::page_face::Logo;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
 use tollgate_core::time::{Clock, Timestamp};
@@ -209,6 +210,14 @@ impl Gateway {
     #[must_use]
     pub fn channel_keys(&self) -> &ChannelKeys {
         &self.inner.channel_keys
+    }
+
+    /// The logo of a merchant's pages, if it has one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn merchant_logo(&self, merchant: MerchantId) -> Result<Option<Logo>, StoreError> {
+        self.inner.store.merchant_logo(merchant).await
     }
 
     /// Now, by the gateway's clock.

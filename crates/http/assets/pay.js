@@ -98,7 +98,7 @@
 
   // ---- the form ----
 
-  var page = { sent: false, now: Date.now() };
+  var page = { sent: false, pressed: false, now: Date.now() };
   var card = byId("card");
   if (card) beginCard(card);
 
@@ -110,7 +110,16 @@
     form.noValidate = true;
     inputs.forEach(function (input) {
       input.addEventListener("input", function (event) { typed(input, event); });
-      input.addEventListener("blur", function () { if (input.value) show(input, faultOf(input)); });
+      input.addEventListener("blur", function () {
+        var tell = function () { if (input.value && !page.sent) show(input, faultOf(input)); };
+        // While a button is being pressed nothing may move from under the finger.
+        if (page.pressed) addEventListener("pointerup", function () { setTimeout(tell, 0); }, { once: true });
+        else tell();
+      });
+    });
+    addEventListener("pointerdown", function () { page.pressed = true; }, true);
+    ["pointerup", "pointercancel"].forEach(function (name) {
+      addEventListener(name, function () { page.pressed = false; }, true);
     });
     if (byId("card_number")) markBrand();
     form.addEventListener("submit", function (event) {
@@ -159,7 +168,7 @@
         var isIt = mark.getAttribute("data-brand") === brand;
         mark.className = isKnown ? (isIt ? "on" : "off") : "";
         if (isIt && isKnown) mark.setAttribute("aria-current", "true"); else mark.removeAttribute("aria-current");
-        if (isIt && isKnown) say(mark.textContent);
+        if (isIt && isKnown) say(mark.querySelector(".unseen").textContent);
       });
     }
 

@@ -104,6 +104,11 @@ impl Pages {
                 let count = self.posted.fetch_add(1, Ordering::Relaxed) + 1;
                 return plain(StatusCode::OK, format!("{count} {names}\n"));
             }
+            "/favicon.ico" => {
+                let mut nothing = plain(StatusCode::OK, "");
+                *nothing.status_mut() = StatusCode::NO_CONTENT;
+                return nothing;
+            }
             "/counts" => {
                 let counts = [self.posted.swap(0, Ordering::Relaxed), self.reported.swap(0, Ordering::Relaxed)];
                 return plain(StatusCode::OK, format!("{} {}\n", counts[0], counts[1]));

@@ -8,7 +8,7 @@ use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
 use crate::checkout::{self, CHECKOUT_PATH};
-use crate::pages::assets::{self, Asset, REPORTS_PATH};
+use crate::pages::assets::{ASSETS_PATH, Asset, REPORTS_PATH, logo_response, script_response};
 use crate::pages::reports::PageReports;
 use crate::pages::view::{Transport, World};
 use crate::payment_page;
@@ -29,6 +29,7 @@ use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
 use tollgate_core::command::SafeParams;
 use tollgate_core::feedback::FeedbackFormat;
+use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::Credential;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::shown::harmless;
@@ -133,10 +134,10 @@ impl PaymentApi {
         if path == REPORTS_PATH {
             return self.reports.take(request, self.gateway.now()).await;
         }
-        match Asset::parse(path) {
-            Some(Asset::Script) if matches!(*request.method(), Method::GET | Method::HEAD) => assets::script_response(),
-            _ => plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n"),
+        if path.starts_with(ASSETS_PATH) {
+            return self.asset(request.method(), path).await;
         }
+        plain(StatusCode::NOT_FOUND, "Tollgate: the FORT payment API is POST /FortAPI/paymentApi\n")
     }
 
     /// The gateway behind it.
@@ -152,6 +153,25 @@ impl PaymentApi {
     /// The address of a browser.
     pub(crate) fn address_of(&self, arrival: &Arrival) -> Option<IpAddr> {
         self.guard.address_of(arrival)
+    }
+
+    /// What our pages load: the script, a merchant's logo.
+    async fn asset(&self, method: &Method, path: &str) -> Response {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "Tollgate: assets are read with GET\n");
+        }
+        let found = match Asset::parse(path) {
+            None => None,
+            Some(Asset::Script) => Some(script_response()),
+            Some(Asset::Logo { merchant, hash }) => match self.gateway.merchant_logo(MerchantId(merchant)).await {
+                Ok(logo) => logo.and_then(|logo| logo_response(logo, hash)),
+                Err(error) => {
+                    tracing::error!(%error, "a merchant's logo cannot be read");
+                    return plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: the logo cannot be read now\n");
+                }
+            },
+        };
+        found.unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "Tollgate: there is no such asset\n"))
     }
 
     /// The public keys for card data, as a JWK Set (RFC 7517).

@@ -566,6 +566,18 @@ impl Merchants for WorldStore {
             saved
         })
     }
+
+    fn merchant_logo(&self, merchant: MerchantId) -> StoreFuture<'_, Option<tollgate_core::page_face::Logo>> {
+        self.inner.merchant_logo(merchant)
+    }
+
+    fn set_merchant_logo(
+        &self,
+        merchant: MerchantId,
+        logo: Option<tollgate_core::page_face::Logo>,
+    ) -> StoreFuture<'_, MerchantSave> {
+        self.inner.set_merchant_logo(merchant, logo)
+    }
 }
 
 impl Channels for WorldStore {

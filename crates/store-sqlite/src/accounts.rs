@@ -4,6 +4,7 @@ use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::MerchantId;
+use tollgate_core::page_face::Logo;
 use tollgate_store::{MerchantRecord, MerchantSave, StoreError};
 
 /// All accounts, by id.
@@ -80,6 +81,37 @@ pub(crate) fn save(connection: &Connection, record: &MerchantRecord, terms: &str
     write_access_codes(connection, record.id, &record.access_codes)?;
     count_change(connection)?;
     Ok(MerchantSave::Saved(record.id))
+}
+
+/// The logo of a merchant's pages. Its kind and size are read from the picture again.
+pub(crate) fn logo(connection: &Connection, merchant: MerchantId) -> Result<Option<Logo>, Failure> {
+    let mut statement = connection.prepare_cached("SELECT picture FROM merchant_logos WHERE merchant_id = ?1")?;
+    let picture: Option<Vec<u8>> = first(statement.query([merchant.0])?, |row| Ok(row.get(0)?))?;
+    let read = |bytes| Logo::read(bytes).map_err(|_| Failure::Store(unreadable("merchant_logos.picture")));
+    picture.map(read).transpose()
+}
+
+/// Replaces or removes the logo of a merchant.
+pub(crate) fn set_logo(
+    connection: &Connection,
+    merchant: MerchantId,
+    logo: Option<&Logo>,
+) -> Result<MerchantSave, Failure> {
+    if !connection.prepare_cached("SELECT 1 FROM merchants WHERE merchant_id = ?1")?.exists([merchant.0])? {
+        return Ok(MerchantSave::Changed);
+    }
+    match logo {
+        Some(logo) => connection
+            .prepare_cached(
+                "INSERT INTO merchant_logos (merchant_id, picture) VALUES (?1, ?2) \
+                 ON CONFLICT (merchant_id) DO UPDATE SET picture = excluded.picture",
+            )?
+            .execute(params![merchant.0, logo.bytes])?,
+        None => {
+            connection.prepare_cached("DELETE FROM merchant_logos WHERE merchant_id = ?1")?.execute([merchant.0])?
+        }
+    };
+    Ok(MerchantSave::Saved(merchant))
 }
 
 /// Terms as they are kept: JSON.

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(14);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(15);
 
 struct Migration {
     version: u32,
@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 12, name: "card customers", sql: include_str!("../migrations/0012_card_customers.sql") },
     Migration { version: 13, name: "checkouts", sql: include_str!("../migrations/0013_checkouts.sql") },
     Migration { version: 14, name: "authentications", sql: include_str!("../migrations/0014_authentications.sql") },
+    Migration { version: 15, name: "merchant logos", sql: include_str!("../migrations/0015_merchant_logos.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

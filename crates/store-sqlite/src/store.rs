@@ -23,6 +23,7 @@ use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::Order;
+use tollgate_core::page_face::Logo;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
@@ -486,6 +487,21 @@ impl Merchants for SqliteStore {
             };
             self.writer.call_noted(work).await
         })
+    }
+
+    fn merchant_logo(&self, merchant: MerchantId) -> StoreFuture<'_, Option<Logo>> {
+        Box::pin(async move { self.readers.point(|connection| accounts::logo(connection, merchant)) })
+    }
+
+    fn set_merchant_logo(&self, merchant: MerchantId, logo: Option<Logo>) -> StoreFuture<'_, MerchantSave> {
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let saved = accounts::set_logo(connection, merchant, logo.as_ref())?;
+            if let MerchantSave::Saved(id) = saved {
+                log.note(notes, AuditAction::MerchantChanged, |entry| entry.about(id).saying("page logo"));
+            }
+            Ok(saved)
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::StoreFuture;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::Terms;
+use tollgate_core::page_face::Logo;
 
 /// Merchant accounts.
 pub trait Merchants {
@@ -19,6 +20,13 @@ pub trait Merchants {
     /// Replaces an account whose stored version is `record.version`; the stored one becomes one more. `change` tells
     /// the audit log in a few words what is changed: names, never a secret.
     fn save_merchant(&self, record: MerchantRecord, change: String) -> StoreFuture<'_, MerchantSave>;
+
+    /// The logo of a merchant's pages, if it has one.
+    fn merchant_logo(&self, merchant: MerchantId) -> StoreFuture<'_, Option<Logo>>;
+
+    /// Replaces or removes the logo, whatever the account's version. [`MerchantSave::Changed`] when there is no such
+    /// merchant. The audit log is told; the generation stays, since the account itself names its logo.
+    fn set_merchant_logo(&self, merchant: MerchantId, logo: Option<Logo>) -> StoreFuture<'_, MerchantSave>;
 }
 
 /// A merchant account as it is kept.

@@ -287,6 +287,43 @@ fn a_token_and_its_wish_outlive_a_killed_gateway_and_its_security_code_does_not(
     }
 }
 
+#[test]
+fn a_merchant_brands_its_pages_and_says_who_frames_them() {
+    let shop = Shop::open();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("logo.png");
+    let mut picture = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+    picture.extend_from_slice(&[0, 0, 0, 120, 0, 0, 0, 40]);
+    std::fs::write(&file, &picture).unwrap();
+    let logo = file.to_str().unwrap();
+    let (name, colour) = (["--page-shop-name", "Dune <Books>"], ["--page-colour", "#FFD400"]);
+    let frame = ["--frame-ancestor", "https://shop.example", "--frame-ancestor", "http://localhost:3000"];
+    accounts::set(&shop.gateway, "demo", &[&name[..], &colour, &frame, &["--page-logo", logo]].concat());
+    let shown = shop.gateway.run_well(&["merchant", "show", "demo"]);
+    for told in ["Dune <Books>", "#ffd400", "120 x 40 pixels", "https://shop.example http://localhost:3000"] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    let answer = page::post(&shop.gateway, &signed(&shop.merchant, &form("TOKENIZATION", "T", VISA)));
+    let html = text(&answer.body);
+    assert!(html.contains("Dune &lt;Books&gt;") && html.contains("--fill:#ffd400;--ink-on-fill:#000000"), "{html}");
+    let path = html.split("<img alt=\"\" src=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(support::get(&shop.gateway.address, path), (200, picture));
+    let (status, _) = support::get(&shop.gateway.address, &format!("{path}0"));
+    assert_eq!(status, 404, "another picture than the one that was asked for");
+    accounts::set(&shop.gateway, "demo", &["--page-logo", "none"]);
+    assert_eq!(support::get(&shop.gateway.address, path).0, 404, "it is gone");
+    std::fs::write(&file, "<svg/>").unwrap();
+    for (option, value, why) in [
+        ("--page-logo", logo, "PNG, JPEG or WebP"),
+        ("--page-colour", "red", "#rrggbb"),
+        ("--frame-ancestor", "http://shop.example", "an origin such as"),
+        ("--page-shop-name", "a\u{202e}b", "shop name"),
+    ] {
+        let said = shop.gateway.run_badly(&["merchant", "set", "demo", option, value]);
+        assert!(said.contains(why), "{said}");
+    }
+}
+
 fn assert_error_page(answer: &support::wire::HttpAnswer, code: &str, title: &str) {
     let html = text(&answer.body);
     assert_eq!((answer.status, answer.header("content-type")), (400, Some("text/html; charset=utf-8")), "{html}");

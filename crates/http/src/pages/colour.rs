@@ -6,8 +6,9 @@ use tollgate_core::page_face::Colour;
 const CONTRAST_MIN: f64 = 4.5;
 /// The gateway's own colour.
 const OWN: Colour = Colour { red: 0x1d, green: 0x4f, blue: 0x91 };
-/// What text and marks of the accent stand on, by day and by night: the same as in `pay.css`.
-const SURFACE: Colour = Colour { red: 0xff, green: 0xff, blue: 0xff };
+/// What text and marks of the accent stand on, by day and by night, where it is hardest to read: the same as in
+/// `pay.css`.
+const GROUND: Colour = Colour { red: 0xf3, green: 0xf5, blue: 0xf8 };
 const SURFACE_DARK: Colour = Colour { red: 0x18, green: 0x20, blue: 0x2a };
 const BLACK: Colour = Colour { red: 0, green: 0, blue: 0 };
 const WHITE: Colour = Colour { red: 0xff, green: 0xff, blue: 0xff };
@@ -21,7 +22,7 @@ pub(super) struct Accent {
     pub(super) fill: Colour,
     /// Black or white, whichever is read better on `fill`.
     pub(super) ink: Colour,
-    /// The colour, darkened until it is read on white: links, marks, rings of the focus, outlines of buttons.
+    /// The colour, darkened until it is read on light pages: links, marks, rings of the focus, outlines of buttons.
     pub(super) mark: Colour,
     /// The same for dark pages, made lighter.
     pub(super) mark_dark: Colour,
@@ -40,7 +41,7 @@ impl Accent {
         Accent {
             fill,
             ink,
-            mark: until_readable(fill, BLACK, SURFACE),
+            mark: until_readable(fill, BLACK, GROUND),
             mark_dark: until_readable(fill, WHITE, SURFACE_DARK),
         }
     }
@@ -93,7 +94,7 @@ mod tests {
                 for blue in steps() {
                     let accent = Accent::of(Some(Colour { red, green, blue }));
                     assert!(contrast(accent.fill, accent.ink) >= CONTRAST_MIN, "{accent:?}");
-                    assert!(contrast(accent.mark, SURFACE) >= CONTRAST_MIN, "{accent:?}");
+                    assert!(contrast(accent.mark, GROUND) >= CONTRAST_MIN, "{accent:?}");
                     assert!(contrast(accent.mark_dark, SURFACE_DARK) >= CONTRAST_MIN, "{accent:?}");
                 }
             }
@@ -107,10 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn the_surfaces_are_those_of_the_style() {
+    fn the_grounds_are_those_of_the_style() {
         let style = include_str!("../../assets/pay.css");
-        for surface in [SURFACE, SURFACE_DARK] {
-            assert!(style.contains(&format!("--surface:{surface}")), "{surface}");
+        for ground in [format!("--ground:{GROUND}"), format!("--surface:{SURFACE_DARK}")] {
+            assert!(style.contains(&ground), "{ground}");
         }
     }
 }

@@ -22,8 +22,8 @@ pub fn return_page(view: &ReturnPage<'_>) -> Response {
         out.hidden(name, value);
     }
     let button = |out: &mut Html| {
-        out.raw("<p>").text(words.press).raw("</p>\n<button class=\"go\" type=\"submit\"><span>").text(words.go_on);
-        out.raw("</span></button>");
+        out.raw("<p>").text(words.press).raw("</p>\n<button class=\"go\" type=\"submit\">").text(words.go_on);
+        out.raw("</button>");
     };
     // The one script that stands in a page: the browser shall not wait for another answer of ours before it goes.
     match view.setting.nonce {

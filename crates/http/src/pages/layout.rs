@@ -43,7 +43,10 @@ pub(super) fn begin(out: &mut Html, setting: &PageSetting<'_>, head: &Head<'_>) 
     out.raw("<!doctype html>\n<html").attribute("lang", words.lang).attribute("dir", words.dir).raw(">\n<head>\n");
     out.raw("<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     out.raw("<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">\n");
-    out.raw("<link rel=\"icon\" href=\"data:,\">\n");
+    // Without one, browsers ask for a picture that is not there wherever pictures are let in.
+    if let Some(logo) = &setting.face.logo {
+        out.raw("<link rel=\"icon\"").attribute("href", &logo.path).raw(">\n");
+    }
     if let Some(refresh) = &head.refresh {
         let content = format!("{};url={}", refresh.pause_s, refresh.url);
         out.raw("<meta http-equiv=\"refresh\"").attribute("content", &content).raw(">\n");
@@ -60,7 +63,7 @@ pub(super) fn begin(out: &mut Html, setting: &PageSetting<'_>, head: &Head<'_>) 
         Shape::Bare => " class=\"bare\">\n",
     });
     if setting.world == World::Sandbox {
-        out.raw("<p class=\"sandbox\" role=\"note\">").text(words.sandbox).raw("</p>\n");
+        out.raw("<aside class=\"sandbox\">").text(words.sandbox).raw("</aside>\n");
     }
     if head.shape == Shape::Whole {
         face(out, setting);

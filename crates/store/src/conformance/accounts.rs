@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tollgate_core::code::{ResponseCode, refused};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::PayKind;
+use tollgate_core::page_face::Logo;
 use tollgate_core::refusal::Guilty;
 use tollgate_vault::{DataKeyId, NewDataKey, RotationState};
 
@@ -36,6 +37,31 @@ pub async fn a_merchant_is_added_and_saved_by_version(subject: &dyn Subject) {
     let missing = MerchantRecord { id: MerchantId(99), version: 1, ..account("three") };
     assert_eq!(store.save_merchant(missing, String::new()).await.unwrap(), MerchantSave::Changed);
     assert_eq!(store.merchants().await.unwrap(), [changed, second]);
+}
+
+/// A merchant's logo is kept as it is, replaced and removed; nobody else has it, and the account stays as it was.
+pub async fn a_logo_belongs_to_its_merchant_and_is_replaced_as_a_whole(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let one = added(&*store, account("one")).await;
+    let two = added(&*store, account("two")).await;
+    let generation = store.merchants_generation().await.unwrap();
+    let picture = |width: u8| {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        bytes.extend_from_slice(&[0, 0, 0, width, 0, 0, 0, 40]);
+        Logo::read(bytes).unwrap()
+    };
+    assert_eq!(store.merchant_logo(one.id).await.unwrap(), None);
+    for width in [120, 60] {
+        let saved = store.set_merchant_logo(one.id, Some(picture(width))).await.unwrap();
+        assert_eq!(saved, MerchantSave::Saved(one.id));
+        assert_eq!(subject.open().await.merchant_logo(one.id).await.unwrap(), Some(picture(width)));
+    }
+    assert_eq!(store.merchant_logo(two.id).await.unwrap(), None);
+    assert_eq!(store.set_merchant_logo(MerchantId(99), Some(picture(60))).await.unwrap(), MerchantSave::Changed);
+    assert_eq!(store.set_merchant_logo(one.id, None).await.unwrap(), MerchantSave::Saved(one.id));
+    assert_eq!(store.merchant_logo(one.id).await.unwrap(), None);
+    assert_eq!(store.merchants().await.unwrap(), [one, two]);
+    assert_eq!(store.merchants_generation().await.unwrap(), generation);
 }
 
 /// A name, an identifier or an access code of another merchant is told, and nothing is written.

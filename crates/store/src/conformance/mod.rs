@@ -135,6 +135,7 @@ macro_rules! conformance_tests {
             what_was_answered_is_there_after_reopening
             a_merchant_is_added_and_saved_by_version
             names_identifiers_and_access_codes_are_unique
+            a_logo_belongs_to_its_merchant_and_is_replaced_as_a_whole
             the_generation_grows_with_every_saved_account
             one_of_many_savers_of_a_version_wins
             a_merchant_and_period_has_one_data_key

@@ -2,7 +2,7 @@
 
 use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
-use super::merchant_page::{self, PageArgs};
+use super::merchant_page::{self, LogoChange, PageArgs};
 use super::merchant_three_ds::{self, ThreeDsArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
@@ -297,6 +297,15 @@ async fn set(accounts: &Accounts, command: Set, reach: Reach) -> anyhow::Result<
         accounts.change(&command.name, TermsChange::Active(activity)).await?;
         changes += 1;
     }
+    // The picture before its name: a page that names one finds it.
+    match command.page.logo()? {
+        LogoChange::Keep => {}
+        LogoChange::Remove => accounts.set_logo(&command.name, None).await?,
+        LogoChange::Replace(logo) => {
+            accounts.set_logo(&command.name, Some(logo)).await?;
+            changes += 1;
+        }
+    }
     if terms != account.merchant.terms {
         accounts.change(&command.name, TermsChange::Terms(Box::new(terms))).await?;
         changes += 1;
@@ -382,7 +391,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     }
     change_feedback(&mut terms.feedback, command, reach)?;
     command.channel.change(&mut terms.channel)?;
-    command.page.change(&mut terms.channel.page)?;
+    command.page.change(&mut terms.channel.page, reach)?;
     command.cards.change(&mut terms)?;
     command.three_ds.change(&mut terms.three_ds)?;
     let acquirer = &mut terms.acquirer;
