@@ -9,6 +9,7 @@ use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
 use crate::route_days::RouteDays;
 use crate::stans::Stans;
+use crate::three_ds::ThreeDs;
 use crate::token_desk::TokenDesk;
 use crate::{check_status, check_verification, list_tokens, maintain, pay, tokenize, update_token};
 use std::future::Future;
@@ -152,6 +153,8 @@ pub(crate) struct Inner {
     pub(crate) operations_counted: Counted<(u8, u8)>,
     pub(crate) doubts: Doubts,
     held_codes: Arc<Mutex<HeldCodes>>,
+    pub(crate) three_ds: OnceLock<ThreeDs>,
+    pub(crate) public_url: OnceLock<String>,
     pub(crate) link_key: tokio::sync::OnceCell<LinkKey>,
     pub(crate) route_days: RouteDays,
     pub(crate) life: Life,
@@ -161,7 +164,7 @@ pub(crate) struct Inner {
     woken: tokio::sync::watch::Sender<u64>,
     numbers: Mutex<Numbers>,
     stans: Stans,
-    in_flight: TaskTracker,
+    pub(crate) in_flight: TaskTracker,
 }
 
 impl Gateway {
@@ -188,6 +191,8 @@ impl Gateway {
             operations_counted: Counted::default(),
             doubts: Doubts::default(),
             held_codes: Arc::default(),
+            three_ds: OnceLock::new(),
+            public_url: OnceLock::new(),
             link_key: tokio::sync::OnceCell::new(),
             route_days: RouteDays::default(),
             life,

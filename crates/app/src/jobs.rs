@@ -163,7 +163,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         report_backlog(&gateway).await;
         ages.look(&gateway).await;
         lapses.look(&gateway.inner).await;
-        expiries.look(&gateway.inner).await;
+        expiries.look(&gateway).await;
         // In a fixed order (`biased`), so that a simulation runs again exactly as before.
         tokio::select! {
             biased;

@@ -29,6 +29,7 @@ mod rotation;
 mod route_days;
 mod settle;
 mod stans;
+mod three_ds;
 mod token;
 mod token_desk;
 mod tokenize;
@@ -41,7 +42,7 @@ pub use audit::{
     AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
 };
 pub use channel::{ChannelError, ChannelKey, ChannelKeys, PUBLISHED_KEYS_CACHED_SECONDS_MAX};
-pub use checkout::{CheckoutLink, SeenCheckout, Stage};
+pub use checkout::{CheckoutLink, SeenCheckout, Stage, ThreeDsEvent};
 pub use counted::Counted;
 pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};
@@ -49,6 +50,7 @@ pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
 pub use jobs::Jobs;
 pub use life::BeginError;
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
+pub use three_ds::{PUBLIC_URL_CHARS_MAX, ThreeDsSetup};
 pub use token_desk::{DeletedToken, TokenDesk, TokenDeskError, TokenPage, TokenRest, Traces};
 pub use transfer::{ExportPage, Imported, OtherCard, Transfer, TransferError};
 pub use unknown::{ForcedOutcome, Resolution, ResolveError, Resolved, UnknownOperation};

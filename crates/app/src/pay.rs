@@ -1,5 +1,6 @@
 //! AUTHORIZATION and PURCHASE; and VERIFY_CARD, which goes the same way.
 
+use crate::checkout::{self, BeforePayment};
 use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
@@ -21,6 +22,7 @@ use tollgate_core::order::{LastOperation, Operation, OperationState, Order, PayK
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
 use tollgate_core::three_ds::Authentication;
+use tollgate_core::three_ds::{self, PaymentFacts, ThreeDsDecision};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
 use tollgate_vault::Receipt;
@@ -51,7 +53,24 @@ pub(crate) async fn pay(
         false => decide::pay(merchant, &command, stored.as_ref().map(|stored| &stored.token), now)?,
     };
     let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
-    carry_out(inner, account, Judged { command, intent, stored, route }, Start::NewOrder, unsettled).await
+    let mut judged = Judged { command, intent, stored, route, opened: None };
+    if may_wait_for_the_customer(account, &judged) {
+        match checkout::before_payment(inner, account, judged).await? {
+            BeforePayment::Nothing(same) => judged = *same,
+            BeforePayment::Customer(answer) => return Ok(Paid { answer: *answer, release: None }),
+        }
+    }
+    carry_out(inner, account, judged, Start::NewOrder, unsettled).await
+}
+
+/// Whether the customer may have to do something before the payment is sent. Most accounts are done here.
+fn may_wait_for_the_customer(account: &Account, judged: &Judged) -> bool {
+    let terms = &account.merchant.terms.three_ds;
+    let command = &judged.command;
+    match three_ds::wanted(terms, &PaymentFacts::of(command), judged.intent.facts.brand) {
+        ThreeDsDecision::Run(_) => true,
+        skip @ ThreeDsDecision::Skip(_) => terms.gives_url(command.kind, skip),
+    }
 }
 
 /// A payment that may be sent.
@@ -61,6 +80,22 @@ pub(crate) struct Judged {
     /// The token that the command names, as the store has it.
     pub(crate) stored: Option<StoredToken>,
     pub(crate) route: Route,
+    /// The card, where the vault has lent it before.
+    pub(crate) opened: Option<Opened>,
+}
+
+/// That the vault has lent a card, and what for: the audit log is told of it with the intent.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) receipt: Receipt,
+    pub(crate) why: AuditReason,
+}
+
+impl Opened {
+    /// The entry of the audit log.
+    pub(crate) fn entry(&self, now: Timestamp, operation: OperationId) -> AuditEntry {
+        self.receipt.entry(now, AuditWho::Request, self.why, operation)
+    }
 }
 
 /// On what a payment begins.
@@ -81,11 +116,12 @@ pub(crate) async fn carry_out(
     unsettled: &Unsettled,
 ) -> Result<Paid, Refused> {
     inner.link_ready()?;
-    let Judged { command, intent, stored, route } = judged;
+    let Judged { command, intent, stored, route, opened } = judged;
     let PayIntent { card, facts, token, kind, money, authentication } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
-    let mut means = Means { card, receipt, facts, token, route, kind, money, authentication };
+    let opened = opened.or(receipt.map(|receipt| Opened { receipt, why: AuditReason::PaymentByToken }));
+    let mut means = Means { card, opened, facts, token, route, kind, money, authentication };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means, start).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
@@ -126,7 +162,7 @@ struct Means {
     card: CardData,
     /// What the audit log is told of a card that the vault has lent. A card that came with the request is told of by
     /// its order alone.
-    receipt: Option<Receipt>,
+    opened: Option<Opened>,
     facts: CardFacts,
     token: TokenPart,
     route: Route,
@@ -237,8 +273,7 @@ pub(crate) fn overtaken() -> Refusal {
 }
 
 fn revealed(means: &Means, operation: &Operation, now: Timestamp) -> Vec<AuditEntry> {
-    let entry = |receipt: &Receipt| receipt.entry(now, AuditWho::Request, AuditReason::PaymentByToken, operation.id);
-    means.receipt.iter().map(entry).collect()
+    means.opened.iter().map(|opened| opened.entry(now, operation.id)).collect()
 }
 
 fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, now: Timestamp) -> (Order, Operation) {

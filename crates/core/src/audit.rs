@@ -233,6 +233,10 @@ numbered! {
         Export = 7, "export of the vault";
         /// An import into the vault.
         Import = 8, "import into the vault";
+        /// The customer's authentication by 3-D Secure.
+        Authentication = 9, "authentication of the customer";
+        /// A payment after the customer was authenticated.
+        AuthenticatedPayment = 10, "payment after authentication";
     }
 }
 

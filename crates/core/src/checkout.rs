@@ -10,6 +10,7 @@ use crate::command::{CardInput, Eci, PayCommand, RememberMe, SafeParams, ThreeDs
 use crate::ident::{FortId, MerchantId};
 use crate::money::{Amount, Currency, Money};
 use crate::order::PayKind;
+use crate::scope::Route;
 use crate::time::Timestamp;
 
 /// How long a customer has, in milliseconds, from the form that began it.
@@ -41,6 +42,8 @@ pub struct Checkout {
     pub opened_at: Timestamp,
     /// When the customer's time is over.
     pub expires_at: Timestamp,
+    /// When it has to be looked at next, if nothing happens before: at the latest then.
+    pub due_at: Timestamp,
     /// How many cards were tried.
     pub tries: u8,
     /// Where it stands.
@@ -74,7 +77,7 @@ impl Checkout {
     /// The same one version on, at another step.
     #[must_use]
     pub fn at(&self, step: Step) -> Checkout {
-        Checkout { step, version: self.version.saturating_add(1), ..self.clone() }
+        Checkout { step, due_at: self.expires_at, version: self.version.saturating_add(1), ..self.clone() }
     }
 }
 
@@ -96,6 +99,8 @@ pub enum Step {
     Card,
     /// The customer is authenticated: the state of that, as `tollgate-threeds` writes it.
     Authentication(String),
+    /// The customer's browser only has to come by: the card is known, and nobody authenticates.
+    PassBy,
     /// It is over.
     Ended(End),
 }
@@ -152,12 +157,14 @@ pub struct PayWish {
     pub three_ds: ThreeDsWish,
     /// A reference for the acquirer's settlement file.
     pub settlement_reference: Option<String>,
+    /// The number of the route by which the card came ([`crate::scope::Route`]).
+    pub route: u8,
 }
 
 impl PayWish {
     /// What is kept of a command.
     #[must_use]
-    pub fn of(fort_id: FortId, command: &PayCommand) -> PayWish {
+    pub fn of(fort_id: FortId, command: &PayCommand, route: Route) -> PayWish {
         PayWish {
             fort_id,
             kind: command.kind,
@@ -170,6 +177,7 @@ impl PayWish {
             payment_option: command.payment_option.clone(),
             three_ds: command.three_ds,
             settlement_reference: command.settlement_reference.clone(),
+            route: route.number(),
         }
     }
 
@@ -285,6 +293,7 @@ mod tests {
             payment_option: None,
             three_ds: ThreeDsWish::Default,
             settlement_reference: None,
+            route: Route::HostedPage.number(),
         };
         Checkout {
             id: CheckoutId(7),
@@ -294,6 +303,7 @@ mod tests {
             params: SafeParams::default(),
             opened_at: Timestamp(0),
             expires_at: Timestamp(0).plus_ms(CHECKOUT_MS_MAX),
+            due_at: Timestamp(0).plus_ms(CHECKOUT_MS_MAX),
             tries: 0,
             step,
             version: 1,

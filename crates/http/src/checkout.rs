@@ -6,18 +6,24 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
+use crate::pages::browser::{BrowserData as FormBrowser, Java, Scripts, WindowSize};
 use crate::pages::nonce::Nonce;
 use crate::pages::typed::{Fault, typed_card_number, typed_code, typed_expiry, typed_holder};
 use crate::pages::view::{
-    CardAsked, CardPage, CardPurpose, CodeAsked, Face, Framing, Notice, OrderSummary, PageSetting, ReturnPage,
-    SaveOffer, Told, ToldPage, TypedBefore, WaitPage,
+    BrowserPage, CardAsked, CardPage, CardPurpose, ChallengePage, ChallengeShown, CodeAsked, Face, Framing, MethodPage,
+    Notice, NotificationPage, OrderSummary, PageSetting, ReturnPage, SaveOffer, StepOver, Told, ToldPage, TypedBefore,
+    WaitPage,
 };
-use crate::pages::{card_page, field, return_page, told_page, wait_page};
+use crate::pages::{
+    browser_field, browser_page, card_page, challenge_page, field, method_page, notification_page, return_page,
+    told_page, wait_page,
+};
 use crate::payment_api::{PaymentApi, is_form};
 use crate::payment_page::{is_usable, redirect};
+use crate::source::{Arrival, Peer};
 use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
-use tollgate_app::{Account, Refused, SeenCheckout, Stage};
+use tollgate_app::{Account, Refused, SeenCheckout, Stage, ThreeDsEvent};
 use tollgate_core::answer::Answer;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
@@ -33,11 +39,21 @@ use tollgate_fort::message::Message;
 use tollgate_fort::response::{self, Echo, Fields};
 use tollgate_fort::service::Service;
 use tollgate_fort::text::Language;
+use tollgate_threeds::element::{ColorDepth, Digits, ErrorComponent, TimeZoneMinutes};
+use tollgate_threeds::encode::read_method_notification;
+use tollgate_threeds::flow::{BrowserData, BrowserHeaders, Reply, ScriptData, Todo, not_recognised};
+use tollgate_threeds::message::{MessageType, RReq, Wire};
 
 /// What stands before the link in the path.
 pub(crate) const CHECKOUT_PATH: &str = "/checkout/";
-/// The largest form, in bytes.
-const FORM_BYTES_MAX: usize = 8 * 1024;
+/// What stands before the link in the path of a result.
+pub(crate) const RESULTS_PATH: &str = "/3ds/results/";
+/// The largest form, in bytes: a CRes in base64url is the most that comes.
+const FORM_BYTES_MAX: usize = 32 * 1024;
+/// How long the 3DS method may run, in milliseconds (EMVCo 3DS 2.2, 10 s).
+const METHOD_WAIT_MS: u32 = 10_000;
+/// How often a result is taken again when the checkout has changed meanwhile.
+const RESULT_TRIES_MAX: usize = 8;
 /// After how many seconds a waiting page looks again.
 const WAIT_PAUSE_S: u32 = 2;
 
@@ -50,15 +66,24 @@ enum Asked {
     Card,
     /// To cancel.
     Cancel,
+    /// To go on, with what the browser is.
+    Browser,
+    /// That the 3DS method is done: the ACS has the browser post it.
+    Method,
+    /// That the challenge is over: the ACS has the browser post it.
+    Challenged,
 }
 
 /// The answer to a customer's browser.
-pub(crate) async fn answer(api: &PaymentApi, request: Request) -> Response {
+pub(crate) async fn answer(api: &PaymentApi, request: Request, peer: Peer) -> Response {
     let path = request.uri().path().strip_prefix(CHECKOUT_PATH).unwrap_or_default().to_owned();
     let (link, asked) = match path.split_once('/') {
         None => (path.as_str(), Asked::Page),
         Some((link, "card")) => (link, Asked::Card),
         Some((link, "cancel")) => (link, Asked::Cancel),
+        Some((link, "browser")) => (link, Asked::Browser),
+        Some((link, "method")) => (link, Asked::Method),
+        Some((link, "challenged")) => (link, Asked::Challenged),
         Some((_, _)) => return not_found(api),
     };
     let shown_in = language_of_query(request.uri().query());
@@ -75,17 +100,19 @@ pub(crate) async fn answer(api: &PaymentApi, request: Request) -> Response {
     };
     let language = shown_in.unwrap_or_else(|| language_of(&seen));
     let desk = Desk { api, seen, language };
+    let is_form = is_form(&request);
+    let (head, body) = request.into_parts();
+    let arrival = Arrival { peer, headers: head.headers };
     match asked {
         Asked::Page => desk.page(None),
         Asked::Cancel => match api.gateway().cancel_checkout(&desk.seen).await {
             Ok(()) => desk.look_again(),
             Err(refused) => unavailable(api, &refused.refusal),
         },
-        Asked::Card => {
-            let form = is_form(&request);
-            match body::read(request.into_body(), FORM_BYTES_MAX).await {
-                Body::Whole(bytes) if form => match Message::from_form(&bytes) {
-                    Ok(message) => desk.take_card(&message).await,
+        Asked::Card | Asked::Browser | Asked::Method | Asked::Challenged => {
+            match body::read(body, FORM_BYTES_MAX).await {
+                Body::Whole(bytes) if is_form => match Message::from_form(&bytes) {
+                    Ok(form) => desk.take(asked, &form, &arrival).await,
                     Err(_) => desk.look_again(),
                 },
                 _ => desk.look_again(),
@@ -118,7 +145,8 @@ impl Desk<'_> {
         match self.seen.stage() {
             Stage::Form(declined) => self.card_form(declined, sent_back),
             // The look for late checkouts ends it in a moment, and then the browser goes back.
-            Stage::Wait | Stage::TimeIsOver | Stage::Authentication => self.wait(),
+            Stage::Wait | Stage::TimeIsOver => self.wait(),
+            Stage::Authentication => self.authentication(),
             Stage::Return => self.go_back(),
         }
     }
@@ -173,6 +201,43 @@ impl Desk<'_> {
         self.shown(|setting| {
             wait_page(&WaitPage { setting, summary: self.summary(), next_url: &next_url, pause_s: WAIT_PAUSE_S })
         })
+    }
+
+    /// What the customer's authentication needs now.
+    fn authentication(&self) -> Response {
+        let (page_url, go_on_url, cancel_url) = (self.url(""), self.url("/browser"), self.url("/cancel"));
+        let Some(flow) = self.seen.flow() else {
+            return self.shown(|setting| browser_page(&BrowserPage { setting, go_on_url: &go_on_url }));
+        };
+        match flow.todo() {
+            Todo::CollectBrowser(None) => {
+                self.shown(|setting| browser_page(&BrowserPage { setting, go_on_url: &go_on_url }))
+            }
+            Todo::CollectBrowser(Some(frame)) | Todo::AwaitMethod { frame, .. } => self.shown(|setting| {
+                method_page(&MethodPage {
+                    setting,
+                    method_url: frame.url.as_str(),
+                    method_data: &frame.data,
+                    wait_ms: METHOD_WAIT_MS,
+                    go_on_url: &go_on_url,
+                })
+            }),
+            Todo::ShowChallenge(challenge) => {
+                let size = WindowSize::parse(challenge.window.code());
+                self.shown(|setting| {
+                    challenge_page(&ChallengePage {
+                        setting,
+                        acs_url: challenge.url.as_str(),
+                        creq: &challenge.creq,
+                        session_data: Some(&challenge.session_data),
+                        shown: size.map_or(ChallengeShown::FullPage, ChallengeShown::Frame),
+                        go_on_url: &page_url,
+                        cancel_url: Some(&cancel_url),
+                    })
+                })
+            }
+            Todo::SendRequest | Todo::AwaitAnswer { .. } | Todo::AwaitResult { .. } | Todo::Done => self.wait(),
+        }
     }
 
     /// Back to the merchant, with the signed answer.
@@ -268,10 +333,13 @@ impl Desk<'_> {
     }
 
     fn shown(&self, page: impl FnOnce(PageSetting<'_>) -> Response) -> Response {
+        self.shown_in(framing_of(&self.seen, self.target().as_deref()), page)
+    }
+
+    fn shown_in(&self, framing: Framing, page: impl FnOnce(PageSetting<'_>) -> Response) -> Response {
         let merchant = &self.seen.account.merchant;
         let face = Face::of_merchant(merchant.id, &merchant.terms, self.language);
         let nonce = Nonce::draw();
-        let framing = framing_of(&self.seen, self.target().as_deref());
         let other = match self.language {
             Language::English => Language::Arabic,
             Language::Arabic => Language::English,
@@ -293,8 +361,47 @@ impl Desk<'_> {
         see_other(&self.url(""))
     }
 
+    /// Takes a form.
+    async fn take(&self, asked: Asked, form: &Message, arrival: &Arrival) -> Response {
+        match asked {
+            Asked::Card => self.take_card(form, arrival).await,
+            Asked::Browser => {
+                let event = ThreeDsEvent::Browser(browser_of(self.api, form, arrival));
+                self.take_event(event).await;
+                self.look_again()
+            }
+            Asked::Method => {
+                let data = form.text("threeDSMethodData").unwrap_or_default();
+                if let Ok(id) = read_method_notification(&data) {
+                    self.take_event(ThreeDsEvent::MethodDone(id)).await;
+                }
+                self.step_over(StepOver::Method)
+            }
+            Asked::Challenged => {
+                let cres = form.text("cres").unwrap_or_default().into_owned();
+                self.take_event(ThreeDsEvent::ChallengeReturned(cres)).await;
+                self.step_over(StepOver::Challenge)
+            }
+            Asked::Page | Asked::Cancel => self.look_again(),
+        }
+    }
+
+    async fn take_event(&self, event: ThreeDsEvent) {
+        if let Err(Refused { refusal, .. }) = self.api.gateway().three_ds_event(&self.seen, event).await {
+            log(&self.seen.account, &refusal);
+        }
+    }
+
+    /// The end of a step that ran in a frame of ours: the page around it goes on.
+    fn step_over(&self, over: StepOver) -> Response {
+        let go_on_url = self.url("");
+        self.shown_in(framing_inside(&self.seen, self.target().as_deref()), |setting| {
+            notification_page(&NotificationPage { setting, over, go_on_url: &go_on_url })
+        })
+    }
+
     /// Takes what the customer has typed.
-    async fn take_card(&self, form: &Message) -> Response {
+    async fn take_card(&self, form: &Message, arrival: &Arrival) -> Response {
         let read = match &self.seen.kept {
             Some(token) => read_code(form, token.card.brand),
             None => read_card(form, &self.seen),
@@ -317,7 +424,12 @@ impl Desk<'_> {
                 return self.page(Some(&sent_back));
             }
         };
-        match self.api.gateway().submit_card(Arc::clone(&self.seen), Typed { card, remember_me }).await {
+        match self
+            .api
+            .gateway()
+            .submit_card(Arc::clone(&self.seen), Typed { card, remember_me }, browser_of(self.api, form, arrival))
+            .await
+        {
             Ok(()) => self.look_again(),
             Err(Refused { refusal, .. })
                 if [refused::STILL_PROCESSING, refused::ALREADY_PROCESSED].contains(&refusal.code) =>
@@ -428,6 +540,99 @@ fn framing_of(seen: &SeenCheckout, target: Option<&str>) -> Framing {
         Some(origin) => Framing::Merchant(vec![origin]),
         None => Framing::Nobody,
     }
+}
+
+/// Who may frame what stands in a frame of our own page: that page, and whoever may frame it.
+fn framing_inside(seen: &SeenCheckout, target: Option<&str>) -> Framing {
+    match framing_of(seen, target) {
+        Framing::Merchant(origins) => Framing::Gateway(origins),
+        Framing::Nobody | Framing::Gateway(_) | Framing::Anybody => Framing::Gateway(Vec::new()),
+    }
+}
+
+/// What a browser is, by its form and its headers.
+fn browser_of(api: &PaymentApi, form: &Message, arrival: &Arrival) -> Box<BrowserData> {
+    let values: Vec<(&str, String)> =
+        browser_field::ALL.into_iter().map(|name| (name, form.text(name).unwrap_or_default().into_owned())).collect();
+    let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+    let told = FormBrowser::of_form(value);
+    let header =
+        |name: header::HeaderName| arrival.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let ip = api.address_of(arrival).map(|ip| ip.to_string());
+    let accepted = header(header::ACCEPT_LANGUAGE).split([',', ';']).next().unwrap_or_default();
+    let headers = BrowserHeaders {
+        accept: header(header::ACCEPT),
+        user_agent: header(header::USER_AGENT),
+        language: told.language.as_deref().unwrap_or(accepted),
+        ip: ip.as_deref(),
+    };
+    Box::new(BrowserData::gather(headers, script_of(&told)))
+}
+
+/// What only a script can tell; `None` where none ran, or not all of it is known.
+fn script_of(told: &FormBrowser) -> Option<ScriptData> {
+    if told.scripts != Scripts::On {
+        return None;
+    }
+    Some(ScriptData {
+        runs_java: told.java == Some(Java::On),
+        color_depth: ColorDepth::at_most(u32::from(told.color_depth_bits?)),
+        screen_height: Digits::parse(&told.screen_height_px?.to_string())?,
+        screen_width: Digits::parse(&told.screen_width_px?.to_string())?,
+        time_zone: TimeZoneMinutes::new(told.time_zone_minutes?)?,
+    })
+}
+
+/// The answer to the directory server's RReq at `/3ds/results/{link}`.
+pub(crate) async fn results(api: &PaymentApi, request: Request) -> Response {
+    let link = request.uri().path().strip_prefix(RESULTS_PATH).unwrap_or_default().to_owned();
+    if request.method() != Method::POST {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "Tollgate: results of 3-D Secure are posted\n");
+    }
+    let body = match body::read(request.into_body(), MessageType::RReq.bytes_max()).await {
+        Body::Whole(body) => body,
+        Body::TooLarge | Body::Broken => return plain(StatusCode::BAD_REQUEST, "Tollgate: no RReq\n"),
+    };
+    let rreq = match RReq::read(&body) {
+        Ok(rreq) => rreq,
+        Err(fault) => {
+            tracing::warn!(%fault, "a result of 3-D Secure cannot be read");
+            return match fault.to_erro(ErrorComponent::Server) {
+                Some(erro) => json_message(&erro),
+                None => plain(StatusCode::BAD_REQUEST, "Tollgate: no RReq\n"),
+            };
+        }
+    };
+    for _ in 0..RESULT_TRIES_MAX {
+        let seen = match api.gateway().checkout(&link).await {
+            Ok(Some(seen)) => Arc::new(seen),
+            Ok(None) => return json_message(&not_recognised(&rreq)),
+            Err(refused) => {
+                tracing::error!(detail = %refused.refusal.detail, "a result of 3-D Secure cannot be kept");
+                return plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: try again\n");
+            }
+        };
+        match api.gateway().three_ds_event(&seen, ThreeDsEvent::Results(Box::new(rreq.clone()))).await {
+            Ok(Some(Reply::Results(answer))) => return json_message(&answer),
+            Ok(Some(Reply::Erro(erro))) => return json_message(&erro),
+            Ok(None) => return json_message(&not_recognised(&rreq)),
+            // The browser was faster: look again.
+            Err(refused) if refused.refusal.code == refused::STILL_PROCESSING => {}
+            Err(refused) => {
+                tracing::error!(detail = %refused.refusal.detail, "a result of 3-D Secure cannot be kept");
+                return plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: try again\n");
+            }
+        }
+    }
+    plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: try again\n")
+}
+
+fn json_message<M: Wire>(message: &M) -> Response {
+    let mut response = Response::new(AnswerBody::whole(message.to_bytes().to_vec()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The language of the merchant's request.

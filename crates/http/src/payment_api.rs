@@ -7,7 +7,7 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
-use crate::checkout::{self, CHECKOUT_PATH};
+use crate::checkout::{self, CHECKOUT_PATH, RESULTS_PATH};
 use crate::pages::assets::{ASSETS_PATH, Asset, REPORTS_PATH, logo_response, script_response};
 use crate::pages::reports::PageReports;
 use crate::pages::view::{Transport, World};
@@ -92,7 +92,7 @@ impl PaymentApi {
             return self.published_keys(request.method()).await;
         }
         match endpoint {
-            None => return self.page_of_our_own(request).await,
+            None => return self.page_of_our_own(request, peer).await,
             Some(Endpoint::PaymentPage) => return payment_page::answer(self, request, peer, stray).await,
             Some(Endpoint::PaymentApi) => {}
         }
@@ -126,10 +126,13 @@ impl PaymentApi {
     }
 
     /// What is no endpoint of FORT's: a checkout, what its page loads, and what browsers report of it.
-    async fn page_of_our_own(&self, request: Request) -> Response {
+    async fn page_of_our_own(&self, request: Request, peer: Peer) -> Response {
         let path = request.uri().path();
         if path.starts_with(CHECKOUT_PATH) {
-            return checkout::answer(self, request).await;
+            return checkout::answer(self, request, peer).await;
+        }
+        if path.starts_with(RESULTS_PATH) {
+            return checkout::results(self, request).await;
         }
         if path == REPORTS_PATH {
             return self.reports.take(request, self.gateway.now()).await;

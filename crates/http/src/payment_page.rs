@@ -10,7 +10,7 @@ use crate::answer::{AnswerBody, Response};
 use crate::body::{self, Body};
 use crate::checkout::{CHECKOUT_PATH, see_other};
 use crate::pages::nonce::Nonce;
-use crate::pages::view::{Face, Framing, PageSetting, ReturnPage, Told, ToldPage, Transport, World};
+use crate::pages::view::{Face, Framing, PageSetting, ReturnPage, Told, ToldPage};
 use crate::pages::{return_page, told_page};
 use crate::payment_api::{CameFrom, PaymentApi, is_form, unreadable};
 use crate::source::{Arrival, Peer};
@@ -36,7 +36,7 @@ pub(crate) async fn answer(
     stray: Option<Cow<'static, str>>,
 ) -> Response {
     if request.method() != Method::POST {
-        let mut response = error_page(&unreadable("the payment page takes POST"), Language::English);
+        let mut response = error_page(api, &unreadable("the payment page takes POST"), Language::English);
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
@@ -55,7 +55,7 @@ pub(crate) async fn answer(
         Err(fault) => {
             let fields = unreadable(&fault);
             api.count(&fields);
-            error_page(&fields, Language::English)
+            error_page(api, &fields, Language::English)
         }
     }
 }
@@ -98,12 +98,12 @@ async fn go_on(
         let target = return_target(&to.account, message)?.into_owned();
         Some((Arc::clone(&to.account), target))
     });
-    let Some((account, target)) = way else { return error_page(&told.fields, language) };
+    let Some((account, target)) = way else { return error_page(api, &told.fields, language) };
     match account.merchant.terms.channel.page.return_method {
-        ReturnMethod::Post => return_form(&account, &target, &told.signed(), language),
+        ReturnMethod::Post => return_form(api, &account, &target, &told.signed(), language),
         ReturnMethod::Get => {
             told.fields = told.fields.starred();
-            redirect(&target, &told.signed()).unwrap_or_else(|fields| error_page(&fields, language))
+            redirect(&target, &told.signed()).unwrap_or_else(|fields| error_page(api, &fields, language))
         }
     }
 }
@@ -148,16 +148,21 @@ fn ascii(address: &str) -> String {
 }
 
 /// What the customer sees where there is no way back: what to do, what to tell the shop, and nothing that was sent.
-fn error_page(fields: &Fields, language: Language) -> Response {
-    shown(None, language, |setting| told_page(&ToldPage { setting, told: Told::Refused(fields) }))
+fn error_page(api: &PaymentApi, fields: &Fields, language: Language) -> Response {
+    shown(api, None, language, |setting| told_page(&ToldPage { setting, told: Told::Refused(fields) }))
 }
 
-fn return_form(account: &Account, target: &str, fields: &Fields, language: Language) -> Response {
-    shown(Some(account), language, |setting| return_page(&ReturnPage { setting, target, fields }))
+fn return_form(api: &PaymentApi, account: &Account, target: &str, fields: &Fields, language: Language) -> Response {
+    shown(api, Some(account), language, |setting| return_page(&ReturnPage { setting, target, fields }))
 }
 
 /// A page without a checkout behind it. The form that led here may stand in a frame of the merchant's.
-fn shown(account: Option<&Account>, language: Language, page: impl FnOnce(PageSetting<'_>) -> Response) -> Response {
+fn shown(
+    api: &PaymentApi,
+    account: Option<&Account>,
+    language: Language,
+    page: impl FnOnce(PageSetting<'_>) -> Response,
+) -> Response {
     let nonce = Nonce::draw();
     let face = account.map_or_else(Face::default, |account| {
         Face::of_merchant(account.merchant.id, &account.merchant.terms, language)
@@ -167,8 +172,8 @@ fn shown(account: Option<&Account>, language: Language, page: impl FnOnce(PageSe
         face: &face,
         nonce: nonce.as_ref(),
         framing: &Framing::Anybody,
-        world: World::Live,
-        transport: Transport::Clear,
+        world: api.host().world,
+        transport: api.host().transport,
         other_language_url: None,
     })
 }

@@ -69,7 +69,7 @@ fn taken(connection: &Connection, new: &Checkout, asked: &Order) -> Result<Check
 /// A checkout that is begun again by a new request. A customer who is being authenticated goes on there.
 fn again(old: &Checkout, new: &Checkout) -> Checkout {
     let step = match &old.step {
-        Step::Authentication(state) => Step::Authentication(state.clone()),
+        Step::Authentication(_) | Step::PassBy => old.step.clone(),
         Step::Card | Step::Ended(_) => Step::Card,
     };
     let purpose = match (&old.purpose, &new.purpose) {
@@ -137,14 +137,14 @@ pub(crate) fn change(connection: &Connection, change: &CheckoutChange) -> Result
 /// `false` when the order is no longer as it was, or no longer open.
 fn hold(connection: &Connection, held: &HeldCard) -> Result<bool, Failure> {
     let (order, card) = (&held.order, CardColumns::of(Some(&held.facts)));
-    if order.phase != Phase::Open {
-        return Err(refused("a card is held for an order that is open"));
+    if !order.takes_a_try() {
+        return Err(refused("a card is held for an order that takes a try"));
     }
     let updated = connection
         .prepare_cached(
             "UPDATE orders SET brand = ?3, card_mask = ?4, card_expiry = ?5, card_holder = ?6, card_sealed = ?7, \
-             token_name = ?8, token_role = ?9, last_code = ?10, version = version + 1 \
-             WHERE fort_id = ?1 AND version = ?2 AND phase = ?11 AND open_operation IS NULL",
+             token_name = ?8, token_role = ?9, last_code = ?10, stan = ?12, rrn = ?13, sent_at = ?14, \
+             version = version + 1 WHERE fort_id = ?1 AND version = ?2 AND phase = ?11 AND open_operation IS NULL",
         )?
         .execute(params![
             order.fort_id.0,
@@ -157,7 +157,10 @@ fn hold(connection: &Connection, held: &HeldCard) -> Result<bool, Failure> {
             order.token.as_ref().map(|token| &token.name),
             order.token.as_ref().map(|token| token.role.number()),
             order.last.code.number(),
-            Phase::Open.number(),
+            order.phase.number(),
+            order.original.stan.number(),
+            order.original.rrn.as_str(),
+            order.original.sent_at.0,
         ])?;
     Ok(updated == 1)
 }
@@ -268,7 +271,7 @@ fn insert(connection: &Connection, new: &Checkout) -> Result<bool, Failure> {
             "INSERT INTO checkouts (checkout_id, fort_id, expires_at, ended_at, version, body) \
              VALUES (?1, ?2, ?3, NULL, ?4, ?5) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![new.id.0, new.order().map(|order| order.0), new.expires_at.0, new.version, body(new)?])?;
+        .execute(params![new.id.0, new.order().map(|order| order.0), new.due_at.0, new.version, body(new)?])?;
     Ok(inserted == 1)
 }
 
@@ -288,7 +291,7 @@ fn update(
         .execute(params![
             checkout.id.0,
             version_before,
-            checkout.expires_at.0,
+            checkout.due_at.0,
             ended_at.map(|at| at.0),
             checkout.version,
             body(checkout)?,

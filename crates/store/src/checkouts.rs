@@ -65,7 +65,7 @@ pub enum CheckoutOpened {
 pub struct CheckoutChange {
     /// The checkout, one version on.
     pub checkout: Checkout,
-    /// The order of it with the card that is held, one version on; the order is open before and after.
+    /// The order of it with the card that is held, one version on; the order takes a try before and after.
     pub held: Option<Box<HeldCard>>,
     /// When.
     pub at: Timestamp,
@@ -74,7 +74,7 @@ pub struct CheckoutChange {
 /// A card that is held for an order whose customer is being authenticated.
 #[derive(Clone, Debug)]
 pub struct HeldCard {
-    /// The order, one version on.
+    /// The order, one version on, with new names for the wire: what was sent before was sent with another card.
     pub order: Order,
     /// Its card.
     pub facts: CardFacts,

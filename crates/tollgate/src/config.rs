@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tollgate_acquirer::{ANSWER_TIMEOUT_MS_MAX, LinkSettings};
-use tollgate_app::GatewaySettings;
+use tollgate_app::{GatewaySettings, PUBLIC_URL_CHARS_MAX};
+use tollgate_core::page::WebOrigin;
 use tollgate_core::source::Network;
 use tollgate_feedback::FeedbackSettings;
 use tollgate_http::pages::view::{Transport, World};
@@ -44,6 +45,9 @@ pub struct Config {
 pub struct ServerConfig {
     /// Address and port.
     pub listen: SocketAddr,
+    /// The address at which customers' browsers reach the server, where it is not the one it listens on: for example
+    /// `https://pay.example`.
+    pub public_url: Option<String>,
     /// PEM file of the certificate chain; with `tls_key`, the server speaks TLS.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of the private key.
@@ -79,6 +83,7 @@ impl Default for ServerConfig {
     fn default() -> ServerConfig {
         ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
             tls_certificate: None,
             tls_key: None,
             client_certificates: ClientCertificates::default(),
@@ -93,6 +98,18 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    fn check_public_url(&self) -> anyhow::Result<()> {
+        let Some(url) = &self.public_url else { return Ok(()) };
+        let address = url.trim_end_matches('/');
+        if WebOrigin::parse(address).is_none() || address.len() > PUBLIC_URL_CHARS_MAX {
+            bail!(
+                "server.public_url = \"{url}\" is not the origin of a website: write https:// and a host, and a port if need \
+                 be, at most {PUBLIC_URL_CHARS_MAX} characters, for example https://pay.example"
+            );
+        }
+        Ok(())
+    }
+
     /// The proxies in front, and what they tell.
     ///
     /// # Errors
@@ -286,6 +303,7 @@ impl Config {
         self.keys.check()?;
         self.acquirer.check()?;
         self.three_ds.check()?;
+        self.server.check_public_url()?;
         crate::logging::level(&self.log)?;
         Ok(())
     }
@@ -303,6 +321,14 @@ impl Config {
             self.gateway.answer_ms_max,
             self.gateway.answer_ms_max.saturating_sub(STORE_MS)
         )]
+    }
+
+    /// The address at which customers' browsers reach the gateway, without a slash at its end.
+    pub fn public_url(&self, listening: SocketAddr) -> String {
+        match &self.server.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("{}://{listening}", self.scheme()),
+        }
     }
 
     /// How the pages for customers are served.

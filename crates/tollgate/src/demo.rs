@@ -8,7 +8,7 @@ use tollgate_core::merchant::{
 };
 use tollgate_core::money::Currency;
 use tollgate_core::page::CustomPage;
-use tollgate_core::three_ds::OwnMpi;
+use tollgate_core::three_ds::{OwnMpi, ThreeDsPolicy};
 use tollgate_core::time::{DAY_US, Timestamp};
 
 /// The demo merchant's handle.
@@ -47,6 +47,7 @@ fn terms(now: Timestamp) -> Terms {
     let mut terms = Terms { trusted_channel: Some(attestation(now)), ..default_terms() };
     terms.channel.page.custom_page = CustomPage::On;
     terms.three_ds.own_mpi = OwnMpi::On;
+    terms.three_ds.policy = ThreeDsPolicy::Always;
     let yen = Currency::from_alpha(CURRENCY_WITHOUT_DECIMALS);
     terms.currencies.extend(yen.map(|currency| CurrencyTerms { currency, amount_minor_max: None }));
     terms

@@ -27,7 +27,6 @@ mod running;
 mod sandbox;
 mod story;
 mod terminal;
-#[cfg_attr(not(test), expect(dead_code, reason = "its settings are checked; the checkout is what will open the link"))]
 mod three_ds_link;
 mod token;
 mod unknown;

@@ -13,7 +13,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -121,6 +121,22 @@ pub struct ThreeDsTerms {
 }
 
 impl ThreeDsConfig {
+    /// The sandbox's directory server, and names for the sandbox, unless the configuration has its own.
+    pub fn use_sandbox(&mut self, directory: SocketAddr) {
+        if self.directory_server_url.is_some() {
+            return;
+        }
+        self.directory_server_url = Some(format!("http://{directory}/ds"));
+        let or = |own: &mut Option<Written>, text: &str| {
+            own.get_or_insert_with(|| Written(text.to_owned()));
+        };
+        or(&mut self.acquirer_bin, "400555");
+        or(&mut self.requestor_id, "TOLLGATE-SANDBOX");
+        or(&mut self.requestor_name, "Tollgate sandbox");
+        or(&mut self.server_reference, "TOLLGATE-SANDBOX-3DSS");
+        self.requestor_url.get_or_insert_with(|| "https://shop.example".to_owned());
+    }
+
     /// The checks that need no file and no network.
     ///
     /// # Errors

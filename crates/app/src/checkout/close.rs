@@ -1,8 +1,9 @@
 //! How a checkout ends without a payment: the customer cancels, or time is over.
 
+use super::authenticate;
 use super::seen::{SeenCheckout, order_of};
 use crate::feedback;
-use crate::gateway::{Inner, Refused};
+use crate::gateway::{Gateway, Inner, Refused};
 use crate::settle::{self, Overtaking};
 use tollgate_acquirer::WireTrace;
 use tollgate_core::apply::{self, Outcome};
@@ -35,7 +36,8 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
     }
     match &seen.order {
         Some(order) if order.phase == Phase::Open => {
-            close(inner, checkout, order, OperationEvent::Cancelled, End::Cancelled).await?;
+            let after = checkout.at(Step::Ended(End::Cancelled));
+            close(inner, order, OperationEvent::Cancelled, &after).await?;
         }
         // What is under way or settled is not undone by a click.
         Some(order) if !order.takes_a_try() => {}
@@ -57,21 +59,21 @@ async fn expire(inner: &Inner, checkout: &Checkout) -> Result<(), Refused> {
     }
     let event = match checkout.step {
         Step::Authentication(_) => OperationEvent::NotAuthenticated,
-        Step::Card | Step::Ended(_) => OperationEvent::Abandoned,
+        Step::Card | Step::PassBy | Step::Ended(_) => OperationEvent::Abandoned,
     };
-    close(inner, checkout, &order, event, End::AsOrder).await
+    close(inner, &order, event, &checkout.at(Step::Ended(End::AsOrder))).await
 }
 
-/// Closes an order of which nothing was sent, and its checkout. Where somebody was faster, nothing is changed.
+/// Closes an order of which nothing was sent; its checkout is `after` from then on, one version on. Where somebody was
+/// faster, nothing is changed.
 pub(super) async fn close(
     inner: &Inner,
-    checkout: &Checkout,
     order: &Order,
     event: OperationEvent,
-    ended: End,
+    after: &Checkout,
 ) -> Result<(), Refused> {
     for number in 0..NUMBER_TRIES_MAX {
-        let close = closing(inner, checkout, order, event, ended.clone(), number).await?;
+        let close = closing(inner, order, event, after, number).await?;
         let is_told = close.outcome.feedback.is_some();
         match inner.store.close_unsent(close).await? {
             TryClaim::NumberTaken => {}
@@ -89,14 +91,14 @@ pub(super) async fn close(
 
 async fn closing(
     inner: &Inner,
-    checkout: &Checkout,
     order: &Order,
     event: OperationEvent,
-    ended: End,
+    after: &Checkout,
     number_tries: usize,
 ) -> Result<CloseUnsent, Refused> {
     let (owner, now) = (inner.living().await?, inner.clock.now());
-    let id = if number_tries == 0 { OperationId(order.fort_id.0) } else { inner.next_number(now) };
+    let is_first = number_tries == 0 && order.phase == Phase::Open;
+    let id = if is_first { OperationId(order.fort_id.0) } else { inner.next_number(now) };
     let wire = inner.wire_reference(id, now);
     let kind = order.kind.operation();
     let pending = Order {
@@ -120,14 +122,14 @@ async fn closing(
         operation,
         // The order keeps what it has, or has not.
         card: SealedCard::from_bytes(Vec::new()),
-        request: checkout.params.clone(),
+        request: after.params.clone(),
         owner,
         token: None,
         audit: Vec::new(),
         route: None,
         authentication: None,
     };
-    Ok(CloseUnsent { attempt: NewTry { intent, checkout: checkout.at(Step::Ended(ended)) }, outcome: record })
+    Ok(CloseUnsent { attempt: NewTry { intent, checkout: after.clone() }, outcome: record })
 }
 
 /// Writes that a checkout has ended. What cannot be written now, the look for late ones writes.
@@ -150,7 +152,8 @@ pub(crate) struct Expiries {
 impl Expiries {
     /// Ends the checkouts whose time is over, and now and then forgets those that ended long ago. A clock that is moved
     /// makes it look at once.
-    pub(crate) async fn look(&mut self, inner: &Inner) {
+    pub(crate) async fn look(&mut self, gateway: &Gateway) {
+        let inner = &gateway.inner;
         let now = inner.clock.now();
         let is_due = |at: Option<Timestamp>, every_ms| {
             at.is_none_or(|looked_at| now.since_ms(looked_at) >= every_ms || now < looked_at)
@@ -159,7 +162,7 @@ impl Expiries {
             return;
         }
         self.looked_at = Some(now);
-        if let Err(error) = end_late_ones(inner, now).await {
+        if let Err(error) = end_late_ones(gateway, now).await {
             tracing::error!(%error, "checkouts whose time is over cannot be read; the next look tries again");
         }
         if is_due(self.forgot_at, FORGET_EVERY_MS) {
@@ -173,9 +176,14 @@ impl Expiries {
     }
 }
 
-async fn end_late_ones(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
+async fn end_late_ones(gateway: &Gateway, now: Timestamp) -> Result<(), StoreError> {
+    let inner = &gateway.inner;
     for checkout in inner.store.checkouts_due(now, CHECKOUTS_PER_LOOK_MAX).await? {
-        if let Err(refused) = expire(inner, &checkout).await {
+        let done = match checkout.is_late(now) {
+            true => expire(inner, &checkout).await,
+            false => authenticate::time_passed(gateway, checkout).await,
+        };
+        if let Err(refused) = done {
             tracing::error!(detail = %refused.refusal.detail, "a checkout could not be ended; the next look tries again");
         }
     }

@@ -2,15 +2,19 @@
 //!
 //! Looking at a checkout never changes anything; only what a customer sends does, and time.
 
+mod authenticate;
+mod before;
 mod close;
 mod link;
 mod open;
 mod seen;
 mod submit;
 
+pub use authenticate::ThreeDsEvent;
 pub use link::CheckoutLink;
 pub use seen::{SeenCheckout, Stage};
 
+pub(crate) use before::{BeforePayment, before_payment};
 pub(crate) use close::Expiries;
 
 use crate::directory::Account;
@@ -18,6 +22,7 @@ use crate::gateway::{Gateway, Refused};
 use std::sync::Arc;
 use tollgate_core::checkout::Typed;
 use tollgate_core::command::{PayCommand, SafeParams, TokenizeCommand};
+use tollgate_threeds::flow::{BrowserData, Reply};
 
 impl Gateway {
     /// AUTHORIZATION or PURCHASE whose card the customer is to type on the gateway's page. A second request for the
@@ -56,14 +61,31 @@ impl Gateway {
         seen::look(&self.inner, link).await
     }
 
-    /// Takes what a customer has typed. Goes on to its end even when the caller stops waiting; afterwards the checkout
+    /// Takes what a customer has typed, and what the browser is. Goes on to its end even when the caller stops waiting; afterwards the checkout
     /// tells where it stands.
     ///
     /// # Errors
     /// When it is refused: nothing was sent, and the customer may correct it. 00784 where the same page was sent a
     /// moment before.
-    pub async fn submit_card(&self, seen: Arc<SeenCheckout>, typed: Typed) -> Result<(), Refused> {
-        submit::card(self, seen, typed).await
+    pub async fn submit_card(
+        &self,
+        seen: Arc<SeenCheckout>,
+        typed: Typed,
+        browser: Box<BrowserData>,
+    ) -> Result<(), Refused> {
+        submit::card(self, seen, typed, browser).await
+    }
+
+    /// Takes what happened to a customer's authentication; gives what the directory server is told, if it is told anything.
+    ///
+    /// # Errors
+    /// When it is refused. 00784 where somebody else was faster at the same checkout.
+    pub async fn three_ds_event(
+        &self,
+        seen: &Arc<SeenCheckout>,
+        event: ThreeDsEvent,
+    ) -> Result<Option<Reply>, Refused> {
+        authenticate::happened(self, seen, event).await
     }
 
     /// The customer cancels, or comes back after the time is over. What is under way or over stays as it is.

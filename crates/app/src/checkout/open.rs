@@ -12,6 +12,7 @@ use tollgate_core::feedback::Channel;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::{LastOperation, Order, Phase, Totals};
 use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::scope::Route;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{CheckoutOpened, NewCheckout, StoreError};
 
@@ -30,7 +31,7 @@ pub(super) async fn payment(
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let order = open_order(inner, account.merchant.id, command, now);
-        let wish = PayWish::of(order.fort_id, command);
+        let wish = PayWish::of(order.fort_id, command, Route::HostedPage);
         let purpose = Purpose::Pay(Box::new(wish));
         let checkout =
             new(CheckoutId(order.fort_id.0), account.merchant.id, access_code, purpose, &command.params, now);
@@ -120,6 +121,7 @@ fn new(
         params: params.clone(),
         opened_at: now,
         expires_at: now.plus_ms(CHECKOUT_MS_MAX),
+        due_at: now.plus_ms(CHECKOUT_MS_MAX),
         tries: 0,
         step: Step::Card,
         version: 1,

@@ -13,6 +13,7 @@ use tollgate_core::order::{Order, Phase};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{Token, TokenStatus};
+use tollgate_threeds::flow::Flow;
 
 /// A checkout with all that belongs to it, as it was at one moment.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl SeenCheckout {
     pub fn stage(&self) -> Stage {
         let stage = match (&self.checkout.step, &self.order) {
             (Step::Ended(_), _) => return Stage::Return,
-            (Step::Authentication(_), _) => Stage::Authentication,
+            (Step::Authentication(_) | Step::PassBy, _) => Stage::Authentication,
             (Step::Card, None) => Stage::Form(None),
             (Step::Card, Some(order)) => match order.phase {
                 Phase::Open => Stage::Form(None),
@@ -65,6 +66,17 @@ impl SeenCheckout {
             },
         };
         if self.checkout.is_late(self.seen_at) { Stage::TimeIsOver } else { stage }
+    }
+
+    /// The state of the customer's authentication, where one is under way.
+    #[must_use]
+    pub fn flow(&self) -> Option<Flow> {
+        match &self.checkout.step {
+            Step::Authentication(text) => {
+                Flow::from_json(text).map_err(|error| tracing::error!(%error, "unreadable")).ok()
+            }
+            _ => None,
+        }
     }
 
     /// How many cards the customer may still try.
@@ -127,6 +139,11 @@ pub(crate) fn answer_of(order: &Order) -> Answer {
 pub(super) async fn look(inner: &Inner, link: &str) -> Result<Option<SeenCheckout>, Refused> {
     let Some(id) = number_in(inner, link).await? else { return Ok(None) };
     let Some(checkout) = inner.store.checkout(id).await? else { return Ok(None) };
+    see(inner, checkout).await.map(Some)
+}
+
+/// A checkout with all that belongs to it.
+pub(super) async fn see(inner: &Inner, checkout: Checkout) -> Result<SeenCheckout, Refused> {
     let Some(account) = inner.directory.by_id(checkout.merchant).await? else {
         return Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, "a checkout's merchant is not there").into());
     };
@@ -136,8 +153,8 @@ pub(super) async fn look(inner: &Inner, link: &str) -> Result<Option<SeenCheckou
     };
     let seen_at = inner.clock.now();
     let kept = kept_card(inner, &checkout, seen_at).await?;
-    let link = link_to(inner, id).await?;
-    Ok(Some(SeenCheckout { account, checkout, order, kept, link, seen_at }))
+    let link = link_to(inner, checkout.id).await?;
+    Ok(SeenCheckout { account, checkout, order, kept, link, seen_at })
 }
 
 pub(super) async fn order_of(inner: &Inner, checkout: &Checkout, fort_id: FortId) -> Result<Order, Refused> {

@@ -1,5 +1,6 @@
 //! What a customer has typed.
 
+use super::authenticate::{self, Held};
 use super::close;
 use super::seen::{SeenCheckout, Stage};
 use crate::gateway::{Gateway, Inner, Refused, Unsettled};
@@ -8,14 +9,24 @@ use crate::{token, tokenize};
 use std::sync::Arc;
 use tollgate_core::answer::{Answer, TokenFacts};
 use tollgate_core::card::SecurityCode;
-use tollgate_core::checkout::{Checkout, End, PayWish, Purpose, TRIES_MAX, TokenEnd, TokenWish, Typed, TypedCard};
+use tollgate_core::checkout::{
+    Checkout, End, PayWish, Purpose, Step, TRIES_MAX, TokenEnd, TokenWish, Typed, TypedCard,
+};
 use tollgate_core::code::{self, TOKENIZED, refused};
 use tollgate_core::decide::{self, CardForm};
+use tollgate_core::feedback::Channel;
+use tollgate_core::order::Order;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
 use tollgate_core::token::Token;
+use tollgate_threeds::flow::BrowserData;
 
-pub(super) async fn card(gateway: &Gateway, seen: Arc<SeenCheckout>, typed: Typed) -> Result<(), Refused> {
+pub(super) async fn card(
+    gateway: &Gateway,
+    seen: Arc<SeenCheckout>,
+    typed: Typed,
+    browser: Box<BrowserData>,
+) -> Result<(), Refused> {
     match seen.stage() {
         Stage::Form(_) => {}
         Stage::TimeIsOver => return close::cancel(&gateway.inner, &seen).await,
@@ -23,15 +34,21 @@ pub(super) async fn card(gateway: &Gateway, seen: Arc<SeenCheckout>, typed: Type
         Stage::Wait | Stage::Authentication => return Err(pay::overtaken().into()),
     }
     match seen.checkout.purpose.clone() {
-        Purpose::Pay(wish) => payment(gateway, seen, *wish, typed).await,
+        Purpose::Pay(wish) => payment(gateway, seen, *wish, typed, browser).await,
         Purpose::Tokenize(wish) => keep(&gateway.inner, &seen, *wish, typed).await,
     }
 }
 
 /// One try of a payment.
-async fn payment(gateway: &Gateway, seen: Arc<SeenCheckout>, wish: PayWish, typed: Typed) -> Result<(), Refused> {
+async fn payment(
+    gateway: &Gateway,
+    seen: Arc<SeenCheckout>,
+    wish: PayWish,
+    typed: Typed,
+    browser: Box<BrowserData>,
+) -> Result<(), Refused> {
     let (inner, unsettled) = (Arc::clone(&gateway.inner), Unsettled::default());
-    let told = unsettled.clone();
+    let (told, gateway_of_work) = (unsettled.clone(), gateway.clone());
     let work = async move {
         let Some(order) = &seen.order else { return Err(no_order().into()) };
         let account = &seen.account;
@@ -39,18 +56,34 @@ async fn payment(gateway: &Gateway, seen: Arc<SeenCheckout>, wish: PayWish, type
         let stored = token::named(&inner, account, &command).await?;
         let named = stored.as_ref().map(|stored| &stored.token);
         let intent = decide::pay_on_page(&account.merchant, &command, named, inner.clock.now())?;
-        let judged = Judged { command, intent, stored, route: Route::HostedPage };
+        let judged = Judged { command, intent, stored, route: Route::HostedPage, opened: None };
+        let judged = match authenticate::hold_if_wanted(&gateway_of_work, &seen, order, judged, browser).await? {
+            Held::Yes => return Ok(Answer::bare(code::UNCERTAIN)),
+            Held::No(judged) => *judged,
+        };
         let start = Start::Try { order, checkout: &seen.checkout };
         let paid = pay::carry_out(&inner, account, judged, start, &told).await?;
-        let tried = Checkout { tries: seen.checkout.tries.saturating_add(1), ..seen.checkout.clone() };
-        let tried = Checkout { version: tried.version.saturating_add(1), ..tried };
-        if is_the_end(&paid.answer, &tried) {
-            close::end(&inner, &tried, End::AsOrder).await;
-        }
+        after_try(&inner, &seen, &paid.answer).await;
         Ok(paid.answer)
     };
     // The checkout tells what came of it.
     gateway.to_its_end(unsettled, work).await.map(drop)
+}
+
+/// Ends the checkout after a try, unless the customer may try another card.
+pub(super) async fn after_try(inner: &Inner, seen: &SeenCheckout, answer: &Answer) {
+    let tries = seen.checkout.tries.saturating_add(1);
+    // As the try has left it.
+    let tried = Checkout { tries, ..seen.checkout.at(Step::Card) };
+    let is_on_the_page = seen.order.as_ref().is_some_and(|order| order.channel == Channel::Redirection);
+    if !is_on_the_page || is_the_end(answer, &tried) {
+        close::end(inner, &tried, End::AsOrder).await;
+    }
+}
+
+/// Whether another card may be tried when this one comes to nothing.
+pub(super) fn may_try_again(checkout: &Checkout, order: &Order) -> bool {
+    order.channel == Channel::Redirection && checkout.tries.saturating_add(1) < TRIES_MAX
 }
 
 /// Whether the customer may not try another card.

@@ -102,6 +102,8 @@ pub(crate) enum Source {
     Token,
     /// The token that was made.
     TokenMade,
+    /// Where the customer has to go to be authenticated.
+    ThreeDsUrl,
     /// The authorization code.
     Authorization,
     /// The network's code of a decline.

@@ -14,6 +14,7 @@ use crate::operator;
 use crate::run_lock::RunLock;
 use crate::running::Running;
 use crate::sandbox::{ClockRoute, FaultRoute, Mode, NetworkAdmin, ReferenceFaults, SandboxAcquirer};
+use crate::three_ds_link::{PlainDirectory, ThreeDsLink};
 use crate::token::TokenRoute;
 use crate::unknown::UnknownRoute;
 use crate::wiring::{self, Keep, Looked, Opened};
@@ -30,7 +31,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations};
+use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
 use tollgate_core::audit::{AuditAction, AuditWho};
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::secret::Secret;
@@ -41,6 +42,7 @@ use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
 use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service};
 use tollgate_issuer::{Issuer, IssuerSettings};
 use tollgate_store::Tenancy;
+use tollgate_threeds::flow::AcsReach;
 
 /// Run the gateway.
 #[derive(Debug, Args)]
@@ -109,6 +111,7 @@ impl Serve {
         let issuer = if self.dev && !self.no_issuer { Some(start_issuer(folder, &config).await?) } else { None };
         if let Some(issuer) = &issuer {
             config.acquirer.address = issuer.iso_address().to_string();
+            config.three_ds.use_sandbox(issuer.ds_address());
         }
         if self.dev {
             folder.mark_as_sandbox()?;
@@ -323,10 +326,14 @@ impl Started {
         };
         let settings =
             ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
+        if let Some(setup) = three_ds_setup(config, around.mode)? {
+            gateway.enable_three_ds(setup);
+        }
         let merchants = merchant_service(config, &gateway, &hearing, &around)?;
         let server = Server::start(config.server.listen, merchants, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
+        gateway.set_public_url(config.public_url(server.address()));
         let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone(), around.custodians.take());
         let front = around.front.take();
         let operator = operator_api(&gateway, opened, around, faults, hearing, keys);
@@ -370,6 +377,26 @@ impl Started {
 }
 
 /// What answers on the merchant address: in a sandbox with the demo shop in front.
+fn three_ds_setup(config: &Config, mode: Mode) -> anyhow::Result<Option<ThreeDsSetup>> {
+    let (plain, reach) = match mode {
+        Mode::Sandbox => (PlainDirectory::Loopback, AcsReach::Sandbox),
+        Mode::Production => (PlainDirectory::Refused, AcsReach::HttpsOnly),
+    };
+    let Some(link) = ThreeDsLink::open(&config.three_ds, plain)? else { return Ok(None) };
+    let terms = config.three_ds.terms()?;
+    Ok(Some(ThreeDsSetup {
+        directory: Arc::new(link),
+        acquirer_bin: terms.acquirer_bin,
+        requestor_id: terms.requestor_id,
+        requestor_name: terms.requestor_name,
+        requestor_url: terms.requestor_url,
+        server_reference: terms.server_reference,
+        server_operator: terms.server_operator,
+        reach,
+    }))
+}
+
+/// What answers on the merchants' address.
 fn merchant_service(
     config: &Config,
     gateway: &Gateway,
