@@ -351,7 +351,7 @@ impl CardRow {
         if expiry.is_some() && self.three_ds.is_some() {
             return Err("three_ds is the card's, whatever its expiry: give it to the row without one");
         }
-        let three_ds = self.three_ds.unwrap_or_default();
+        let three_ds = self.three_ds.unwrap_or(ThreeDsBehaviour::NotEnrolled);
         Ok(CardBehaviour { pan, brand: self.brand, expiry, behaviour, three_ds, source: self.source, note: self.note })
     }
 }

@@ -55,8 +55,8 @@ async fn each_frictionless_card_is_answered_as_its_row_says() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = start(folder.path()).await;
     for (number, status, eci, has_value) in [
-        ("4005550000000001".to_owned(), "Y", Some("05"), true),
-        ("5123456789012346".to_owned(), "Y", Some("02"), true),
+        ("4005559210001006".to_owned(), "Y", Some("05"), true),
+        ("5123459300009007".to_owned(), "Y", Some("02"), true),
         ("345678901234564".to_owned(), "Y", Some("05"), true),
         ("5297412542005689".to_owned(), "Y", Some("02"), true),
         ("4111111111111111".to_owned(), "Y", Some("05"), true),
@@ -84,7 +84,7 @@ async fn a_mandated_challenge_is_made_of_a_frictionless_card() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = start(folder.path()).await;
     for (wish, status) in [("01", "Y"), ("02", "Y"), ("03", "Y"), ("04", "C")] {
-        let mut areq = areq("4005550000000001", NOWHERE);
+        let mut areq = areq("4005559210001006", NOWHERE);
         areq["threeDSRequestorChallengeInd"] = wish.into();
         assert_eq!(ask_directory(&issuer, &areq).await["transStatus"], status, "{wish}");
     }
@@ -95,7 +95,7 @@ async fn a_mandated_challenge_is_made_of_a_frictionless_card() {
 async fn what_is_wrong_with_an_areq_is_told_by_an_erro() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = start(folder.path()).await;
-    let good = areq("4005550000000001", NOWHERE);
+    let good = areq("4005559210001006", NOWHERE);
     let with = |name: &str, value: Value| {
         let mut areq = good.clone();
         areq[name] = value;
@@ -407,10 +407,10 @@ async fn the_oldest_challenge_goes_where_there_are_too_many_and_its_result_is_to
 async fn the_directory_server_meets_the_faults_that_were_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = start(folder.path()).await;
-    let message = areq("4005550000000001", NOWHERE).to_string();
+    let message = areq("4005559210001006", NOWHERE).to_string();
     let ask = || request(issuer.ds_address(), "POST", "/ds", "application/json", message.as_bytes());
     for name in ["ds_erro", "ds_garbage", "ds_slow"] {
-        post_admin(&issuer, "/faults", &json!({ "behaviour": name, "mask": "400555******0001" })).await;
+        post_admin(&issuer, "/faults", &json!({ "behaviour": name, "mask": "400555******1006" })).await;
     }
     assert_eq!(ask().await.unwrap().json()["errorCode"], "403");
     assert!(serde_json::from_str::<Value>(&ask().await.unwrap().body).is_err(), "garbage");
@@ -430,8 +430,8 @@ async fn a_silent_directory_server_says_nothing_and_holds_nobody_up() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = start(folder.path()).await;
     // By its card, so that the card that is silent anyway does not use it up.
-    post_admin(&issuer, "/faults", &json!({ "behaviour": "ds_silent", "mask": "400555******0001" })).await;
-    let by_fault = areq("4005550000000001", NOWHERE).to_string();
+    post_admin(&issuer, "/faults", &json!({ "behaviour": "ds_silent", "mask": "400555******1006" })).await;
+    let by_fault = areq("4005559210001006", NOWHERE).to_string();
     let by_card = areq(&card(ThreeDsBehaviour::Silent, "VISA"), NOWHERE).to_string();
     let ds = issuer.ds_address();
     let silent = async {
@@ -448,7 +448,7 @@ async fn a_silent_directory_server_says_nothing_and_holds_nobody_up() {
                 };
                 used_up.await;
                 for _ in 0..2 {
-                    let answer = ask_directory(&issuer, &areq("4005550000000001", NOWHERE)).await;
+                    let answer = ask_directory(&issuer, &areq("4005559210001006", NOWHERE)).await;
                     assert_eq!(answer["transStatus"], "Y");
                 }
             } => {}

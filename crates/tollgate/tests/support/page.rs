@@ -106,7 +106,7 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     inside.unwrap_or_else(|| panic!("{begin}: {text}")).0
 }
 
-fn unescaped(text: &str) -> String {
+pub fn unescaped(text: &str) -> String {
     let mut text = text.to_owned();
     for (entity, character) in [
         ("&lt;", "<"),
