@@ -297,7 +297,9 @@ fn insert_put(
 /// without a token, nothing.
 pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
     let waits = record.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
-    if !waits || record.operation.0 != record.order.fort_id.0 {
+    // The payment itself, whichever try of it: what follows on it refers to it by its names.
+    let is_the_payment = record.operation.rrn() == record.order.original.rrn;
+    if !waits || !is_the_payment {
         return Ok(());
     }
     let fort_id = record.order.fort_id;
