@@ -22,7 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("acquirer", &["core", "iso8583"]),
     ("issuer", &["iso8583", "core", "threeds"]),
     ("app", &["core", "vault", "store", "acquirer", "threeds"]),
-    ("http", &["app", "fort", "core", "store"]),
+    ("http", &["app", "fort", "core", "store", "threeds"]),
     ("feedback", &["store", "core"]),
     ("sim", &["app", "store", "store-sqlite", "acquirer", "feedback", "vault", "core", "iso8583"]),
     (

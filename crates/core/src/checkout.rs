@@ -4,13 +4,14 @@
 //! Secure. It has an end by itself, and outlives the gateway's process.
 
 use crate::answer::TokenFacts;
-use crate::card::{CardFacts, SecurityCode};
+use crate::card::{CardFacts, Expiry, SecurityCode};
 use crate::code::ResponseCode;
 use crate::command::{CardInput, Eci, PayCommand, RememberMe, SafeParams, ThreeDsWish, TokenizeCommand, TokenizeKind};
 use crate::ident::{FortId, MerchantId};
 use crate::money::{Amount, Currency, Money};
 use crate::order::PayKind;
 use crate::scope::Route;
+use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// How long a customer has, in milliseconds, from the form that began it.
@@ -264,6 +265,25 @@ pub struct Typed {
     pub card: TypedCard,
     /// Whether the customer wants it kept, where the page asks.
     pub remember_me: Option<RememberMe>,
+}
+
+impl TypedCard {
+    /// A whole card; the code is dropped where it is none.
+    #[must_use]
+    pub fn whole(number: Secret, expiry: Expiry, code: &Secret, holder: Option<String>) -> TypedCard {
+        TypedCard::New(CardInput {
+            number: Some(number),
+            expiry: Some(expiry.to_string()),
+            security_code: SecurityCode::parse(code.reveal()),
+            holder,
+        })
+    }
+
+    /// The code of a card that is kept.
+    #[must_use]
+    pub fn code(code: &Secret) -> TypedCard {
+        TypedCard::CodeOfToken(SecurityCode::parse(code.reveal()))
+    }
 }
 
 /// The card that a customer has typed.

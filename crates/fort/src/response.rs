@@ -42,7 +42,7 @@ pub enum Echo<'a> {
 #[must_use]
 pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, language: Language) -> Fields {
     let table: &'static Table = table(service.unwrap_or(Service::Purchase));
-    let mut fields = Fields::new();
+    let mut fields = Fields::none();
     for (AnswerField { name, source }, echoed) in table.answer.iter().zip(echo.values(table)) {
         if *source == Source::TokenList {
             fields.push_list(name, answer.tokens.as_deref().unwrap_or_default().iter().map(token_row).collect());
@@ -58,7 +58,7 @@ pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, languag
 /// The answer to a body that could not be read (00073): a code and nothing to echo.
 #[must_use]
 pub fn unreadable(code: ResponseCode) -> Fields {
-    let mut fields = Fields::new();
+    let mut fields = Fields::none();
     fields.push_code(code, Language::English);
     fields
 }
@@ -222,7 +222,7 @@ struct Field {
 impl Fields {
     /// No fields yet.
     #[must_use]
-    pub fn new() -> Fields {
+    pub fn none() -> Fields {
         Fields { text: String::with_capacity(512), fields: Vec::with_capacity(32), list: None }
     }
 
@@ -241,7 +241,7 @@ impl Fields {
     /// are signed as they are then.
     #[must_use]
     pub fn starred(&self) -> Fields {
-        let mut starred = Fields::new();
+        let mut starred = Fields::none();
         for field in &self.fields {
             let value = self.text.get(field.value.clone()).unwrap_or_default();
             match STARRED_IN_URLS.contains(&field.name) {

@@ -6,7 +6,7 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
-use crate::pages::browser::{BrowserData as FormBrowser, Java, Scripts, WindowSize};
+use crate::pages::browser::WindowSize;
 use crate::pages::nonce::Nonce;
 use crate::pages::typed::{Fault, typed_card_number, typed_code, typed_expiry, typed_holder};
 use crate::pages::view::{
@@ -15,21 +15,20 @@ use crate::pages::view::{
     WaitPage,
 };
 use crate::pages::{
-    browser_field, browser_page, card_page, challenge_page, field, method_page, notification_page, return_page,
-    told_page, wait_page,
+    browser_page, card_page, challenge_page, field, method_page, notification_page, return_page, told_page, wait_page,
 };
 use crate::payment_api::{PaymentApi, is_form};
 use crate::payment_page::{is_usable, redirect};
 use crate::source::{Arrival, Peer};
+use crate::three_ds::browser_of;
 use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 use tollgate_app::{Account, Refused, SeenCheckout, Stage, ThreeDsEvent};
 use tollgate_core::answer::Answer;
 use tollgate_core::bin::Brand;
-use tollgate_core::card::SecurityCode;
 use tollgate_core::checkout::{Purpose, TRIES_MAX, Typed, TypedCard};
 use tollgate_core::code::{ResponseCode, message, refused};
-use tollgate_core::command::{CardInput, RememberMe, TokenizeKind};
+use tollgate_core::command::{RememberMe, TokenizeKind};
 use tollgate_core::merchant::{Terms, TokenService};
 use tollgate_core::order::PayKind;
 use tollgate_core::page::{ReturnMethod, WebOrigin};
@@ -39,21 +38,15 @@ use tollgate_fort::message::Message;
 use tollgate_fort::response::{self, Echo, Fields};
 use tollgate_fort::service::Service;
 use tollgate_fort::text::Language;
-use tollgate_threeds::element::{ColorDepth, Digits, ErrorComponent, TimeZoneMinutes};
 use tollgate_threeds::encode::read_method_notification;
-use tollgate_threeds::flow::{BrowserData, BrowserHeaders, Reply, ScriptData, Todo, not_recognised};
-use tollgate_threeds::message::{MessageType, RReq, Wire};
+use tollgate_threeds::flow::Todo;
 
 /// What stands before the link in the path.
 pub(crate) const CHECKOUT_PATH: &str = "/checkout/";
-/// What stands before the link in the path of a result.
-pub(crate) const RESULTS_PATH: &str = "/3ds/results/";
 /// The largest form, in bytes: a CRes in base64url is the most that comes.
 const FORM_BYTES_MAX: usize = 32 * 1024;
 /// How long the 3DS method may run, in milliseconds (EMVCo 3DS 2.2, 10 s).
 const METHOD_WAIT_MS: u32 = 10_000;
-/// How often a result is taken again when the checkout has changed meanwhile.
-const RESULT_TRIES_MAX: usize = 8;
 /// After how many seconds a waiting page looks again.
 const WAIT_PAUSE_S: u32 = 2;
 
@@ -469,13 +462,7 @@ fn read_card(form: &Message, seen: &SeenCheckout) -> Result<TypedCard, Vec<Fault
     let holder = keep_fault(typed_holder(&text(field::HOLDER_NAME)), &mut faults);
     match (number, expiry, code, holder) {
         (Some(number), Some(expiry), Some(code), Some(holder)) if faults.is_empty() => {
-            let card = CardInput {
-                number: Some(number),
-                expiry: Some(expiry.to_string()),
-                security_code: SecurityCode::parse(code.reveal()),
-                holder,
-            };
-            Ok(TypedCard::New(card))
+            Ok(TypedCard::whole(number, expiry, &code, holder))
         }
         _ => Err(faults),
     }
@@ -485,7 +472,7 @@ fn read_card(form: &Message, seen: &SeenCheckout) -> Result<TypedCard, Vec<Fault
 fn read_code(form: &Message, brand: Brand) -> Result<TypedCard, Vec<Fault>> {
     let text = form.text(field::SECURITY_CODE).unwrap_or_default();
     let code: Secret = typed_code(&text, Some(brand)).map_err(|fault| vec![fault])?;
-    Ok(TypedCard::CodeOfToken(SecurityCode::parse(code.reveal())))
+    Ok(TypedCard::code(&code))
 }
 
 fn keep_fault<T>(read: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
@@ -548,91 +535,6 @@ fn framing_inside(seen: &SeenCheckout, target: Option<&str>) -> Framing {
         Framing::Merchant(origins) => Framing::Gateway(origins),
         Framing::Nobody | Framing::Gateway(_) | Framing::Anybody => Framing::Gateway(Vec::new()),
     }
-}
-
-/// What a browser is, by its form and its headers.
-fn browser_of(api: &PaymentApi, form: &Message, arrival: &Arrival) -> Box<BrowserData> {
-    let values: Vec<(&str, String)> =
-        browser_field::ALL.into_iter().map(|name| (name, form.text(name).unwrap_or_default().into_owned())).collect();
-    let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-    let told = FormBrowser::of_form(value);
-    let header =
-        |name: header::HeaderName| arrival.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let ip = api.address_of(arrival).map(|ip| ip.to_string());
-    let accepted = header(header::ACCEPT_LANGUAGE).split([',', ';']).next().unwrap_or_default();
-    let headers = BrowserHeaders {
-        accept: header(header::ACCEPT),
-        user_agent: header(header::USER_AGENT),
-        language: told.language.as_deref().unwrap_or(accepted),
-        ip: ip.as_deref(),
-    };
-    Box::new(BrowserData::gather(headers, script_of(&told)))
-}
-
-/// What only a script can tell; `None` where none ran, or not all of it is known.
-fn script_of(told: &FormBrowser) -> Option<ScriptData> {
-    if told.scripts != Scripts::On {
-        return None;
-    }
-    Some(ScriptData {
-        runs_java: told.java == Some(Java::On),
-        color_depth: ColorDepth::at_most(u32::from(told.color_depth_bits?)),
-        screen_height: Digits::parse(&told.screen_height_px?.to_string())?,
-        screen_width: Digits::parse(&told.screen_width_px?.to_string())?,
-        time_zone: TimeZoneMinutes::new(told.time_zone_minutes?)?,
-    })
-}
-
-/// The answer to the directory server's RReq at `/3ds/results/{link}`.
-pub(crate) async fn results(api: &PaymentApi, request: Request) -> Response {
-    let link = request.uri().path().strip_prefix(RESULTS_PATH).unwrap_or_default().to_owned();
-    if request.method() != Method::POST {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "Tollgate: results of 3-D Secure are posted\n");
-    }
-    let body = match body::read(request.into_body(), MessageType::RReq.bytes_max()).await {
-        Body::Whole(body) => body,
-        Body::TooLarge | Body::Broken => return plain(StatusCode::BAD_REQUEST, "Tollgate: no RReq\n"),
-    };
-    let rreq = match RReq::read(&body) {
-        Ok(rreq) => rreq,
-        Err(fault) => {
-            tracing::warn!(%fault, "a result of 3-D Secure cannot be read");
-            return match fault.to_erro(ErrorComponent::Server) {
-                Some(erro) => json_message(&erro),
-                None => plain(StatusCode::BAD_REQUEST, "Tollgate: no RReq\n"),
-            };
-        }
-    };
-    for _ in 0..RESULT_TRIES_MAX {
-        let seen = match api.gateway().checkout(&link).await {
-            Ok(Some(seen)) => Arc::new(seen),
-            Ok(None) => return json_message(&not_recognised(&rreq)),
-            Err(refused) => {
-                tracing::error!(detail = %refused.refusal.detail, "a result of 3-D Secure cannot be kept");
-                return plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: try again\n");
-            }
-        };
-        match api.gateway().three_ds_event(&seen, ThreeDsEvent::Results(Box::new(rreq.clone()))).await {
-            Ok(Some(Reply::Results(answer))) => return json_message(&answer),
-            Ok(Some(Reply::Erro(erro))) => return json_message(&erro),
-            Ok(None) => return json_message(&not_recognised(&rreq)),
-            // The browser was faster: look again.
-            Err(refused) if refused.refusal.code == refused::STILL_PROCESSING => {}
-            Err(refused) => {
-                tracing::error!(detail = %refused.refusal.detail, "a result of 3-D Secure cannot be kept");
-                return plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: try again\n");
-            }
-        }
-    }
-    plain(StatusCode::SERVICE_UNAVAILABLE, "Tollgate: try again\n")
-}
-
-fn json_message<M: Wire>(message: &M) -> Response {
-    let mut response = Response::new(AnswerBody::whole(message.to_bytes().to_vec()));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// The language of the merchant's request.

@@ -16,6 +16,7 @@ mod scope_watch;
 mod server;
 mod source;
 mod stray;
+mod three_ds;
 mod tls;
 
 pub use admin::Admin;

@@ -7,7 +7,7 @@
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
 use crate::body::{self, Body};
-use crate::checkout::{self, CHECKOUT_PATH, RESULTS_PATH};
+use crate::checkout::{self, CHECKOUT_PATH};
 use crate::pages::assets::{ASSETS_PATH, Asset, REPORTS_PATH, logo_response, script_response};
 use crate::pages::reports::PageReports;
 use crate::pages::view::{Transport, World};
@@ -16,6 +16,7 @@ use crate::scope_watch::ScopeWatch;
 use crate::server::Service as HttpService;
 use crate::source::{Arrival, Peer, ProxySettings, SourceGuard};
 use crate::stray::stray_in_head;
+use crate::three_ds::{self, RESULTS_PATH};
 use http::{Method, StatusCode, header};
 use std::borrow::Cow;
 use std::future::Future;
@@ -132,7 +133,7 @@ impl PaymentApi {
             return checkout::answer(self, request, peer).await;
         }
         if path.starts_with(RESULTS_PATH) {
-            return checkout::results(self, request).await;
+            return three_ds::results(self, request).await;
         }
         if path == REPORTS_PATH {
             return self.reports.take(request, self.gateway.now()).await;
@@ -246,7 +247,7 @@ impl PaymentApi {
             Ok(Done::Answer(answer)) => response::render(service, Echo::Request(message), &answer, identity.language),
             Ok(Done::Page(link)) => {
                 page = Some(link);
-                Fields::new()
+                Fields::none()
             }
             Err(refused) => {
                 log_refusal(Some(&account), message, &refused.refusal);

@@ -8,7 +8,6 @@ use crate::pay::{self, Judged, Start};
 use crate::{token, tokenize};
 use std::sync::Arc;
 use tollgate_core::answer::{Answer, TokenFacts};
-use tollgate_core::card::SecurityCode;
 use tollgate_core::checkout::{
     Checkout, End, PayWish, Purpose, Step, TRIES_MAX, TokenEnd, TokenWish, Typed, TypedCard,
 };
@@ -95,7 +94,15 @@ fn is_the_end(answer: &Answer, tried: &Checkout) -> bool {
 /// Keeps the card that the customer has typed under a token.
 async fn keep(inner: &Inner, seen: &SeenCheckout, wish: TokenWish, typed: Typed) -> Result<(), Refused> {
     let answer = match (typed.card, &seen.kept) {
-        (TypedCard::CodeOfToken(code), Some(token)) => with_code(inner, token, code)?,
+        (TypedCard::CodeOfToken(Some(code)), Some(token)) => {
+            // For the payment that follows.
+            inner.held_codes().hold(token.id, code, inner.clock.now());
+            known(token)
+        }
+        (TypedCard::CodeOfToken(None), Some(_)) => {
+            let detail = "the security code was not typed";
+            return Err(Refusal::request(refused::MISSING_PARAMETER, "card_security_code", detail).into());
+        }
         (TypedCard::CodeOfToken(_), None) => {
             return Err(Refusal::request(refused::MISSING_PARAMETER, "card_number", "no card was typed").into());
         }
@@ -109,16 +116,11 @@ async fn keep(inner: &Inner, seen: &SeenCheckout, wish: TokenWish, typed: Typed)
     Ok(())
 }
 
-/// A token that the merchant named, with the security code for the payment that follows.
-fn with_code(inner: &Inner, token: &Token, code: Option<SecurityCode>) -> Result<Answer, Refusal> {
-    let Some(code) = code else {
-        let detail = "the security code was not typed";
-        return Err(Refusal::request(refused::MISSING_PARAMETER, "card_security_code", detail));
-    };
-    inner.held_codes().hold(token.id, code, inner.clock.now());
+/// What the merchant is told of a token that it named.
+fn known(token: &Token) -> Answer {
     let Token { name, status, bin, currency, created_at, card, .. } = token.clone();
     let facts = TokenFacts { status, bin, currency, created_at };
-    Ok(Answer { card: Some(card), token_name: Some(name), token: Some(facts), ..Answer::bare(TOKENIZED) })
+    Answer { card: Some(card), token_name: Some(name), token: Some(facts), ..Answer::bare(TOKENIZED) }
 }
 
 fn no_order() -> Refusal {
