@@ -270,3 +270,31 @@ fn on_the_page_the_customer_is_authenticated_without_the_merchant_seeing_it() {
     assert_code(&back.fields, "14000", "by token");
     assert!(shop.gateway.run_well(&["explain", &next]).contains("F048.92"), "with the code that was typed");
 }
+
+#[test]
+fn a_soft_decline_on_the_page_is_followed_by_a_challenge_where_the_account_says_so() {
+    let shop = Shop::open();
+    let arrive = |reference: &str| {
+        let order = [
+            ("command", "PURCHASE"),
+            ("merchant_reference", reference),
+            ("amount", "15000"),
+            ("currency", "AED"),
+            ("customer_email", "jo@example.org"),
+            ("return_url", BACK),
+        ];
+        Customer::arrive(&shop.gateway, &shop.merchant, &order)
+    };
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "on-soft-decline"]);
+    let reference = shop.reference();
+    let customer = arrive(&reference);
+    let challenge = customer.go_on(customer.type_card(CHALLENGED_VISA, &[]));
+    assert_eq!(told(&shop, &reference), "13030", "the issuer wants it");
+    let issuer = customer.at_the_issuer(&challenge);
+    let back = went_back(&shop.merchant, &customer.type_code(&issuer, &shown_code(&issuer)).answer);
+    assert_code(&back.fields, "14000", "with the challenge");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "never"]);
+    let customer = arrive(&shop.reference());
+    let form = customer.go_on(customer.type_card(CHALLENGED_VISA, &[]));
+    assert!(html(&form).contains("name=\"card_number\""), "no second turn");
+}

@@ -62,7 +62,9 @@ async fn payment(
         };
         let start = Start::Try { order, checkout: &seen.checkout };
         let paid = pay::carry_out(&inner, account, judged, start, &told).await?;
-        after_try(&inner, &seen, &paid.answer).await;
+        if !authenticate::retries(&inner, &seen, &paid.answer).await? {
+            after_try(&inner, &seen, &paid.answer).await;
+        }
         Ok(paid.answer)
     };
     // The checkout tells what came of it.
