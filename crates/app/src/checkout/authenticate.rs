@@ -40,6 +40,8 @@ use tollgate_threeds::port::DirectoryRequest;
 use tollgate_threeds::ranges::{Participation, RangeTerms};
 use tollgate_vault::Revealed;
 
+/// How long after its end an authentication is taken up again, in milliseconds, if nothing has followed from it.
+const OVER_DUE_AFTER_MS: u64 = 15_000;
 /// How many steps one event may lead to at most: asking the directory server, and paying.
 const STEPS_MAX: usize = 8;
 
@@ -145,8 +147,13 @@ pub(crate) fn step_of(flow: &Flow) -> Result<Step, Refused> {
 }
 
 /// The checkout at a step of its authentication, to be looked at again when that waits for something.
-fn at_flow(checkout: &Checkout, flow: &Flow) -> Result<Checkout, Refused> {
-    let due_at = flow.deadline().map_or(checkout.expires_at, |deadline| deadline.min(checkout.expires_at));
+fn at_flow(checkout: &Checkout, flow: &Flow, now: Timestamp) -> Result<Checkout, Refused> {
+    let due_at = match flow.state().is_over() {
+        // What follows has begun; where the gateway stops right now, the look for late ones begins it again.
+        true => now.plus_ms(OVER_DUE_AFTER_MS),
+        false => flow.deadline().unwrap_or(checkout.expires_at),
+    };
+    let due_at = due_at.min(checkout.expires_at);
     Ok(Checkout { due_at, ..checkout.at(step_of(flow)?) })
 }
 
@@ -177,7 +184,7 @@ pub(super) async fn hold(
         ..order.clone()
     };
     let checkout = match &flow {
-        Some(flow) => at_flow(&seen.checkout, flow)?,
+        Some(flow) => at_flow(&seen.checkout, flow, now)?,
         None => seen.checkout.at(Step::PassBy),
     };
     let held = HeldCard { order: after.clone(), facts: judged.intent.facts, card: sealed };
@@ -288,7 +295,7 @@ fn spawn(gateway: &Gateway, work: impl Future<Output = Result<(), Refused>> + Se
 
 /// Writes the state of an authentication.
 async fn write(inner: &Inner, seen: &SeenCheckout, flow: &Flow) -> Result<SeenCheckout, Refused> {
-    let checkout = at_flow(&seen.checkout, flow)?;
+    let checkout = at_flow(&seen.checkout, flow, inner.clock.now())?;
     let change = CheckoutChange { checkout: checkout.clone(), held: None, at: inner.clock.now() };
     match inner.store.change_checkout(change).await? {
         CheckoutChanged::Written => Ok(SeenCheckout { checkout, ..seen.clone() }),

@@ -39,6 +39,7 @@ use tollgate_core::source::certificate_days_left;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::guard::Reach;
 use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
+use tollgate_http::pages::assets::self_test;
 use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service};
 use tollgate_issuer::{Issuer, IssuerSettings};
 use tollgate_store::Tenancy;
@@ -326,6 +327,7 @@ impl Started {
         };
         let settings =
             ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
+        self_test().context("the payment pages are not those of this release: install the binary again")?;
         if let Some(setup) = three_ds_setup(config, around.mode)? {
             gateway.enable_three_ds(setup);
         }
@@ -486,6 +488,9 @@ fn operator_api(
 async fn watch_accounts(gateway: Gateway, server: ServerConfig) {
     let mut woken = gateway.jobs_woken();
     loop {
+        if let Err(error) = self_test() {
+            tracing::error!(%error, "the payment pages would serve something that is not of this release");
+        }
         match gateway.directory().all().await {
             Ok(accounts) => accounts.iter().for_each(|account| {
                 warn_of_attestation(account, gateway.now());
