@@ -310,7 +310,7 @@ impl PaymentApi {
         match request {
             FortRequest::Pay(mut command) => {
                 if let (Some(customer), None) = (customer, command.params.get("customer_ip")) {
-                    command.params.push("customer_ip", &customer.to_string());
+                    command.params.push(SafeParams::CUSTOMER_IP_SEEN, &customer.to_string());
                 }
                 self.gateway.open_payment_page(account, access_code, &command).await.map(Done::Page)
             }

@@ -155,7 +155,9 @@ fn cancelling_goes_back_with_00072_and_the_order_can_be_paid_again() {
     assert_eq!(field(&back.fields, "response_code"), "00072");
     assert_eq!(field(&back.fields, "response_message"), "Transaction has been cancelled by the Consumer.");
     assert_eq!(field(&back.fields, "return_url"), BACK);
-    assert!(!back.fields.contains_key("fort_id") && !back.fields.contains_key("eci"));
+    for name in ["fort_id", "eci", "customer_ip"] {
+        assert!(!back.fields.contains_key(name), "{name}: the order is not told, and the address was not sent");
+    }
     let first = field(&shop.call(&status(&reference)), "fort_id").to_owned();
     assert_code(&customer.pay(&shop.merchant, VISA, &[]).fields, "00072", "it is over");
     let again = arrive(&shop, "PURCHASE", &reference, &[]);
@@ -267,9 +269,10 @@ fn each_result_reaches_the_merchant_by_direct_feedback_as_well() {
         assert_eq!(field(&told, name), field(&back.fields, name), "{name}");
     }
     let cancelled = shop.reference();
-    went_back(&shop.merchant, &arrive(&shop, "PURCHASE", &cancelled, &[]).cancel());
+    let back = went_back(&shop.merchant, &arrive(&shop, "PURCHASE", &cancelled, &[]).cancel());
     let told = receiver.wait_for(&cancelled, "00072").json();
     shop.merchant.check(&told);
+    assert_eq!(told, back.fields, "the same fields, the same values, the same signature");
 }
 
 #[test]
