@@ -114,6 +114,7 @@ impl Issuer {
             spec,
             framing: framing.with_frame_bytes_max(limits.frame_bytes_max),
             wishes: WishTable::new(behaviours, &keys),
+            value_key: keys.authentication_value_key(),
             keys,
             ledger: thread.handle,
             stats,

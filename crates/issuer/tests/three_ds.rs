@@ -7,7 +7,7 @@ mod support;
 mod three_ds;
 
 use serde_json::{Value, json};
-use support::{settings, start};
+use support::{Acquirer, Name, settings, start};
 use three_ds::*;
 use tollgate_issuer::{Behaviours, Issuer, IssuerLimits, IssuerSettings, ThreeDsBehaviour};
 use tollgate_threeds::element::{TransactionId, WebUrl};
@@ -344,6 +344,40 @@ async fn the_browser_may_be_lied_to_and_the_result_may_never_come() {
     let code = customer.begin().await.code();
     assert_eq!(cres(&customer.type_code(&code).await)["transStatus"], "Y");
     assert!(!server.has_more(), "no RReq comes");
+    issuer.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_authentication_value_is_good_for_its_own_payment_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = start(folder.path()).await;
+    let mut server = ThreeDsServer::start(Manner::Takes).await;
+    let mut values = Vec::new();
+    for _ in 0..2 {
+        let customer = Customer::challenged(&issuer, CHALLENGE_CARD, &server).await;
+        let code = customer.begin().await.code();
+        customer.type_code(&code).await;
+        let result = server.result().await;
+        let text = |name: &str| result[name].as_str().unwrap().to_owned();
+        values.push((text("authenticationValue"), text("dsTransID")));
+    }
+    let [(value, ds_id), (other_value, _)] = values.as_slice() else { panic!("two authentications") };
+    let other_card = card(ThreeDsBehaviour::Challenge, "MASTERCARD");
+    let made_up = "AAABBWcSNIdjeUZThmNHAAAAAAA=";
+    let mut acquirer = Acquirer::signed_on(issuer.iso_address()).await;
+    for (number, (pan, amount, value, id, level, expected)) in (1..).zip([
+        (CHALLENGE_CARD, 12_551, value, ds_id.as_str(), "212", "1A"),
+        (&*other_card, 12_550, value, ds_id, "212", "1A"),
+        (CHALLENGE_CARD, 12_550, other_value, ds_id, "212", "1A"),
+        (CHALLENGE_CARD, 12_550, &made_up.to_owned(), ds_id, "212", "1A"),
+        (CHALLENGE_CARD, 12_550, value, "f38e6948-5388-41a6-bca4-b49723c19437", "212", "1A"),
+        (CHALLENGE_CARD, 12_550, value, ds_id, "211", "1A"),
+        (CHALLENGE_CARD, 12_550, value, ds_id, "212", "00"),
+    ]) {
+        let mut message = support::purchase(Name(number), pan, amount);
+        support::set_private(&mut message, &[(11, value), (12, id), (13, "2.2.0"), (42, level), (92, "123")]);
+        assert_eq!(acquirer.code(&message).await, expected, "{number}");
+    }
     issuer.shutdown().await;
 }
 

@@ -31,7 +31,9 @@ pub use behaviour::ThreeDsBehaviour;
 pub use range::CardRangesError;
 
 pub(crate) use acs::{Acs, AcsSetup, watch_clock};
-pub(crate) use authentication_value::AuthenticationValueKey;
+#[cfg(test)]
+pub(crate) use authentication_value::authentication_value;
+pub(crate) use authentication_value::{AuthenticationValueKey, ProvenPayment, authentication_value_fits};
 pub(crate) use directory::{Directory, DirectorySetup};
 
 use crate::faults::Faults;
