@@ -477,18 +477,18 @@ fn explain_tells_the_life_of_a_page() {
         &explain(&paid),
         &["ended with the payment", "2 of 9", ": card 1 on the page", ": card 2 on the page", "14000"],
     );
-    let told = json(&paid);
-    assert_eq!((&told["channel"], &told["page"]["cards_tried"]), (&"redirection".into(), &2.into()));
-    assert_eq!((&told["operations"][1]["card_on_page"], &told["page"]["step"]), (&2.into(), &"ended".into()));
+    let order = json(&paid);
+    assert_eq!((&order["channel"], &order["page"]["cards_tried"]), (&"redirection".into(), &2.into()));
+    assert_eq!((&order["operations"][1]["card_on_page"], &order["page"]["step"]), (&2.into(), &"ended".into()));
 
     went_back(&shop.merchant, &arrive(&shop, "PURCHASE", &cancelled, &[]).cancel());
     let story = explain(&cancelled);
     holds(&story, &["ended: the customer cancelled", "0 of 9", "the customer cancelled on the page"]);
     holds(&story, &["nothing was sent to the card network", "told", "00072"]);
     assert!(!story.contains("STAN"), "{story}");
-    let told = json(&cancelled);
+    let order = json(&cancelled);
     assert_eq!(
-        (&told["page"]["step"], &told["operations"][0]["closed_unsent_by"]),
+        (&order["page"]["step"], &order["operations"][0]["closed_unsent_by"]),
         (&"cancelled".into(), &"customer".into())
     );
 
