@@ -418,6 +418,10 @@ impl CameFrom<'_> {
 }
 
 /// What came of a message that was carried out.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are answers, and a payment has no allocation to spare for a box"
+)]
 enum Done {
     /// There is an answer.
     Answer(Answer),
