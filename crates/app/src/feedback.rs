@@ -4,6 +4,7 @@
 use crate::gateway::{Gateway, Inner};
 use std::sync::Arc;
 use tollgate_core::answer::{Answer, OrderFacts};
+use tollgate_core::code::refused;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::{Operation, OperationKind, OperationState, Order};
@@ -61,20 +62,30 @@ pub(crate) fn written(inner: &Inner) {
     }
 }
 
-/// What a feedback tells: the same facts as the answer to the request would at that moment.
+/// What a feedback tells: the same facts as the answer to the request would at that moment. The direct feedback of a
+/// payment tells the network's code of an approval as well, which an answer keeps for declines.
 #[must_use]
 pub fn feedback_answer(content: &FeedbackContent) -> Answer {
     let (order, outcome) = (&content.order, &content.outcome);
     let facts = OrderFacts { fort_id: order.fort_id, merchant_reference: order.merchant_reference.clone() };
+    // The customer's way back tells no order either.
+    if outcome.code == refused::CANCELLED {
+        return Answer::bare(outcome.code);
+    }
     let bare = Answer { order: Some(facts), ..Answer::bare(outcome.code) };
     if !matches!(content.operation.kind, OperationKind::Authorize | OperationKind::Purchase) {
         return bare;
     }
+    let tells_code = match outcome.state {
+        OperationState::Declined => true,
+        OperationState::Approved => content.row.lane.kind == FeedbackKind::Direct,
+        _ => false,
+    };
     Answer {
         card: order.card.clone(),
         eci: Some(order.eci),
         authorization_code: outcome.authorization_code.clone().filter(|_| outcome.state == OperationState::Approved),
-        acquirer_code: outcome.network_code.clone().filter(|_| outcome.state == OperationState::Declined),
+        acquirer_code: outcome.network_code.clone().filter(|_| tells_code),
         token_name: order.token_name_in(outcome.state).map(str::to_owned),
         ..bare
     }

@@ -128,6 +128,9 @@ pub(crate) async fn carry_out(
     };
     unsettled.set(paid(&order, Settled::UNCERTAIN).answer);
     token::take_held_code(inner, stored.as_ref(), &mut means.card);
+    if matches!(start, Start::Try { .. }) {
+        token::take_code_of_order(inner, order.fort_id, &mut means.card);
+    }
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
         wire: operation.wire,

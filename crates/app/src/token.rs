@@ -6,6 +6,7 @@ use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::code::refused;
 use tollgate_core::command::{OrderTarget, PayCommand};
 use tollgate_core::decide::{PayCard, TokenPlan};
+use tollgate_core::ident::FortId;
 use tollgate_core::order::{OperationState, Order};
 use tollgate_core::page::AfterPayment;
 use tollgate_core::refusal::{Guilty, Refusal};
@@ -69,6 +70,15 @@ pub(crate) async fn open_card(inner: &Inner, stored: &StoredOrder) -> Result<Rev
 pub(crate) fn take_held_code(inner: &Inner, stored: Option<&StoredToken>, card: &mut CardData) {
     let Some(stored) = stored else { return };
     let held = inner.held_codes().take(stored.token.id, inner.clock.now());
+    if card.security_code.is_none() {
+        card.security_code = held;
+    }
+}
+
+/// Gives the card of a try the security code that was held while its customer was authenticated, if it has none of its own.
+/// Either way it is held no longer.
+pub(crate) fn take_code_of_order(inner: &Inner, fort_id: FortId, card: &mut CardData) {
+    let held = inner.held_codes().take(TokenId(fort_id.0), inner.clock.now());
     if card.security_code.is_none() {
         card.security_code = held;
     }

@@ -22,7 +22,7 @@ pub struct Answer {
     pub eci: Option<Eci>,
     /// On approval.
     pub authorization_code: Option<String>,
-    /// The network's response code, on a decline.
+    /// The network's response code, where it is told: on a decline, and in direct feedback.
     pub acquirer_code: Option<String>,
     /// Where the customer has to go to be authenticated, with 20064 alone.
     pub three_ds_url: Option<String>,

@@ -249,6 +249,10 @@ pub struct SafeParam<'a> {
 }
 
 impl SafeParams {
+    /// Under this name the customer's address is kept where the gateway saw it itself: on its pages, when the merchant sent
+    /// no `customer_ip`. It is told in place of that one, but for refusals, which repeat what was sent.
+    pub const CUSTOMER_IP_SEEN: &'static str = "customer_ip_seen";
+
     /// None yet, with room for `params` of them that have `bytes` bytes in all.
     #[must_use]
     pub fn with_capacity(params: usize, bytes: usize) -> SafeParams {

@@ -44,6 +44,7 @@ pub fn render(service: Option<Service>, echo: Echo<'_>, answer: &Answer, languag
     let table: &'static Table = table(service.unwrap_or(Service::Purchase));
     let mut fields = Fields::none();
     for (AnswerField { name, source }, echoed) in table.answer.iter().zip(echo.values(table)) {
+        let echoed = echoed.or_else(|| echo.seen(name, answer));
         if *source == Source::TokenList {
             fields.push_list(name, answer.tokens.as_deref().unwrap_or_default().iter().map(token_row).collect());
         } else if let Some(value) = value_of(*source, echo, echoed, answer, language) {
@@ -77,7 +78,7 @@ fn value_of<'a>(
     let network = || status.and_then(|status| status.network.as_ref());
     match source {
         Source::Echo => echoed,
-        Source::EchoOnRefusal if answer.code.status() == 0 && order.is_none() => echoed,
+        Source::EchoOnRefusal if is_bare_refusal(answer) => echoed,
         Source::EchoOnRefusal => None,
         Source::OrderReference => {
             let known = order.map(|order| Cow::Borrowed(&*order.merchant_reference));
@@ -139,6 +140,11 @@ fn value_of<'a>(
     }
 }
 
+/// Whether there is no order that it could be about.
+fn is_bare_refusal(answer: &Answer) -> bool {
+    answer.code.status() == 0 && answer.order.is_none()
+}
+
 /// A token's status that was sent, and nothing else: cut anew, `token_status=14` reads as `status=14`.
 fn token_status(sent: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
     sent.filter(|sent| TokenStatus::parse(sent).is_some())
@@ -169,6 +175,17 @@ impl<'a> Echo<'a> {
         match self {
             Echo::Request(_) | Echo::Kept(_) => Author::Merchant,
             Echo::Unproven(_) => Author::Anyone,
+        }
+    }
+
+    /// What the gateway saw itself and tells under the name of a parameter that was not sent. A refusal tells only what
+    /// was sent.
+    fn seen(self, name: &str, answer: &Answer) -> Option<Cow<'a, str>> {
+        match self {
+            Echo::Kept(params) if name == "customer_ip" && !is_bare_refusal(answer) => {
+                params.get(SafeParams::CUSTOMER_IP_SEEN).map(Cow::Borrowed)
+            }
+            _ => None,
         }
     }
 
@@ -217,6 +234,12 @@ pub(crate) type Row = Vec<(&'static str, String)>;
 struct Field {
     name: &'static str,
     value: Range<usize>,
+}
+
+impl Default for Fields {
+    fn default() -> Fields {
+        Fields::new()
+    }
 }
 
 impl Fields {

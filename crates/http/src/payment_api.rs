@@ -334,7 +334,7 @@ impl PaymentApi {
         match request {
             FortRequest::Pay(mut command) => {
                 if let (Some(customer), None) = (customer, command.params.get("customer_ip")) {
-                    command.params.push("customer_ip", &customer.to_string());
+                    command.params.push(SafeParams::CUSTOMER_IP_SEEN, &customer.to_string());
                 }
                 self.gateway.open_payment_page(account, access_code, &command).await.map(Done::Page)
             }
@@ -442,6 +442,10 @@ impl CameFrom<'_> {
 }
 
 /// What came of a message that was carried out.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are answers, and a payment has no allocation to spare for a box"
+)]
 enum Done {
     /// There is an answer.
     Answer(Answer),

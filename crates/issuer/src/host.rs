@@ -5,9 +5,11 @@ use crate::answer::{Answer, Outbox, OutboxReceiver, Renderer, WeakOutbox};
 use crate::faults::Faults;
 use crate::ledger::{Batch, Job, LedgerHandle};
 use crate::moved_clock::MovedClock;
-use crate::read::{Authentication, NetworkFunction, Read, read};
+use crate::proof::PresentedWith;
+use crate::read::{Authentication, NetworkFunction, Payment, Read, read};
 use crate::response_code::ResponseCode;
 use crate::stats::Stats;
+use crate::three_ds::AuthenticationValueKey;
 use crate::wish::{Delivery, Wish, WishTable};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,7 @@ pub(crate) struct Host {
     pub(crate) spec: Spec,
     pub(crate) framing: Framing,
     pub(crate) keys: AccountKeys,
+    pub(crate) value_key: AuthenticationValueKey,
     pub(crate) wishes: WishTable,
     pub(crate) ledger: LedgerHandle,
     pub(crate) stats: Arc<Stats>,
@@ -223,8 +226,9 @@ impl<'a> Reader<'a> {
                 let Some(pan) = &payment.echo.pan else { return Next::GoOn };
                 let key = self.host.keys.of(pan);
                 let now = self.host.clock.now();
+                let Payment { amount_minor, currency, .. } = payment;
                 if let Authentication::Presented(proof) = &payment.authentication
-                    && !proof.stands()
+                    && !proof.stands(&self.host.value_key, &PresentedWith { pan, amount_minor, currency })
                 {
                     payment.authentication = Authentication::None;
                 }

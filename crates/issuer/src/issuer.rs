@@ -10,7 +10,9 @@ use crate::ledger_file::LedgerFileError;
 use crate::moved_clock::MovedClock;
 use crate::settings::{Exposure, IssuerSettings};
 use crate::stats::Stats;
-use crate::three_ds::{Acs, AcsSetup, CardRangesError, Directory, DirectorySetup, ThreeDs};
+use crate::three_ds::{
+    Acs, AcsSetup, Authorities, AuthoritiesError, CardRangesError, Directory, DirectorySetup, ThreeDs,
+};
 use crate::web::Port;
 use crate::wish::WishTable;
 use crate::{admin, host, ledger, three_ds};
@@ -72,6 +74,9 @@ pub enum IssuerError {
     /// The table of card ranges is wrong.
     #[error("{0}")]
     CardRanges(#[from] CardRangesError),
+    /// The file of the directory server's authorities cannot be used.
+    #[error("{0}")]
+    Authorities(#[from] AuthoritiesError),
     /// The account key cannot be had.
     #[error("{0}")]
     AccountKey(#[from] AccountKeyError),
@@ -114,6 +119,7 @@ impl Issuer {
             spec,
             framing: framing.with_frame_bytes_max(limits.frame_bytes_max),
             wishes: WishTable::new(behaviours, &keys),
+            value_key: keys.authentication_value_key(),
             keys,
             ledger: thread.handle,
             stats,
@@ -221,12 +227,15 @@ fn three_ds(
     keys: &AccountKeys,
     clock: &Arc<MovedClock>,
     faults: &Arc<Faults>,
-) -> Result<Arc<ThreeDs>, CardRangesError> {
+) -> Result<Arc<ThreeDs>, IssuerError> {
     let acs_url = settings.acs_url.clone().unwrap_or_else(|| format!("http://{acs_address}"));
     let challenges_max = usize::try_from(settings.limits.challenges_max).unwrap_or(usize::MAX);
     // Twice as many ways back as challenges: that of one that just ended is needed until its result has gone.
-    let directory =
-        Directory::new(&DirectorySetup { acs_url: &acs_url, routes_max: challenges_max.saturating_mul(2) })?;
+    let directory = Directory::new(DirectorySetup {
+        acs_url: &acs_url,
+        routes_max: challenges_max.saturating_mul(2),
+        authorities: Authorities::of_file(settings.ds_ca_certificates.as_deref())?,
+    })?;
     let acs =
         Acs::new(AcsSetup { url: &acs_url, challenges_max, keys: keys.clone(), behaviours, clock: Arc::clone(clock) });
     Ok(Arc::new(ThreeDs { directory, acs, faults: Arc::clone(faults), slow_ms: settings.slow_ms }))

@@ -54,7 +54,7 @@ pub use issuer::{Issuer, IssuerError};
 pub use ledger_file::LedgerFileError;
 pub use response_code::ResponseCode;
 pub use settings::{Exposure, IssuerLimits, IssuerSettings};
-pub use three_ds::{CardRangesError, ThreeDsBehaviour};
+pub use three_ds::{AuthoritiesError, CardRangesError, ThreeDsBehaviour};
 pub use views::{
     AccountBalance, AccountView, ClockView, Health, LedgerCurrencyTotals, LedgerEntry, LedgerTotals, MessageStats,
 };

@@ -21,6 +21,8 @@ pub struct IssuerSettings {
     /// Where browsers reach the ACS, for example `https://acs.example`, without a slash at the end; `None`: at the address
     /// that it listens on.
     pub acs_url: Option<String>,
+    /// A PEM file of authorities that the directory server trusts beside the system's when it calls a 3DS Server by https.
+    pub ds_ca_certificates: Option<PathBuf>,
     /// Which addresses may be listened on.
     pub exposure: Exposure,
     /// The message spec, one of those built into `tollgate-iso8583`.
@@ -88,6 +90,7 @@ impl Default for IssuerSettings {
             ds_listen: SocketAddr::new(loopback, 8585),
             acs_listen: SocketAddr::new(loopback, 8586),
             acs_url: None,
+            ds_ca_certificates: None,
             exposure: Exposure::Loopback,
             spec: "iso8583-1987-ascii".to_owned(),
             framing: "binary2".to_owned(),

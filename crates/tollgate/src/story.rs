@@ -1,24 +1,31 @@
 //! Printing a payment's story. Everything in it is masked already.
 
 mod authentication;
+mod page;
 
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use tollgate_core::code::ResponseCode;
+use tollgate_core::checkout::Checkout;
+use tollgate_core::code::{ResponseCode, UNCERTAIN};
 use tollgate_core::command::SafeParams;
 use tollgate_core::money::{Amount, Money};
-use tollgate_core::order::Order;
+use tollgate_core::order::{Order, Phase};
 use tollgate_core::shown::harmless;
 use tollgate_core::time::Timestamp;
 use tollgate_fort::text::{Language, response_message};
 use tollgate_iso8583::{Description, Spec};
 use tollgate_store::{Correction, RefusalRow, Story, StoryOperation};
 
-/// Prints a whole story.
-pub fn print(story: &Story) {
+/// Prints a whole story; `checkout` is that of the customer's page, where there is one.
+pub fn print(story: &Story, checkout: Option<&Checkout>) {
     print_order(&story.order);
+    page::print(&story.order, checkout);
+    let mut tries = page::Tries::of(&story.order);
     for operation in &story.operations {
-        print_operation(operation);
+        match page::closing(operation) {
+            Some(how) => print_closing(operation, how),
+            None => print_operation(operation, tries.number(operation)),
+        }
     }
     story.refusals.iter().for_each(print_refusal);
 }
@@ -57,13 +64,18 @@ fn print_order(order: &Order) {
         ("authorized", amount(order.totals.authorized)),
         ("captured", amount(order.totals.captured)),
         ("refunded", amount(order.totals.refunded)),
-        ("last code", coded(order.last.code)),
+        ("last code", last_code(order).map_or_else(|| "none yet".to_owned(), coded)),
     ] {
         println!("  {what:<20}{value}");
     }
     if let Some(open) = order.open_operation {
         println!("  {:<20}operation {open} is not settled yet", "open");
     }
+}
+
+/// What was told last; of an order that waits for its customer nothing was.
+fn last_code(order: &Order) -> Option<ResponseCode> {
+    (order.phase != Phase::Open || order.last.code != UNCERTAIN).then_some(order.last.code)
 }
 
 fn shown_card(order: &Order) -> String {
@@ -73,9 +85,24 @@ fn shown_card(order: &Order) -> String {
     }
 }
 
-fn print_operation(told: &StoryOperation) {
+/// An operation of which no message was ever sent.
+fn print_closing(told: &StoryOperation, how: &str) {
     let operation = &told.operation;
-    println!("\n{}  {} of {}", operation.wire.sent_at, operation.kind.command(), operation.money);
+    println!("\n{}  {} of {}: {how}", operation.wire.sent_at, operation.kind.command(), operation.money);
+    println!("  {:<20}{}", "operation", operation.id);
+    println!("  {:<20}nothing was sent to the card network", "on the wire");
+    print_params(&told.request);
+    for outcome in &told.outcomes {
+        println!("{}  {}: the operation is {}", outcome.at, outcome.event, outcome.state);
+        println!("  {:<20}{}", "told", coded(outcome.code));
+    }
+}
+
+/// `try_number` is that of a card that a customer tried on the page.
+fn print_operation(told: &StoryOperation, try_number: Option<usize>) {
+    let operation = &told.operation;
+    let on_page = try_number.map_or_else(String::new, |number| format!(": card {number} on the page"));
+    println!("\n{}  {} of {}{on_page}", operation.wire.sent_at, operation.kind.command(), operation.money);
     println!("  {:<20}{}", "operation", operation.id);
     println!("  {:<20}STAN {}, RRN {}", "on the wire", operation.wire.stan, operation.wire.rrn);
     // What follows a verification by itself was asked for by no request, and nobody is told its code.
@@ -130,6 +157,10 @@ fn print_correction(correction: &Correction) {
 
 fn print_params(params: &SafeParams) {
     println!("  request (masked)");
+    print_pairs(params);
+}
+
+fn print_pairs(params: &SafeParams) {
     for param in params.iter() {
         println!("    {:<28}{}", harmless(param.name), harmless(param.value));
     }
@@ -165,8 +196,10 @@ fn traced(line: &str) -> Option<Traced> {
 }
 
 /// A story for machines.
-pub fn to_json(story: &Story) -> Value {
+pub fn to_json(story: &Story, checkout: Option<&Checkout>) -> Value {
     let order = &story.order;
+    let mut tries = page::Tries::of(order);
+    let operations = story.operations.iter().map(|told| operation_json(told, tries.number(told))).collect::<Vec<_>>();
     json!({
         "fort_id": order.fort_id.to_string(),
         "merchant_reference": order.merchant_reference,
@@ -174,19 +207,21 @@ pub fn to_json(story: &Story) -> Value {
         "command": order.kind.command(),
         "amount": order.money.amount.minor(),
         "currency": order.money.currency,
+        "channel": order.channel.name(),
         "card": order.card,
         "phase": order.phase,
         "authorized_amount": order.totals.authorized.minor(),
         "captured_amount": order.totals.captured.minor(),
         "refunded_amount": order.totals.refunded.minor(),
-        "last_code": order.last.code.to_string(),
+        "last_code": last_code(order).map(|code| code.to_string()),
         "settled": order.open_operation.is_none(),
-        "operations": story.operations.iter().map(operation_json).collect::<Vec<_>>(),
+        "page": page::to_json(order, checkout),
+        "operations": operations,
         "refusals": story.refusals.iter().map(refusal_json).collect::<Vec<_>>(),
     })
 }
 
-fn operation_json(told: &StoryOperation) -> Value {
+fn operation_json(told: &StoryOperation, try_number: Option<usize>) -> Value {
     let operation = &told.operation;
     let outcomes: Vec<_> = told
         .outcomes
@@ -223,6 +258,8 @@ fn operation_json(told: &StoryOperation) -> Value {
         "stan": operation.wire.stan.to_string(),
         "rrn": operation.wire.rrn.as_str(),
         "state": operation.state,
+        "card_on_page": try_number,
+        "closed_unsent_by": page::closed_by(told),
         "request": told.request,
         "authentication": told.authentication.as_ref().map(authentication::to_json),
         "outcomes": outcomes,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Mutex;
 use support::card_network::CardNetwork;
+use support::customer::Customer;
 use support::receiver::{Behaviour, Receiver};
 use support::secrets::{Forbidden, Sink, files};
 use support::{Gateway, Merchant, all_at_once, exchange, field, page, text, try_post, wait_for};
@@ -239,6 +240,7 @@ fn pay_with(gateway: &Gateway, demo: &Merchant, card: &str, place: usize) -> Vec
     by_token.push(("token_name", &token));
     say("a kept card", &demo.sign(&by_token), json);
     sinks_of_the_page(gateway, demo, card, place, &mut say);
+    sinks.extend(sinks_of_the_hosted_page(gateway, demo, card, place));
     let code = if card.len() == 15 { SECURITY_CODES[1] } else { SECURITY_CODES[0] };
     for how in ["--encrypt", "--encrypt=rsa"] {
         let paying =
@@ -310,11 +312,61 @@ fn sinks_of_the_page(
     say("GET_TOKENS", &demo.sign(&[("query_command", "GET_TOKENS")]), "application/json");
 }
 
+/// A customer at the gateway's own page who mistypes, types into the wrong fields, and pays or not; and the same at the form
+/// of a token. Gives every page.
+fn sinks_of_the_hosted_page(gateway: &Gateway, demo: &Merchant, card: &str, place: usize) -> Vec<Sink> {
+    let code = if card.len() == 15 { SECURITY_CODES[1] } else { SECURITY_CODES[0] };
+    let (reference, mistyped) = (format!("h-{place}"), mistyped(card));
+    let back = ("return_url", "https://shop.example/back?order=17");
+    let payment = [
+        ("command", "PURCHASE"),
+        ("merchant_reference", &reference),
+        ("amount", "1000"),
+        ("currency", "AED"),
+        ("customer_email", "jo@example.org"),
+        ("remember_me", "YES"),
+        back,
+    ];
+    let token = [("service_command", "TOKENIZATION"), ("merchant_reference", &reference), back];
+    let spaced: Vec<&str> = card.as_bytes().chunks(4).map(|group| std::str::from_utf8(group).unwrap()).collect();
+    let spaced = spaced.join(" ");
+    let typed: [&[(&str, &str)]; 8] = [
+        &[("card_number", &mistyped)],
+        &[("card_number", &format!("{card}{card}"))],
+        &[("card_holder_name", card)],
+        &[("expiry_date", card)],
+        &[("card_security_code", card)],
+        &[("card_security_code", code), ("expiry_date", "13/30")],
+        &[("card_security_code", code), ("remember_me", card), ("another", card)],
+        &[("card_number", &spaced), ("card_security_code", code), ("remember_me", "YES")],
+    ];
+    let mut sinks = Vec::new();
+    for form in [&payment[..], &token[..]] {
+        let customer = Customer::arrive(gateway, demo, form);
+        for (try_number, more) in typed.iter().enumerate() {
+            let mut fields = more.to_vec();
+            if !fields.iter().any(|(name, _)| *name == "card_security_code") {
+                fields.push(("card_security_code", code));
+            }
+            let answer = customer.type_card(card, &fields);
+            assert_eq!(answer.status, 200, "{}", text(&answer.body));
+            let name = format!("page {try_number} of {} with card {place}", form[0].1);
+            sinks.push(Sink { name: format!("the {name}"), bytes: answer.body });
+            sinks.push(Sink::text(format!("the head of {name}"), answer.head));
+        }
+        for path in [format!("/checkout/{card}"), format!("{}?language={card}", customer.path)] {
+            let answer = customer.get(&path);
+            sinks.push(Sink { name: format!("the page of a number in the path, card {place}"), bytes: answer.body });
+        }
+    }
+    sinks
+}
+
 /// What the commands, the metrics and the card network's admin pages tell.
 fn told(gateway: &Gateway, network: &CardNetwork, cards: &[String]) -> Vec<Sink> {
     let mut sinks = Vec::new();
     for place in 0..cards.len() {
-        for kind in ["p", "a", "s", "m", "k", "g", "f"] {
+        for kind in ["p", "a", "s", "m", "k", "g", "f", "h"] {
             let reference = format!("{kind}-{place}");
             let output = gateway.run(&["explain", &reference]);
             sinks.push(Sink { name: format!("explain {reference}"), bytes: [output.stdout, output.stderr].concat() });
@@ -369,6 +421,9 @@ fn assert_complete(sinks: &[Sink]) {
         "/ledger/entries",
         "audit list",
         "pay --encrypt",
+        "the page 7 of PURCHASE",
+        "the page 0 of TOKENIZATION",
+        "explain h-0",
         "export.jsonl",
     ] {
         let sink = sinks.iter().find(|sink| sink.name.contains(part) && !sink.bytes.is_empty());
@@ -378,6 +433,9 @@ fn assert_complete(sinks: &[Sink]) {
             sinks.iter().map(|sink| &sink.name).collect::<Vec<_>>()
         );
     }
+    let ways_back =
+        sinks.iter().filter(|sink| sink.name.starts_with("the page") && text(&sink.bytes).contains("returnUrlForm"));
+    assert!(ways_back.count() > 20, "customers paid on the page");
     let stories = sinks.iter().filter(|sink| sink.name.starts_with("explain") && text(&sink.bytes).contains("******"));
     assert!(stories.count() > 20, "the stories show masks");
     let log = sinks.iter().find(|sink| sink.name == "the gateway's log").unwrap();

@@ -155,7 +155,9 @@ fn cancelling_goes_back_with_00072_and_the_order_can_be_paid_again() {
     assert_eq!(field(&back.fields, "response_code"), "00072");
     assert_eq!(field(&back.fields, "response_message"), "Transaction has been cancelled by the Consumer.");
     assert_eq!(field(&back.fields, "return_url"), BACK);
-    assert!(!back.fields.contains_key("fort_id") && !back.fields.contains_key("eci"));
+    for name in ["fort_id", "eci", "customer_ip"] {
+        assert!(!back.fields.contains_key(name), "{name}: the order is not told, and the address was not sent");
+    }
     let first = field(&shop.call(&status(&reference)), "fort_id").to_owned();
     assert_code(&customer.pay(&shop.merchant, VISA, &[]).fields, "00072", "it is over");
     let again = arrive(&shop, "PURCHASE", &reference, &[]);
@@ -267,9 +269,10 @@ fn each_result_reaches_the_merchant_by_direct_feedback_as_well() {
         assert_eq!(field(&told, name), field(&back.fields, name), "{name}");
     }
     let cancelled = shop.reference();
-    went_back(&shop.merchant, &arrive(&shop, "PURCHASE", &cancelled, &[]).cancel());
+    let back = went_back(&shop.merchant, &arrive(&shop, "PURCHASE", &cancelled, &[]).cancel());
     let told = receiver.wait_for(&cancelled, "00072").json();
     shop.merchant.check(&told);
+    assert_eq!(told, back.fields, "the same fields, the same values, the same signature");
 }
 
 #[test]
@@ -439,6 +442,69 @@ fn a_form_that_cannot_be_carried_out_goes_back_at_once() {
     let body = signed(&shop.merchant, &order("PURCHASE", "R-bad", &[])).replace("15000", "15001");
     let back = page::returned(&page::post(&shop.gateway, &body));
     assert_code_only(&back.fields, "00008");
+}
+
+#[test]
+fn explain_tells_the_life_of_a_page() {
+    let shop = Shop::open();
+    let explain = |reference: &str| shop.gateway.run_well(&["explain", reference]);
+    let json = |reference: &str| -> Value {
+        let told: Value =
+            serde_json::from_str(&shop.gateway.run_well(&["explain", reference, "--format", "json"])).unwrap();
+        told["orders"][0].clone()
+    };
+    let holds = |story: &str, parts: &[&str]| {
+        let mut rest = story;
+        for part in parts {
+            rest = rest.split_once(part).unwrap_or_else(|| panic!("{part}, in this order: {story}")).1;
+        }
+    };
+    let [paid, cancelled, abandoned, left] = [(); 4].map(|()| shop.reference());
+
+    let customer = arrive(&shop, "PURCHASE", &paid, &[]);
+    let story = explain(&paid);
+    holds(&story, &["came by", "redirection", "card", "none yet", "stands", "open", "last code", "none yet"]);
+    holds(&story, &["the merchant's form opened the customer's page", "has not sent a card yet", "0 of 9", "until 20"]);
+    holds(&story, &["request (masked)", "order_description", "Order#1"]);
+    assert!(!story.contains("15777") && !story.contains("/checkout/"), "{story}");
+    assert!(!story.contains(customer.path.strip_prefix("/checkout/").unwrap()), "the address is secret: {story}");
+    assert_eq!((&json(&paid)["last_code"], &json(&paid)["page"]["step"]), (&Value::Null, &"card".into()));
+
+    customer.type_card(DECLINED, &[]);
+    holds(&explain(&paid), &["the customer may try another card", "1 of 9", ": card 1 on the page", "13666"]);
+    customer.pay(&shop.merchant, VISA, &[]);
+    holds(
+        &explain(&paid),
+        &["ended with the payment", "2 of 9", ": card 1 on the page", ": card 2 on the page", "14000"],
+    );
+    let order = json(&paid);
+    assert_eq!((&order["channel"], &order["page"]["cards_tried"]), (&"redirection".into(), &2.into()));
+    assert_eq!((&order["operations"][1]["card_on_page"], &order["page"]["step"]), (&2.into(), &"ended".into()));
+
+    went_back(&shop.merchant, &arrive(&shop, "PURCHASE", &cancelled, &[]).cancel());
+    let story = explain(&cancelled);
+    holds(&story, &["ended: the customer cancelled", "0 of 9", "the customer cancelled on the page"]);
+    holds(&story, &["nothing was sent to the card network", "told", "00072"]);
+    assert!(!story.contains("STAN"), "{story}");
+    let order = json(&cancelled);
+    assert_eq!(
+        (&order["page"]["step"], &order["operations"][0]["closed_unsent_by"]),
+        (&"cancelled".into(), &"customer".into())
+    );
+
+    arrive(&shop, "PURCHASE", &abandoned, &[]);
+    let other = arrive(&shop, "PURCHASE", &left, &[]);
+    other.type_card(DECLINED, &[]);
+    went_back(&shop.merchant, &other.cancel());
+    holds(&explain(&left), &["ended: the customer cancelled", "1 of 9", ": card 1 on the page"]);
+    shop.gateway.run_well(&["clock", "advance", "16m"]);
+    wait_for("the page is closed", || (told(&shop, &abandoned).0 == "13778").then_some(()));
+    let story = explain(&abandoned);
+    holds(&story, &["ended without a payment", "the gateway closed the page: the customer's time was over", "13778"]);
+    assert_eq!(json(&abandoned)["operations"][0]["closed_unsent_by"], "gateway");
+    shop.gateway.run_well(&["clock", "advance", "2d"]);
+    wait_for("the page is forgotten", || json(&paid)["page"].is_null().then_some(()));
+    holds(&explain(&paid), &["forgotten: it ended more than a day ago", ": card 2 on the page"]);
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn but(params: &Params, more: &[(&'static str, &'static str)]) -> Vec<(&'static 
 #[test]
 fn a_card_that_wants_3d_secure_is_approved_with_a_proof_and_declined_without() {
     let shop = Shop::open();
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "never"]);
     let declined = shop.pay("PURCHASE", VISA_3DS, &[("check_3ds", "")]);
     assert_code(&declined, "13030", "no proof");
     assert_eq!(field(&declined, "acquirer_response_code"), "1A");

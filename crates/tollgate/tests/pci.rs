@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::Value;
+use support::customer::Customer;
 use support::secrets::{Forbidden, files};
 use support::{Gateway, Merchant, accounts, field, page, payment, text};
 
@@ -91,6 +92,39 @@ fn a_merchant_that_only_uses_tokens_points_to_saq_a_and_each_has_its_own_scope()
     let answer = gateway.call(&other, &by_token("foreign", field(&first, "token_name")));
     assert_eq!(field(&answer, "response_code"), "00044", "{answer:?}");
     assert_eq!(scope(&gateway, "other")["routes"], serde_json::json!([]));
+}
+
+#[test]
+fn a_merchant_whose_customers_type_on_the_gateways_page_points_to_saq_a() {
+    let gateway = Gateway::start();
+    let demo = gateway.demo();
+    accounts::set(&gateway, "demo", &["--pci-scope", "saq-a"]);
+    let form = [
+        ("command", "PURCHASE"),
+        ("merchant_reference", "first"),
+        ("amount", "1000"),
+        ("currency", "AED"),
+        ("customer_email", "jo@example.org"),
+        ("return_url", "https://shop.example/back"),
+    ];
+    let customer = Customer::arrive(&gateway, &demo, &form);
+    assert_eq!(scope(&gateway, "demo")["routes"], serde_json::json!([]), "a page alone is no payment");
+    let back = customer.pay(&demo, CARD, &[]);
+    assert_eq!(field(&back.fields, "response_code"), "14000", "{:?}", back.fields);
+    let told = scope(&gateway, "demo");
+    assert_eq!((&told["questionnaire"], &told["title"]), (&"saq-a".into(), &"SAQ A".into()));
+    assert_eq!(told["because"]["route"], "hosted-page");
+    assert_eq!(told["because"]["first"]["merchant_reference"], "first");
+    assert_eq!(told["contradictions"], serde_json::json!([]));
+    let shown = gateway.run_well(&["pci", "scope", "demo"]);
+    assert!(shown.contains("points to   SAQ A (") && shown.contains("the gateway's own page: order first"), "{shown}");
+    // The same merchant's server with a card in clear widens it.
+    approved(&gateway, &demo, &payment("PURCHASE", "second", "1000", CARD));
+    let told = scope(&gateway, "demo");
+    assert_eq!((&told["questionnaire"], &told["because"]["route"]), (&"saq-d".into(), &"trusted-clear".into()));
+    let routes: Vec<&Value> = told["routes"].as_array().unwrap().iter().map(|route| &route["route"]).collect();
+    assert!(routes.contains(&&Value::from("hosted-page")), "{routes:?}");
+    assert_eq!(told["contradictions"].as_array().unwrap().len(), 1, "it says SAQ A");
 }
 
 #[test]

@@ -118,7 +118,12 @@ impl Parameter {
         if !self.values.is_empty() {
             let first = &self.values[0];
             let other_case = if *first == first.to_lowercase() { first.to_uppercase() } else { first.to_lowercase() };
-            return vec![("MAYBE".into(), "00033"), (other_case, "00033"), (format!("{first} "), "00033")];
+            let mut refused = vec![("MAYBE".into(), "00033"), (format!("{first} "), "00033")];
+            // Digits have no case.
+            if other_case != *first {
+                refused.push((other_case, "00033"));
+            }
+            return refused;
         }
         let mut refused = Vec::new();
         match self.shape.as_str() {
@@ -194,7 +199,7 @@ fn approved_payment_fields(table: &Table) -> BTreeSet<&str> {
         .map(String::as_str)
         .filter(|name| table.mandatory.iter().any(|known| known == name))
         .collect();
-    let not_always = ["card_holder", "decline_code", "decline_text", "echo_on_refusal", "token"];
+    let not_always = ["card_holder", "decline_code", "decline_text", "echo_on_refusal", "three_ds_url", "token"];
     expected.extend(
         table.made.iter().filter(|(_, source)| !not_always.contains(&source.as_str())).map(|(name, _)| &**name),
     );

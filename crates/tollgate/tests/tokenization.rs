@@ -157,7 +157,6 @@ fn refusals_go_back_to_the_merchant_with_their_codes() {
         (with(form("TOKENIZATION", "T", VISA), &[("token_name", "a b")]), "00002"),
         (with(form("TOKENIZATION", "T", VISA), &[("merchant_reference", "")]), "00001"),
         (with(form("TOKENIZATION", "T", VISA), &[("merchant_extra", VISA)]), "00033"),
-        (vec![("service_command", "TOKENIZATION"), ("merchant_reference", "T"), back], "00001"),
         (with(form("CREATE_TOKEN", "T", VISA), &[("card_number", "")]), "00001"),
         (vec![("service_command", "UPDATE_TOKEN"), ("merchant_reference", "T"), back, ("token_name", "t")], "00004"),
         (vec![("service_command", "NONSENSE"), ("merchant_reference", "T"), back], "00004"),

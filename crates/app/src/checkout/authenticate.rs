@@ -263,7 +263,10 @@ pub(super) async fn happened(
     };
     let reply = step.reply.take();
     let waits = matches!(event, ThreeDsEvent::Browser(_) | ThreeDsEvent::Tick);
-    if step.taken == Taken::No && !matches!(step.todo, Todo::SendRequest | Todo::Done) {
+    // What an authentication that is over leads to has begun with the event that ended it; only where it was cut off,
+    // time takes it up again.
+    let goes_on = step.taken == Taken::Yes || matches!(step.todo, Todo::SendRequest);
+    if !goes_on && !(step.todo == Todo::Done && matches!(event, ThreeDsEvent::Tick)) {
         return Ok(reply);
     }
     let seen = Arc::new(write(inner, seen, &flow).await?);
@@ -455,14 +458,10 @@ async fn held_card(inner: &Inner, seen: &SeenCheckout, why: AuditReason) -> Resu
         return Err(pay::overtaken().into());
     };
     let Revealed { pan, receipt } = token::open_card(inner, &stored).await?;
-    let now = inner.clock.now();
     let Some(facts) = &order.card else { return Err(unreadable().into()) };
     let Some(expiry) = Expiry::parse(&facts.expiry) else { return Err(unreadable().into()) };
-    let security_code = match why {
-        AuditReason::AuthenticatedPayment => inner.held_codes().take(TokenId(order.fort_id.0), now),
-        _ => None,
-    };
-    Ok((CardData { pan, expiry, security_code, holder: facts.holder.clone() }, Opened { receipt, why }))
+    // The security code is taken once the try is claimed.
+    Ok((CardData { pan, expiry, security_code: None, holder: facts.holder.clone() }, Opened { receipt, why }))
 }
 
 fn money_of(seen: &SeenCheckout) -> Result<tollgate_core::money::Money, Refused> {

@@ -106,9 +106,10 @@ pub(crate) enum Source {
     ThreeDsUrl,
     /// The authorization code.
     Authorization,
-    /// The network's code of a decline.
+    /// The network's code, where it is told.
+    // Named after the case that answers tell: a decline.
     DeclineCode,
-    /// The network's text of a decline.
+    /// Its text.
     DeclineText,
     /// Status, code and text of an order's last operation.
     LastStatus,

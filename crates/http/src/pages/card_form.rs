@@ -4,14 +4,13 @@ use super::brands::{brand_label, brand_mark};
 use super::headers::{Forms, Powers, Scripts, page};
 use super::html::Html;
 use super::layout::{self, Head, Shape};
-use super::typed::Fault;
+use super::typed::{Fault, resembles_card_number};
 use super::view::{CardAsked, CardPage, CardPurpose, CodeAsked, SaveOffer, TypedBefore};
 use super::words::Words;
 use super::{browser_field, field};
 use crate::answer::Response;
 use http::StatusCode;
 use tollgate_core::bin::Brand;
-use tollgate_core::card_scan::holds_card_number;
 
 /// Milliseconds in a minute.
 const MINUTE_MS: u64 = 60_000;
@@ -138,7 +137,7 @@ fn whole(out: &mut Html, view: &CardPage<'_>, words: &Words, typed: &TypedBefore
         name: field::EXPIRY_DATE,
         label: words.expiry,
         hint: Some(words.expiry_hint),
-        value: if holds_card_number(typed.expiry) { "" } else { typed.expiry },
+        value: if resembles_card_number(typed.expiry) { "" } else { typed.expiry },
         keys: Keys::Digits,
         autocomplete: "cc-exp",
         chars_max: "20",
@@ -151,7 +150,7 @@ fn whole(out: &mut Html, view: &CardPage<'_>, words: &Words, typed: &TypedBefore
         name: field::HOLDER_NAME,
         label: words.holder,
         hint: None,
-        value: if holds_card_number(typed.holder) { "" } else { typed.holder },
+        value: if resembles_card_number(typed.holder) { "" } else { typed.holder },
         keys: Keys::Letters,
         autocomplete: "cc-name",
         chars_max: "60",

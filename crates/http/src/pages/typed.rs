@@ -143,8 +143,14 @@ pub fn typed_holder(text: &str) -> Result<Option<String>, Fault> {
     }
     let fits = name.chars().count() <= HOLDER_CHARS_MAX
         && name.chars().all(|c| c.is_alphanumeric() || is_accent(c) || matches!(c, ' ' | '.' | '\'' | '-'))
-        && !holds_card_number(&name);
+        && !resembles_card_number(&name);
     if fits { Ok(Some(name)) } else { Err(Fault::HolderUnfit) }
+}
+
+/// Whether a text may be a card number that was typed into the wrong field: of a brand that is known, or mistyped, or of
+/// one that is not. Names and dates have fewer digits than any.
+pub(super) fn resembles_card_number(text: &str) -> bool {
+    text.chars().filter(|character| character.is_numeric()).count() >= PAN_DIGITS_MIN || holds_card_number(text)
 }
 
 /// Whether anything may stand between digits.
@@ -338,6 +344,18 @@ mod tests {
             if let Ok(code) = typed_code(&text, None) {
                 proptest::prop_assert!(code.reveal().bytes().all(|byte| byte.is_ascii_digit()));
             }
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_card_number_is_no_name_and_is_not_repeated() {
+        for text in ["4005550000000001", "4005 5500 0000 0002", "8888880000000001", "٨٨٨٨٨٨٠٠٠٠٠٠٠٠٠١"]
+        {
+            assert!(resembles_card_number(text), "{text}");
+            assert_eq!(typed_holder(text), Err(Fault::HolderUnfit), "{text}");
+        }
+        for text in ["Jo Doe", "Louis XIV", "John Doe 3rd", "05/2030", ""] {
+            assert!(!resembles_card_number(text), "{text}");
         }
     }
 }

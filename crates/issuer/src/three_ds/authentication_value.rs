@@ -59,7 +59,6 @@ pub(crate) fn authentication_value(
 }
 
 /// What a value proves of a payment; `None` when this network did not give it for this very payment.
-#[cfg_attr(not(test), expect(dead_code, reason = "field 48 does not bring the value to the host yet"))]
 pub(crate) fn authentication_value_fits(
     key: &AuthenticationValueKey,
     value: &AuthenticationValue,

@@ -1,6 +1,7 @@
 //! The directory server: card ranges, AReqs on to the ACS, and RReqs back to the 3DS Server.
 
 use super::acs::{AcsAnswer, AuthenticationRequest};
+use super::connector::Authorities;
 use super::range::{CardRanges, Method, Range};
 use super::results::{ResultsSender, Told};
 use super::{CardRangesError, ThreeDs};
@@ -27,6 +28,8 @@ pub(crate) struct DirectorySetup<'a> {
     pub(crate) acs_url: &'a str,
     /// Transactions whose result is still to come.
     pub(crate) routes_max: usize,
+    /// Whom the certificates of 3DS Servers may come from.
+    pub(crate) authorities: Authorities,
 }
 
 /// The directory server.
@@ -60,7 +63,7 @@ pub(super) enum DirectoryAnswer {
 }
 
 impl Directory {
-    pub(crate) fn new(setup: &DirectorySetup<'_>) -> Result<Directory, CardRangesError> {
+    pub(crate) fn new(setup: DirectorySetup<'_>) -> Result<Directory, CardRangesError> {
         let ranges = CardRanges::builtin()?;
         let method_url = WebUrl::parse(&format!("{}/acs/method", setup.acs_url));
         let shown: Vec<CardRange> = ranges.all().iter().filter_map(|range| shown(range, method_url.as_ref())).collect();
@@ -73,7 +76,7 @@ impl Directory {
             serial,
             routes: Mutex::default(),
             routes_max: setup.routes_max,
-            results: ResultsSender::new(),
+            results: ResultsSender::new(setup.authorities),
         })
     }
 

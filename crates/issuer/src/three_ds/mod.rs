@@ -20,6 +20,7 @@ mod authentication_value;
 mod behaviour;
 mod challenge;
 mod challenges;
+mod connector;
 mod directory;
 mod directory_port;
 mod page;
@@ -28,10 +29,14 @@ mod results;
 mod texts;
 
 pub use behaviour::ThreeDsBehaviour;
+pub use connector::AuthoritiesError;
 pub use range::CardRangesError;
 
 pub(crate) use acs::{Acs, AcsSetup, watch_clock};
-pub(crate) use authentication_value::AuthenticationValueKey;
+#[cfg(test)]
+pub(crate) use authentication_value::authentication_value;
+pub(crate) use authentication_value::{AuthenticationValueKey, ProvenPayment, authentication_value_fits};
+pub(crate) use connector::Authorities;
 pub(crate) use directory::{Directory, DirectorySetup};
 
 use crate::faults::Faults;

@@ -1,14 +1,14 @@
 //! From the directory server to the 3DS Server: RReq out, RRes back.
 
+use super::connector::{Authorities, Connector};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::error::Error;
 use std::time::Duration;
-use thiserror::Error;
 use tollgate_threeds::element::{TransactionId, WebUrl};
 use tollgate_threeds::fault::ErrorCode;
 use tollgate_threeds::message::{Answer, Erro, MESSAGE_BYTES_MAX, RReq, RRes, Wire, read_answer};
@@ -19,17 +19,16 @@ const ANSWER_MS_MAX: u64 = 5_000;
 const RETRY_PAUSES_MS: [u64; 3] = [200, 1_000, 3_000];
 
 /// Sends RReqs.
-#[derive(Debug)]
 pub(crate) struct ResultsSender {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
 }
 
 /// Why a 3DS Server did not take an RReq.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 enum Failure {
     /// It cannot be reached, or the connection broke.
-    #[error("it cannot be reached")]
-    Unreachable,
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
     /// It does not answer in time.
     #[error("no answer within {ANSWER_MS_MAX} ms")]
     Late,
@@ -43,7 +42,7 @@ enum Failure {
     #[error("Erro {}", .0.digits())]
     Erro(ErrorCode),
     /// The address cannot be called.
-    #[error("the sandbox calls http addresses only")]
+    #[error("threeDSServerURL is no address that can be called")]
     Address,
 }
 
@@ -51,7 +50,7 @@ impl Failure {
     /// Whether another try could help.
     const fn passes(&self) -> bool {
         match self {
-            Failure::Unreachable | Failure::Late | Failure::Status(_) | Failure::NoResponse => true,
+            Failure::Unreachable(_) | Failure::Late | Failure::Status(_) | Failure::NoResponse => true,
             Failure::Erro(code) => matches!(code, ErrorCode::TimedOut | ErrorCode::TransientFailure),
             Failure::Address => false,
         }
@@ -68,8 +67,8 @@ pub(crate) enum Told {
 }
 
 impl ResultsSender {
-    pub(crate) fn new() -> ResultsSender {
-        ResultsSender { client: Client::builder(TokioExecutor::new()).build_http() }
+    pub(crate) fn new(authorities: Authorities) -> ResultsSender {
+        ResultsSender { client: Client::builder(TokioExecutor::new()).build(Connector::new(authorities)) }
     }
 
     /// Sends an RReq until its RRes comes, a few times at most.
@@ -111,16 +110,13 @@ impl ResultsSender {
             .header(ACCEPT, "application/json")
             .body(Full::new(body))
             .map_err(|_| Failure::Address)?;
-        if url.is_https() {
-            return Err(Failure::Address);
-        }
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|_| Failure::Unreachable)?;
+            let response = self.client.request(request).await.map_err(|error| unreachable(&error))?;
             if response.status() != StatusCode::OK {
                 return Err(Failure::Status(response.status()));
             }
             let body = Limited::new(response.into_body(), MESSAGE_BYTES_MAX).collect().await;
-            Ok(body.map_err(|_| Failure::Unreachable)?.to_bytes())
+            Ok(body.map_err(|error| unreachable(&*error))?.to_bytes())
         };
         let limit = Duration::from_millis(ANSWER_MS_MAX);
         let answer = tokio::time::timeout(limit, exchange).await.map_err(|_| Failure::Late)??;
@@ -130,4 +126,13 @@ impl ResultsSender {
             Ok(Answer::Message(_)) | Err(_) => Err(Failure::NoResponse),
         }
     }
+}
+
+/// With the innermost cause, which says what to do: that the connection was refused, or whose certificate is not trusted.
+fn unreachable(error: &(dyn Error + 'static)) -> Failure {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    Failure::Unreachable(innermost.to_string())
 }

@@ -5,8 +5,9 @@
 use crate::support::PATIENCE_MS;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tollgate_issuer::Issuer;
@@ -202,13 +203,31 @@ pub struct ThreeDsServer {
 
 impl ThreeDsServer {
     pub async fn start(manner: Manner) -> ThreeDsServer {
+        ThreeDsServer::start_over(manner, None).await
+    }
+
+    /// One that speaks TLS with this certificate, of 127.0.0.1.
+    pub async fn start_over(
+        manner: Manner,
+        certificate: Option<&rcgen::CertifiedKey<rcgen::KeyPair>>,
+    ) -> ThreeDsServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/3ds/results", listener.local_addr().unwrap());
+        let tls = certificate.map(acceptor);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/3ds/results", listener.local_addr().unwrap());
         let (sender, received) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let mut count = 0;
             loop {
-                let Ok((mut stream, _)) = listener.accept().await else { return };
+                let Ok((tcp, _)) = listener.accept().await else { return };
+                let mut stream: Box<dyn Io> = match &tls {
+                    None => Box::new(tcp),
+                    // Who does not trust the certificate goes away.
+                    Some(tls) => match tls.accept(tcp).await {
+                        Ok(stream) => Box::new(stream),
+                        Err(_) => continue,
+                    },
+                };
                 let Some(result) = read_request(&mut stream).await else { continue };
                 count += 1;
                 let answer = answer(manner, count, &result);
@@ -253,7 +272,23 @@ fn answer(manner: Manner, count: u32, result: &Value) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<Value> {
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+fn acceptor(certificate: &rcgen::CertifiedKey<rcgen::KeyPair>) -> tokio_rustls::TlsAcceptor {
+    let key = rustls_pki_types::PrivatePkcs8KeyDer::from(certificate.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.cert.der().clone()], key.into())
+        .unwrap();
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
+}
+
+async fn read_request(stream: &mut Box<dyn Io>) -> Option<Value> {
     let mut bytes = Vec::new();
     loop {
         let mut part = [0; 4096];

@@ -6,6 +6,7 @@ use crate::{feedback_story, story};
 use anyhow::bail;
 use clap::Args;
 use std::process::ExitCode;
+use tollgate_core::checkout::{Checkout, CheckoutId};
 use tollgate_core::ident::FortId;
 use tollgate_store::{FeedbackAttempt, FeedbackFilter, FeedbackRow, Store};
 
@@ -66,7 +67,8 @@ async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()
     match format {
         Format::Text => {
             for story in &stories {
-                story::print(story);
+                let checkout = checkout(store, story.order.fort_id).await?;
+                story::print(story, checkout.as_ref());
                 for told in feedback(store, story.order.fort_id).await? {
                     feedback_story::print_in_story(&told.row, &told.attempts);
                 }
@@ -76,7 +78,8 @@ async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()
         Format::Json => {
             let mut orders = Vec::new();
             for story in &stories {
-                let mut order = story::to_json(story);
+                let checkout = checkout(store, story.order.fort_id).await?;
+                let mut order = story::to_json(story, checkout.as_ref());
                 let told = feedback(store, story.order.fort_id).await?;
                 order["feedback"] =
                     told.iter().map(|told| feedback_story::in_story_json(&told.row, &told.attempts)).collect();
@@ -90,6 +93,12 @@ async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()
         }
     }
     Ok(())
+}
+
+/// The customer's page of an order, which has its number; `None` where it has none, or ended long ago.
+async fn checkout(store: &dyn Store, fort_id: FortId) -> anyhow::Result<Option<Checkout>> {
+    let found = store.checkout(CheckoutId(fort_id.0)).await?;
+    Ok(found.filter(|checkout| checkout.order() == Some(fort_id)))
 }
 
 /// A feedback with the attempts that are kept.

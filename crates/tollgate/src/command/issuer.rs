@@ -30,6 +30,9 @@ pub struct Issuer {
     /// Where browsers reach the ACS, for example https://acs.example; by default its address
     #[arg(long, value_name = "URL")]
     acs_url: Option<String>,
+    /// PEM file of authorities that its directory server trusts beside the system's, for results sent by https
+    #[arg(long, value_name = "FILE")]
+    ds_ca_certificates: Option<PathBuf>,
     /// The message spec: iso8583-1987-ascii or iso8583-1987-bcd
     #[arg(long)]
     spec: Option<String>,
@@ -56,6 +59,7 @@ impl Issuer {
             ds_listen: self.ds_listen,
             acs_listen: self.acs_listen,
             acs_url: self.acs_url,
+            ds_ca_certificates: self.ds_ca_certificates,
             ..IssuerSettings::default()
         };
         if let Some(spec) = self.spec {

@@ -563,6 +563,8 @@ async fn start_issuer(folder: &DataFolder, config: &Config) -> anyhow::Result<Is
         admin_listen: free_port,
         ds_listen: free_port,
         acs_listen: free_port,
+        // The results come back to this gateway, whose certificate may be of its own making.
+        ds_ca_certificates: config.server.tls_certificate.clone(),
         spec: config.acquirer.spec.clone(),
         framing: config.acquirer.framing.clone(),
         slow_ms: config.acquirer.answer_timeout_ms / 2,

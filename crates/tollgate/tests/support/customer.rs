@@ -15,7 +15,11 @@ pub struct Customer {
 impl Customer {
     /// Posts a merchant's signed form; the gateway leads on to a checkout.
     pub fn arrive(gateway: &Gateway, merchant: &Merchant, params: &[(&str, &str)]) -> Customer {
-        let answer = page::post(gateway, &page::signed(merchant, params));
+        Customer::led_by(gateway, &page::post(gateway, &page::signed(merchant, params)))
+    }
+
+    /// Goes where the answer to a form leads.
+    pub fn led_by(gateway: &Gateway, answer: &HttpAnswer) -> Customer {
         assert_eq!(answer.status, 303, "{}", text(&answer.body));
         let path = answer.header("location").expect("a checkout").to_owned();
         Customer { address: gateway.address.clone(), path }

@@ -66,12 +66,21 @@ pub fn post(gateway: &Gateway, body: &str) -> HttpAnswer {
     post_as(gateway, "application/x-www-form-urlencoded", body)
 }
 
+/// The same by a proxy that tells the customer's address.
+pub fn post_for(gateway: &Gateway, customer: &str, body: &str) -> HttpAnswer {
+    post_with(gateway, "application/x-www-form-urlencoded", &format!("X-Forwarded-For: {customer}\r\n"), body)
+}
+
 /// The same with another content type.
 pub fn post_as(gateway: &Gateway, content_type: &str, body: &str) -> HttpAnswer {
+    post_with(gateway, content_type, "", body)
+}
+
+fn post_with(gateway: &Gateway, content_type: &str, headers: &str, body: &str) -> HttpAnswer {
     let address = &gateway.address;
     let head = format!(
         "POST {PATH} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\nContent-Type: {content_type}\r\n\
-         Connection: close\r\n\r\n",
+         {headers}Connection: close\r\n\r\n",
         body.len()
     );
     wire::send(address, format!("{head}{body}").as_bytes())
@@ -99,6 +108,16 @@ pub fn returned(answer: &HttpAnswer) -> Returned {
         })
         .collect();
     Returned { to, fields }
+}
+
+/// What a redirect back to the merchant's `url` holds behind the query that the URL has itself.
+pub fn redirected(answer: &HttpAnswer, url: &str) -> Returned {
+    assert_eq!(answer.status, 303, "{}", text(&answer.body));
+    let location = answer.header("location").expect("a way back");
+    let added = location.strip_prefix(url).and_then(|rest| rest.strip_prefix('&'));
+    let added = added.unwrap_or_else(|| panic!("not to {url}: {location}"));
+    let fields = form_urlencoded::parse(added.as_bytes());
+    Returned { to: url.to_owned(), fields: fields.map(|(name, value)| (name.into_owned(), value.into())).collect() }
 }
 
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
