@@ -168,6 +168,9 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     if order.phase != Phase::Pending || order.open_operation != Some(operation.id) || order.card.is_none() {
         return Err(refused("a try makes its order pending, with a card and its operation open"));
     }
+    if new.checkout.order() != Some(order.fort_id) {
+        return Err(refused("a try is one of its own checkout's order"));
+    }
     let checkout_before = before(new.checkout.version)?;
     if !has_version(connection, new.checkout.id, checkout_before)? || !takes_a_try(connection, order)? {
         return Ok(TryClaim::Changed);

@@ -293,11 +293,11 @@ fn insert_put(
     Ok(())
 }
 
-/// Does what the outcome of an order's first operation means for a token: of other operations, and of orders
-/// without a token, nothing.
+/// Does what the outcome of the operation that began an order, or of its newest try, means for a token: of other
+/// operations, and of orders without a token, nothing.
 pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
     let waits = record.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
-    if !waits || record.operation.0 != record.order.fort_id.0 {
+    if !waits || record.operation.rrn() != record.order.original.rrn {
         return Ok(());
     }
     let fort_id = record.order.fort_id;
