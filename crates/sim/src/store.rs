@@ -14,6 +14,7 @@ use crate::operators::MISTAKEN_REASON;
 use crate::plan::{Fault, Plan, Rates};
 use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
+use crate::shop::card_numbers;
 use crate::tables::HashMap;
 use crate::watch::Watch;
 use std::future::{Future, pending};
@@ -51,6 +52,10 @@ pub struct StoreFaults {
     memory: Mutex<Memory>,
     /// The generation of the merchants' accounts; below 0 when somebody has to look.
     generation: AtomicI64,
+    /// The card numbers.
+    cards: Vec<String>,
+    /// Whether customers come by the page.
+    has_pages: bool,
 }
 
 #[derive(Default)]
@@ -121,6 +126,8 @@ impl StoreFaults {
             mutant: plan.mutant,
             memory: Mutex::default(),
             generation: AtomicI64::new(GENERATION_UNKNOWN),
+            cards: card_numbers(),
+            has_pages: plan.pages_per_10_000() > 0,
         }
     }
 
@@ -355,8 +362,10 @@ impl Orders for WorldStore {
             }
             let (state, operation, event) = (record.state.name(), record.operation, record.event);
             let ended = tokens::ended(&record);
+            let tried = checkouts::try_of(&record);
             let work = async {
                 let recorded = self.inner.record_outcome(record).await?;
+                self.page_outcome(order, recorded, tried);
                 if recorded == Recorded::Written {
                     self.payment_ended(order, ended).await?;
                 }
@@ -387,7 +396,7 @@ impl Orders for WorldStore {
             if let (Err(_), Some(order)) = (&read, order) {
                 self.faults.watch.auditor().order_unread(order);
             }
-            read
+            read.map(|read| self.as_read(read))
         })
     }
 
@@ -607,6 +616,7 @@ impl Corrections for WorldStore {
         let order = order_number(&record.outcome.order.merchant_reference);
         let state = record.outcome.state.name();
         let ended = tokens::ended(&record.outcome);
+        let tried = checkouts::corrected_try_of(&record);
         let mistake = mistake_of(&record);
         let work = async move {
             let operation = self.inner.operation(record.outcome.operation).await?;
@@ -618,6 +628,7 @@ impl Corrections for WorldStore {
                     let (ask, amount) = (ask_of(operation.kind), operation.money.amount.minor());
                     self.faults.watch.auditor().mistaken(order, Mistake { ask, amount, code });
                 }
+                self.page_outcome(order, recorded, tried);
                 self.payment_ended(order, ended).await?;
             }
             Ok(recorded)

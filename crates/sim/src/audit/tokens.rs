@@ -97,7 +97,9 @@ impl Auditor {
         let own = |number| TokenKey { merchant: meant.merchant, name: own_name(meant.merchant, number) };
         let broken = match (meant.wish, &token) {
             (Wish::None, ClaimedToken::None) => {
-                view.cards = vec![meant.card];
+                if view.page.is_none() {
+                    view.cards = vec![meant.card];
+                }
                 None
             }
             (Wish::Remember, ClaimedToken::Saves { key, .. })
@@ -121,8 +123,11 @@ impl Auditor {
             _ => Some("a payment does with tokens what its merchant asked for"),
         };
         if let ClaimedToken::Saves { key, id } = &token {
-            view.cards = vec![meant.card];
-            self.wallet.wait(order, key.clone(), Kept { id: *id, card: meant.card, active: true });
+            if view.page.is_none() {
+                view.cards = vec![meant.card];
+            }
+            let card = view.cards.first().copied().unwrap_or(meant.card);
+            self.wallet.wait(order, key.clone(), Kept { id: *id, card, active: true });
         }
         if let Some(rule) = broken {
             self.found(Some(order), rule, format!("{:?}, {token:?}", meant.wish));
