@@ -132,16 +132,16 @@ impl Sums {
             to_float(self.simulated_ms) / 3_600_000.0,
             self.seconds
         );
-        let AtPage { came, tries, overtaken, given_up, went_back } = self.at_page;
-        text.push_str(&format!(
-            "\nat the page: {came} came, {tries} tries, {overtaken} overtaken, {given_up} given up, {went_back} sent back"
-        ));
         if let Some(cpu) = self.cpu_seconds.filter(|cpu| *cpu > 0.0) {
             text.push_str(&format!(
                 ", {cpu:.1} s of CPU: {:.0} payments per second of CPU",
                 to_float(self.payments) / cpu
             ));
         }
+        let AtPage { came, tries, overtaken, given_up, went_back } = self.at_page;
+        text.push_str(&format!(
+            "\nat the page: {came} came, {tries} tries, {overtaken} overtaken, {given_up} given up, {went_back} sent back"
+        ));
         for (fault, count) in Fault::ALL.iter().zip(self.faults) {
             text.push_str(&format!("\n{count:>10} {}", fault.name()));
         }

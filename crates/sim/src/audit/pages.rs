@@ -230,6 +230,17 @@ impl Auditor {
         page.map(|page| Before { is_paid: page.is_paid(), open: page.open() }).unwrap_or_default()
     }
 
+    /// The browser shows the form for a card; `before` is what was certain when it looked.
+    pub fn page_asks_for_card(&mut self, order: OrderNumber, before: Before) {
+        let Some(page) = self.page(order) else { return };
+        let still_open = before.open.is_some() && before.open == page.open();
+        if before.is_paid || still_open {
+            let rule = "nobody is asked for a card whose payment is over, or under way, or unknown";
+            let found = format!("{before:?}, {page:?}");
+            self.found(Some(order), rule, found);
+        }
+    }
+
     /// The browser goes back with `code`; `before` is what was certain when it looked.
     pub fn page_returned(&mut self, order: OrderNumber, before: Before, code: u32) {
         let Some(page) = self.page(order) else { return };

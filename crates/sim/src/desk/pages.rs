@@ -158,6 +158,9 @@ impl Desk {
             auditor.page_returned(order, before, answer.code.number());
             auditor.told_token(order, answer.code.number(), answer.token_name.as_deref());
         }
+        if seen.as_ref().is_some_and(|seen| matches!(seen.stage(), Stage::Form(_))) {
+            self.watch.auditor().page_asks_for_card(order, before);
+        }
         Some(seen)
     }
 
