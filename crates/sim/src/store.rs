@@ -105,6 +105,8 @@ struct Fate {
     slow_ms: u64,
     /// Whether a slow call is slow before its work, or after.
     slow_before: bool,
+    /// Whether a call that fails before its work leaves its caller in doubt all the same.
+    in_doubt: bool,
 }
 
 /// Whether a call changes anything.
@@ -183,7 +185,7 @@ impl StoreFaults {
     }
 
     fn fate(&self, call: &'static str, order: Option<OrderNumber>, access: Access) -> Fate {
-        let calm = Fate { fault: None, slow_ms: 0, slow_before: false };
+        let calm = Fate { fault: None, slow_ms: 0, slow_before: false, in_doubt: false };
         if self.watch.clock.ms() >= self.calm_from_ms {
             return calm;
         }
@@ -208,7 +210,8 @@ impl StoreFaults {
         let fault = faults.iter().copied().find(|fault| chance.happens(self.rates.of(*fault)));
         let slow_ms = if chance.happens(8_000) { chance.between(1, 300) } else { chance.between(300, 4_000) };
         // What was read is told at once: a slow read is slow before it reads.
-        Fate { fault, slow_ms, slow_before: access == Access::Reads || chance.happens(5_000) }
+        let slow_before = access == Access::Reads || chance.happens(5_000);
+        Fate { fault, slow_ms, slow_before, in_doubt: access == Access::Writes && chance.happens(3_000) }
     }
 }
 
@@ -242,6 +245,7 @@ impl WorldStore {
         }
         match fate.fault {
             Some(Fault::StoreSlow) if fate.slow_before => self.wait(fate.slow_ms).await,
+            Some(Fault::StoreFailsBefore) if fate.in_doubt => return Err(commit_in_doubt()),
             Some(Fault::StoreFailsBefore) => return Err(StoreError::Busy),
             Some(Fault::CrashBefore) => self.die().await,
             _ => {}
