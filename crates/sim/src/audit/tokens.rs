@@ -183,7 +183,9 @@ impl Auditor {
                     view.uses.as_ref() == Some(&key) && self.wallet.since(&key, since).any(|kept| kept.is_some());
                 // Whether the name was still there could not be found out.
                 let is_excused = self.wallet.given_up(order) == Some(&key) && view.was_unread;
-                (!is_made && !is_used && !is_excused).then_some("who is told of a name has made it, or has used it")
+                // Nobody knows whether the order is durable that would use the name which the merchant has sent.
+                let is_own = matches!(meant.wish, Wish::Use(_) | Wish::UseOf(_)) && said(code) == Said::DontKnow;
+                (!is_made && !is_used && !is_excused && !is_own).then_some("who is told of a name has made it, or has used it")
             }
             None if said(code) == Said::Yes => {
                 let is_told_of = |key, since| !was_gone(key, since);
