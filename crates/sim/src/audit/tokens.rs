@@ -185,7 +185,8 @@ impl Auditor {
                 let is_excused = self.wallet.given_up(order) == Some(&key) && view.was_unread;
                 // Nobody knows whether the order is durable that would use the name which the merchant has sent.
                 let is_own = matches!(meant.wish, Wish::Use(_) | Wish::UseOf(_)) && said(code) == Said::DontKnow;
-                (!is_made && !is_used && !is_excused && !is_own).then_some("who is told of a name has made it, or has used it")
+                (!is_made && !is_used && !is_excused && !is_own)
+                    .then_some("who is told of a name has made it, or has used it")
             }
             None if said(code) == Said::Yes => {
                 let is_told_of = |key, since| !was_gone(key, since);
