@@ -118,11 +118,11 @@ impl<'a> Customer<'a> {
 
     fn next_act(&mut self) -> Act {
         match self.chance.between(0, 99) {
-            0..=57 => Act::Pay,
-            58..=65 => Act::ClickTwice,
-            66..=73 => Act::TwoTabs,
-            74..=77 => Act::PayAndCancel,
-            78..=83 => Act::Cancel,
+            0..=49 => Act::Pay,
+            50..=57 => Act::ClickTwice,
+            58..=65 => Act::TwoTabs,
+            66..=71 => Act::PayAndCancel,
+            72..=83 => Act::Cancel,
             84..=89 => Act::AnotherForm,
             90..=95 => Act::ComeLater,
             _ => Act::StayAway,

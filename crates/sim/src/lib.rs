@@ -35,6 +35,6 @@ pub use command::{Arguments, carry_out};
 pub use many::{Sums, run_all};
 pub use mutants::Mutant;
 pub use plan::{Fault, Faults, Plan, SESSIONS_PER_SEED, Sessions};
-pub use record::{AtPage, Entry, Keep};
+pub use record::{AtPage, Entry, Keep, PAGE_CALLS};
 pub use shrink::shrink;
 pub use world::{Outcome, run};

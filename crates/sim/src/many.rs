@@ -138,7 +138,7 @@ impl Sums {
                 to_float(self.payments) / cpu
             ));
         }
-        let AtPage { came, tries, overtaken, given_up, went_back } = self.at_page;
+        let AtPage { came, tries, overtaken, given_up, went_back, .. } = self.at_page;
         text.push_str(&format!(
             "\nat the page: {came} came, {tries} tries, {overtaken} overtaken, {given_up} given up, {went_back} sent back"
         ));

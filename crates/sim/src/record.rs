@@ -168,10 +168,19 @@ pub struct AtPage {
     pub given_up: u64,
     /// Browsers were sent back.
     pub went_back: u64,
+    /// Faults at the calls of the store that change something there, in the order of [`PAGE_CALLS`].
+    pub met: [u64; PAGE_CALLS.len()],
 }
+
+/// The calls of the store by which something changes at the page.
+pub const PAGE_CALLS: [&str; 4] = ["open_checkout", "claim_try", "close_unsent", "change_checkout"];
 
 impl AtPage {
     fn count(&mut self, event: &Event) {
+        if let Event::Met { place, .. } = event {
+            let calls = self.met.iter_mut().zip(PAGE_CALLS).filter(|(_, call)| call == place);
+            calls.for_each(|(count, _)| *count += 1);
+        }
         let slot = match event {
             Event::Page { what: "comes", .. } => &mut self.came,
             Event::Page { what: "goes back", .. } => &mut self.went_back,
@@ -192,6 +201,10 @@ impl AtPage {
             overtaken: self.overtaken + other.overtaken,
             given_up: self.given_up + other.given_up,
             went_back: self.went_back + other.went_back,
+            met: std::array::from_fn(|call| {
+                let of = |met: &[u64; PAGE_CALLS.len()]| met.get(call).copied().unwrap_or(0);
+                of(&self.met) + of(&other.met)
+            }),
         }
     }
 }
