@@ -161,7 +161,7 @@ faults! {
     IssuerBusy = "issuer-busy", 300;
     /// A call of the store takes long.
     StoreSlow = "store-slow", 300;
-    /// A call of the store fails, and nothing was written.
+    /// A call of the store fails, and nothing was written; its caller may be left in doubt about that.
     StoreFailsBefore = "store-fails-before", 60;
     /// A call of the store fails, and it was written all the same.
     StoreFailsAfter = "store-fails-after", 60;
