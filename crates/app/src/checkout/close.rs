@@ -31,7 +31,7 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
         return Ok(());
     }
     if checkout.is_late(inner.clock.now()) {
-        return Ok(expire(inner, checkout).await?);
+        return expire(inner, checkout).await;
     }
     match &seen.order {
         Some(order) if order.phase == Phase::Open => {
