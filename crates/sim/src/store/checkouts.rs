@@ -6,8 +6,10 @@ use crate::mutants::Mutant;
 use crate::record::OrderNumber;
 use crate::shop::card_of_mask;
 use tollgate_core::checkout::{Checkout, CheckoutId, Purpose};
+use tollgate_core::code::message;
+use tollgate_core::feedback::Channel;
 use tollgate_core::ident::OperationId;
-use tollgate_core::order::{Order, Phase};
+use tollgate_core::order::{LastOperation, Order, Phase};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, CorrectionRecord, NewCheckout, NewTry,
@@ -127,11 +129,14 @@ impl WorldStore {
         if !self.has(Mutant::UnknownIsNoOnPage) {
             return read;
         }
-        read.map(|stored| match stored.order.phase {
-            Phase::Unknown => {
-                StoredOrder { order: Order { phase: Phase::Declined, open_operation: None, ..stored.order }, ..stored }
+        read.map(|stored| {
+            let order = stored.order;
+            if order.phase != Phase::Unknown || order.channel != Channel::Redirection {
+                return StoredOrder { order, ..stored };
             }
-            _ => stored,
+            let code = order.kind.code(order.kind.operation(), message::DECLINED);
+            let last = LastOperation { code, ..order.last };
+            StoredOrder { order: Order { phase: Phase::Declined, open_operation: None, last, ..order }, ..stored }
         })
     }
 }
