@@ -208,6 +208,11 @@ async fn claim(
             Start::Try { order, .. } => draft_of_try(inner, order, means, number, now),
         };
         let in_flight = inner.claims.take(operation.id);
+        if in_flight.is_none() && matches!(start, Start::Try { .. }) {
+            // Of an order whose first try may or may not have been written the janitor looks for that one under this
+            // number: another number is not in its way.
+            continue;
+        }
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &means.card.pan, now).await?;
         let unnoted = inner.route_days.unnoted(order.merchant, means.route, now);
         let new = NewOrder {

@@ -288,6 +288,10 @@ async fn judge(inner: &Inner, id: OperationId, event: OperationEvent) -> Result<
         return Err(ResolveError::Sent(id));
     }
     let story = inner.store.story(operation.fort_id).await?.ok_or(ResolveError::NotFound(id))?;
+    // Said before anything else that may be wrong, as it says what to do.
+    if operation.kind.begins() && operation.wire.rrn != stored.stored.order.original.rrn {
+        return Err(ResolveError::NotAllowed { operation: id, error: ApplyError::EarlierTry });
+    }
     let is_newest = story.operations.last().is_some_and(|told| told.operation.id == id);
     if operation.state != OperationState::Unknown && !is_newest {
         return Err(ResolveError::NotTheNewest(id));

@@ -74,7 +74,10 @@ pub enum ApplyError {
     #[error("operation {0} of this order is open: settle it first")]
     AnotherOpen(OperationId),
     /// It belongs to an earlier try, and the order has the card and the names of a later one.
-    #[error("another try with another card has begun on this order since: settle this one outside of it")]
+    #[error(
+        "another try, which may have had another card, has begun on this order since: what the acquirer has booked of \
+         this one is settled with the acquirer, outside of the order"
+    )]
     EarlierTry,
     /// The sums would break captured <= authorized or refunded <= captured.
     #[error("the order's sums would not be consistent")]

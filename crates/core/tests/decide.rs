@@ -1,6 +1,9 @@
 //! The guard ladders: one row per guard, each with its exact code, and the order in which they count.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "decide/page.rs"]
+mod page;
+
 use tollgate_core::bin::Brand;
 use tollgate_core::card::{CardFacts, SecurityCode};
 use tollgate_core::code::{ResponseCode, UNCERTAIN, refused};

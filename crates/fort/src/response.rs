@@ -236,12 +236,6 @@ struct Field {
     value: Range<usize>,
 }
 
-impl Default for Fields {
-    fn default() -> Fields {
-        Fields::new()
-    }
-}
-
 impl Fields {
     /// No fields yet.
     #[must_use]

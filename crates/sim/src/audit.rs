@@ -6,6 +6,7 @@
 //! merchants were told for certain and that plus what they were left in doubt about.
 
 pub mod mistakes;
+pub mod pages;
 pub mod tokens;
 
 use crate::inbox::{FedSums, Feed, Inbox};
@@ -14,6 +15,7 @@ use crate::record::OrderNumber;
 use crate::tables::{HashMap, HashSet};
 use crate::wallet::{TokenKey, Wallet};
 use mistakes::Mistake;
+use pages::PageView;
 use std::collections::BTreeMap;
 use tokens::Wish;
 use tollgate_core::feedback::FeedbackKind;
@@ -152,6 +154,8 @@ struct View {
     /// What the issuer has really booked: as `book`, but for what operators were wrong about.
     really: Book,
     mistakes: Vec<Mistake>,
+    /// What customers at the page have tried, if the order is one of the page.
+    page: Option<PageView>,
 }
 
 /// A final answer to a call.
@@ -320,7 +324,7 @@ impl Auditor {
         let captured = totals.captured.minor();
         if totals.authorized.minor() > 0 {
             self.rule_payment(order, Verdict::Yes, last);
-        } else if said(last) != Said::DontKnow {
+        } else if said(last) != Said::DontKnow && (view.page.is_none() || view.paid == Verdict::Yes) {
             self.rule_payment(order, Verdict::No, last);
         }
         let captured_really = book.captured + book.taken_at_once;
@@ -354,7 +358,7 @@ impl Auditor {
 
     /// The issuer books.
     pub fn booked(&mut self, booking: &Booking) {
-        let Booking { order, kind, amount, .. } = *booking;
+        let Booking { order, kind, amount, rrn, .. } = *booking;
         let view = self.orders.entry(order).or_default();
         let before = view.book;
         view.book.write(kind, amount);
@@ -382,6 +386,11 @@ impl Auditor {
         if let Some(rule) = broken {
             self.found(Some(order), rule, format!("{} of {amount}", kind.name()));
         }
+        match kind {
+            BookingKind::Hold | BookingKind::Purchase => self.booked_by_try(order, rrn, amount),
+            BookingKind::HoldUndone | BookingKind::PurchaseUndone => self.undone_by_try(order, rrn, amount),
+            BookingKind::Capture | BookingKind::Void | BookingKind::Refund | BookingKind::RefundUndone => {}
+        }
         self.check_bounds(order);
     }
 
@@ -400,6 +409,8 @@ impl Auditor {
         let Some(view) = self.orders.get(&order) else { return };
         let (book, is_done) = (view.book, is_yes(code));
         let is_booked = match ask {
+            // What is written of a try is judged when it is written.
+            Ask::Pay if view.page.is_some() && !is_done => return,
             Ask::Pay => return self.rule_payment(order, if is_done { Verdict::Yes } else { Verdict::No }, code),
             Ask::Capture => book.captured >= amount,
             Ask::Void => book.voided,
@@ -446,7 +457,15 @@ impl Auditor {
         if fed.captured > book.captured || fed.refunded > book.refunded || (fed.voided && !book.voided) {
             broken = broken.or(Some("what is fed back as done is booked"));
         }
-        if feed.ask == Ask::Pay {
+        if let (Some(page), Ask::Pay) = (&view.page, feed.ask) {
+            // Another card may follow a no, and what is told of an earlier one may come later.
+            if page.told_by(feed.sequence) != Some(code) {
+                broken = broken.or(Some("what is fed back of a try is what was written of it"));
+            }
+            if said(code) == Said::Yes {
+                self.rule_payment(order, Verdict::Yes, code);
+            }
+        } else if feed.ask == Ask::Pay {
             let was_final = told_before.is_some_and(|before| said(before.code) != Said::DontKnow);
             match said(code) {
                 Said::DontKnow if was_final => broken = broken.or(Some("what was final does not become unknown")),
@@ -575,6 +594,10 @@ impl Auditor {
             self.found(Some(order), "in the end no order is in doubt", format!("{phase}"));
             return;
         }
+        if phase == Phase::Open && view.page.as_ref().is_some_and(PageView::is_opened) {
+            self.found(Some(order), "in the end each order that a customer began has ended", format!("{phase}"));
+            return;
+        }
         let expected = match phase {
             Phase::Authorized | Phase::Captured => Book { held: authorized, captured, ..Book::default() },
             Phase::Voided => Book { held: authorized, voided: true, ..Book::default() },
@@ -616,6 +639,8 @@ impl Auditor {
             Some(Said::No | Said::Refused) => !succeeded(last.phase),
             Some(Said::DontKnow) | None => false,
         };
+        let untold = view.page.as_ref().and_then(|page| page.final_sequences().find(|told| !inbox.has(*told)));
+        let tries = view.page.as_ref().map_or(1, PageView::tries);
         let directs = inbox.payments().filter(|feed| feed.kind == FeedbackKind::Direct).count();
         let missing = view.answers.iter().find(|told| {
             let answered = view.answers.iter().filter(|other| other == told).count();
@@ -624,7 +649,9 @@ impl Auditor {
         let booked = FedSums { captured: book.captured, refunded: book.refunded, voided: book.voided };
         let broken = if !ends_well {
             Some("in the end each final state was fed back")
-        } else if directs != 1 || inbox.payments().next().is_none_or(|feed| feed.kind != FeedbackKind::Direct) {
+        } else if untold.is_some() {
+            Some("each end of a try was fed back")
+        } else if directs != tries || inbox.payments().next().is_none_or(|feed| feed.kind != FeedbackKind::Direct) {
             Some("the first outcome of a payment, and no other, goes to the direct URL")
         } else if missing.is_some() {
             Some("each final answer was fed back with its code")

@@ -1,5 +1,7 @@
 //! The merchants' way to the gateways that live at the moment. Whatever is asked and answered here, the auditor hears.
 
+pub mod pages;
+
 use crate::audit::tokens::{Chore, Wish, own_name};
 use crate::audit::{Ask, Status};
 use crate::chance::Chance;
@@ -40,6 +42,8 @@ pub struct Desk {
     calls: Mutex<HashMap<OrderNumber, u64>>,
     /// The names that merchants have heard of their payments.
     names: Mutex<HashMap<OrderNumber, String>>,
+    /// The links to the pages of customers.
+    links: Mutex<HashMap<OrderNumber, String>>,
 }
 
 /// An answer, as far as the auditor hears it.
@@ -91,7 +95,15 @@ impl Desk {
     /// A desk that is closed.
     #[must_use]
     pub fn new(watch: Arc<Watch>, seed: u64, cards: Vec<String>) -> Desk {
-        Desk { watch, seed, cards, open: Mutex::default(), calls: Mutex::default(), names: Mutex::default() }
+        Desk {
+            watch,
+            seed,
+            cards,
+            open: Mutex::default(),
+            calls: Mutex::default(),
+            names: Mutex::default(),
+            links: Mutex::default(),
+        }
     }
 
     /// From now on calls may go to this gateway of a node, or to none of it.

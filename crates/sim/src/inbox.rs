@@ -88,6 +88,12 @@ impl Inbox {
         self.feeds.values().map(|arrived| arrived.feed).filter(|feed| feed.ask == Ask::Pay)
     }
 
+    /// Whether the feedback of this sequence has arrived.
+    #[must_use]
+    pub fn has(&self, sequence: u32) -> bool {
+        self.feeds.contains_key(&sequence)
+    }
+
     /// How many feedbacks told `code` for `ask`.
     #[must_use]
     pub fn count(&self, ask: Ask, code: u32) -> usize {

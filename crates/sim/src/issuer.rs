@@ -75,6 +75,8 @@ pub struct Booking {
     pub kind: BookingKind,
     /// By how much, in minor units.
     pub amount: u64,
+    /// Field 37 of the message that it was booked by; of what is undone, of the message that is undone.
+    pub rrn: [u8; 12],
 }
 
 /// How the books change.
@@ -235,6 +237,7 @@ impl Issuer {
             currency: request.currency,
             kind,
             amount: reply.amount,
+            rrn: request.rrn,
         };
         self.booked.insert(request.name, Booked { booking, undone: false });
         self.book(booking, bookings);

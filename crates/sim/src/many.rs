@@ -1,7 +1,7 @@
 //! Many seeds, on several threads, with their sums.
 
 use crate::plan::{Fault, Plan};
-use crate::record::Keep;
+use crate::record::{AtPage, Keep};
 use crate::world::{self, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +28,8 @@ pub struct Sums {
     pub mistakes: u64,
     /// Cards that were kept under a name in the end.
     pub tokens: u64,
+    /// What happened at the page.
+    pub at_page: AtPage,
     /// Faults, in the order of [`Fault::ALL`].
     pub faults: [u64; Fault::ALL.len()],
     /// Simulated time, in milliseconds.
@@ -99,6 +101,7 @@ impl Sums {
         self.events += outcome.events;
         self.crashes += outcome.crashes;
         self.corrections += outcome.corrections;
+        self.at_page = self.at_page.with(outcome.at_page);
         self.mistakes += outcome.mistakes;
         self.tokens += outcome.tokens;
         self.simulated_ms += outcome.simulated_ms;
@@ -135,6 +138,10 @@ impl Sums {
                 to_float(self.payments) / cpu
             ));
         }
+        let AtPage { came, tries, overtaken, given_up, went_back, .. } = self.at_page;
+        text.push_str(&format!(
+            "\nat the page: {came} came, {tries} tries, {overtaken} overtaken, {given_up} given up, {went_back} sent back"
+        ));
         for (fault, count) in Fault::ALL.iter().zip(self.faults) {
             text.push_str(&format!("\n{count:>10} {}", fault.name()));
         }

@@ -4,6 +4,7 @@
 use crate::audit::tokens::{Chore, Wish};
 use crate::audit::{Ask, Meant};
 use crate::chance::Chance;
+use crate::customers::{Customer, comes_by_the_page};
 use crate::desk::{Desk, Heard};
 use crate::plan::Plan;
 use crate::record::OrderNumber;
@@ -28,7 +29,21 @@ pub struct Session {
     pub begins_ms: u64,
     /// What its merchant does meanwhile with a name that cards are kept under.
     pub chore: Option<TokenChore>,
+    /// How its payment comes.
+    pub way: Way,
     chance: Chance,
+}
+
+/// How a payment comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Over the payment API.
+    Api,
+    /// By a customer at the gateway's page, who decides by this seed.
+    Page {
+        /// The seed of the run.
+        seed: u64,
+    },
 }
 
 /// Something that a merchant does with one of its own names outside of payments.
@@ -60,21 +75,31 @@ impl Session {
         let currency = chance.pick(&currencies());
         let card = usize::try_from(chance.between(0, CARDS - 1)).unwrap_or(0);
         let merchant = chance.between(0, MERCHANTS - 1);
+        let way = if comes_by_the_page(plan, order) { Way::Page { seed: plan.seed } } else { Way::Api };
+        let wish = match (way, wish_of(plan, order, merchant)) {
+            (Way::Api, wish) => wish,
+            // Names are for the API; a customer at the page is asked whether the card shall be kept.
+            (Way::Page { .. }, Wish::Remember) => Wish::Remember,
+            (Way::Page { .. }, _) => Wish::None,
+        };
         Session {
             order,
             merchant,
             kind: if chance.happens(6_000) { PayKind::Authorization } else { PayKind::Purchase },
             currency,
-            meant: Meant {
-                merchant,
-                card,
-                wish: wish_of(plan, order, merchant),
-                currency: currency.numeric(),
-                amount: chance.between(100, 200_000),
-            },
+            meant: Meant { merchant, card, wish, currency: currency.numeric(), amount: chance.between(100, 200_000) },
             begins_ms: u64::from(order) * crate::plan::SESSION_EVERY_MS + chance.between(0, 2_000),
             chore: chore_of(plan, order),
+            way,
             chance,
+        }
+    }
+
+    /// Asks for the payment, or sends the customer to the page for it.
+    async fn begin(&mut self, desk: &Desk) {
+        match self.way {
+            Way::Api => self.pay(desk).await,
+            Way::Page { seed } => Customer::of(self, desk, seed).pay().await,
         }
     }
 
@@ -87,9 +112,9 @@ impl Session {
         match self.chore {
             Some(chore) => {
                 let (merchant, order) = (self.merchant, self.order);
-                tokio::join!(self.pay(desk), desk.do_chore(merchant, order, chore));
+                tokio::join!(self.begin(desk), desk.do_chore(merchant, order, chore));
             }
-            None => self.pay(desk).await,
+            None => self.begin(desk).await,
         }
         if !desk.is_paid(self.order) {
             return;

@@ -84,6 +84,16 @@ mutants! {
     ForgetToken = "forget-token", 5;
     /// A name is read once, and what becomes of it later is not seen.
     StaleToken = "stale-token", 5;
+    /// The intent of a try on the page is not committed before it is sent.
+    SkipTryIntent = "skip-try-intent", 5;
+    /// A try on the page is sent although somebody was faster.
+    TryOvertaken = "try-overtaken", 5;
+    /// The page takes an outcome that nobody knows for a no.
+    UnknownIsNoOnPage = "unknown-is-no-on-page", 5;
+    /// The merchant is not told of an order of which nothing was sent.
+    CloseUnfed = "close-unfed", 5;
+    /// An order that its customer has left is never given up.
+    ForgetExpiry = "forget-expiry", 5;
     /// What an operator has sent again does not go out.
     ForgetReplay = "forget-replay", 5;
     /// A feedback that nobody has taken for thirty days is given up.

@@ -34,6 +34,9 @@ pub const SESSION_EVERY_MS: u64 = 50;
 /// has to come to its end.
 pub const STORM_TAIL_MS: u64 = 90_000;
 
+/// How often the time of the business may jump in a run with customers at the page.
+pub const PAGE_JUMPS_MAX: u64 = 3;
+
 /// How many gateways may run on one store.
 pub const GATEWAYS_MAX: u8 = 2;
 
@@ -73,6 +76,23 @@ impl Plan {
     #[must_use]
     pub fn has_long_silence(&self) -> bool {
         self.faults.has(Fault::ReceiverAway) && Chance::of(self.seed, "long-silence", &[]).happens(2_500)
+    }
+
+    /// So many sessions of 10,000 come by the gateway's page under this seed; under a third of the seeds none does.
+    #[must_use]
+    pub fn pages_per_10_000(&self) -> u64 {
+        let mut chance = Chance::of(self.seed, "pages", &[]);
+        if chance.happens(3_300) { 0 } else { chance.between(1_000, 5_000) }
+    }
+
+    /// How often the time of the business jumps by more than a customer has, while customers are at the page. Only the
+    /// clock of a data folder can be moved, which has one gateway.
+    #[must_use]
+    pub fn page_jumps(&self) -> u64 {
+        if self.pages_per_10_000() == 0 || self.gateways() > 1 {
+            return 0;
+        }
+        Chance::of(self.seed, "page-jumps", &[]).between(0, PAGE_JUMPS_MAX)
     }
 
     /// How often each fault happens under this seed.
@@ -141,7 +161,7 @@ faults! {
     IssuerBusy = "issuer-busy", 300;
     /// A call of the store takes long.
     StoreSlow = "store-slow", 300;
-    /// A call of the store fails, and nothing was written.
+    /// A call of the store fails, and nothing was written; its caller may be left in doubt about that.
     StoreFailsBefore = "store-fails-before", 60;
     /// A call of the store fails, and it was written all the same.
     StoreFailsAfter = "store-fails-after", 60;

@@ -51,6 +51,13 @@ pub enum Event {
         /// The five-digit code of the answer; 0 when there was none.
         code: u32,
     },
+    /// A customer at the page.
+    Page {
+        /// What happens.
+        what: &'static str,
+        /// The five-digit code; 0 where there is none.
+        code: u32,
+    },
     /// A message leaves the gateway.
     Sent {
         /// Its type.
@@ -117,6 +124,8 @@ pub enum Event {
         /// How much the operation is about, in minor units.
         amount: u64,
     },
+    /// The time of the business jumps.
+    Jump,
     /// A gateway starts, dies, is paused or goes on.
     Gateway {
         /// The node.
@@ -146,6 +155,60 @@ pub enum Keep {
     Events,
 }
 
+/// What happened at the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AtPage {
+    /// Customers were let in.
+    pub came: u64,
+    /// Tries began.
+    pub tries: u64,
+    /// Somebody else was faster.
+    pub overtaken: u64,
+    /// Orders were given up of which nothing was sent.
+    pub given_up: u64,
+    /// Browsers were sent back.
+    pub went_back: u64,
+    /// Faults at the calls of the store that change something there, in the order of [`PAGE_CALLS`].
+    pub met: [u64; PAGE_CALLS.len()],
+}
+
+/// The calls of the store by which something changes at the page.
+pub const PAGE_CALLS: [&str; 4] = ["open_checkout", "claim_try", "close_unsent", "change_checkout"];
+
+impl AtPage {
+    fn count(&mut self, event: &Event) {
+        if let Event::Met { place, .. } = event {
+            let calls = self.met.iter_mut().zip(PAGE_CALLS).filter(|(_, call)| call == place);
+            calls.for_each(|(count, _)| *count += 1);
+        }
+        let slot = match event {
+            Event::Page { what: "comes", .. } => &mut self.came,
+            Event::Page { what: "goes back", .. } => &mut self.went_back,
+            Event::Stored { call: "claim_try", end: "claimed" } => &mut self.tries,
+            Event::Stored { call: "close_unsent", end: "claimed" } => &mut self.given_up,
+            Event::Stored { call: "claim_try" | "close_unsent", end: "changed" } => &mut self.overtaken,
+            _ => return,
+        };
+        *slot += 1;
+    }
+
+    /// The sums of both.
+    #[must_use]
+    pub fn with(self, other: AtPage) -> AtPage {
+        AtPage {
+            came: self.came + other.came,
+            tries: self.tries + other.tries,
+            overtaken: self.overtaken + other.overtaken,
+            given_up: self.given_up + other.given_up,
+            went_back: self.went_back + other.went_back,
+            met: std::array::from_fn(|call| {
+                let of = |met: &[u64; PAGE_CALLS.len()]| met.get(call).copied().unwrap_or(0);
+                of(&self.met) + of(&other.met)
+            }),
+        }
+    }
+}
+
 /// The record of a run.
 pub struct Record {
     digest: FoldHasher<'static>,
@@ -155,6 +218,7 @@ pub struct Record {
     orders_met: HashSet<OrderNumber>,
     deaths: u64,
     corrections: u64,
+    at_page: AtPage,
 }
 
 impl Record {
@@ -170,6 +234,7 @@ impl Record {
             orders_met: HashSet::default(),
             deaths: 0,
             corrections: 0,
+            at_page: AtPage::default(),
         }
     }
 
@@ -187,6 +252,7 @@ impl Record {
         if matches!(event, Event::Corrected { .. }) {
             self.corrections += 1;
         }
+        self.at_page.count(&event);
         self.events += 1;
         (at_ms, order, &event).hash(&mut self.digest);
         if let Some(kept) = &mut self.kept {
@@ -235,11 +301,17 @@ impl Record {
         self.corrections
     }
 
+    /// What happened at the page.
+    #[must_use]
+    pub fn at_page(&self) -> AtPage {
+        self.at_page
+    }
+
     /// The story of one order: its own events, and those that concern all.
     #[must_use]
     pub fn story(&self, order: OrderNumber) -> Vec<Entry> {
         let kept = self.kept.iter().flatten();
-        kept.filter(|entry| entry.order == Some(order) || matches!(entry.event, Event::Gateway { .. }))
+        kept.filter(|entry| entry.order == Some(order) || matches!(entry.event, Event::Gateway { .. } | Event::Jump))
             .cloned()
             .collect()
     }
@@ -256,6 +328,7 @@ impl fmt::Display for Entry {
                 write!(f, "status          {code:05}, last {last:05}, captured {captured}, refunded {refunded}")
             }
             Event::Chore { what, code } => write!(f, "merchant's token {what}: {code:05}"),
+            Event::Page { what, code } => write!(f, "customer        {what}: {code:05}"),
             Event::Sent { mti, stan, rrn, amount } => {
                 write!(f, "gateway sends   {} stan {stan:06} rrn {} amount {amount}", text(mti), text(rrn))
             }
@@ -270,6 +343,7 @@ impl fmt::Display for Entry {
             Event::Met { fault, place } => write!(f, "fault           {} ({place})", fault.name()),
             Event::Stored { call, end } => write!(f, "store           {call}: {end}"),
             Event::Corrected { code, amount } => write!(f, "operator says   {code:05} of {amount}"),
+            Event::Jump => write!(f, "time            jumps"),
             Event::Gateway { node, what } => write!(f, "gateway {node}       {what}"),
         }
     }

@@ -14,6 +14,7 @@ use crate::operators::MISTAKEN_REASON;
 use crate::plan::{Fault, Plan, Rates};
 use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
+use crate::shop::card_numbers;
 use crate::tables::HashMap;
 use crate::watch::Watch;
 use std::future::{Future, pending};
@@ -51,6 +52,10 @@ pub struct StoreFaults {
     memory: Mutex<Memory>,
     /// The generation of the merchants' accounts; below 0 when somebody has to look.
     generation: AtomicI64,
+    /// The card numbers.
+    cards: Vec<String>,
+    /// Whether customers come by the page.
+    has_pages: bool,
 }
 
 #[derive(Default)]
@@ -100,6 +105,8 @@ struct Fate {
     slow_ms: u64,
     /// Whether a slow call is slow before its work, or after.
     slow_before: bool,
+    /// Whether a call that fails before its work leaves its caller in doubt all the same.
+    in_doubt: bool,
 }
 
 /// Whether a call changes anything.
@@ -121,6 +128,8 @@ impl StoreFaults {
             mutant: plan.mutant,
             memory: Mutex::default(),
             generation: AtomicI64::new(GENERATION_UNKNOWN),
+            cards: card_numbers(),
+            has_pages: plan.pages_per_10_000() > 0,
         }
     }
 
@@ -176,7 +185,7 @@ impl StoreFaults {
     }
 
     fn fate(&self, call: &'static str, order: Option<OrderNumber>, access: Access) -> Fate {
-        let calm = Fate { fault: None, slow_ms: 0, slow_before: false };
+        let calm = Fate { fault: None, slow_ms: 0, slow_before: false, in_doubt: false };
         if self.watch.clock.ms() >= self.calm_from_ms {
             return calm;
         }
@@ -201,7 +210,8 @@ impl StoreFaults {
         let fault = faults.iter().copied().find(|fault| chance.happens(self.rates.of(*fault)));
         let slow_ms = if chance.happens(8_000) { chance.between(1, 300) } else { chance.between(300, 4_000) };
         // What was read is told at once: a slow read is slow before it reads.
-        Fate { fault, slow_ms, slow_before: access == Access::Reads || chance.happens(5_000) }
+        let slow_before = access == Access::Reads || chance.happens(5_000);
+        Fate { fault, slow_ms, slow_before, in_doubt: access == Access::Writes && chance.happens(3_000) }
     }
 }
 
@@ -235,6 +245,7 @@ impl WorldStore {
         }
         match fate.fault {
             Some(Fault::StoreSlow) if fate.slow_before => self.wait(fate.slow_ms).await,
+            Some(Fault::StoreFailsBefore) if fate.in_doubt => return Err(commit_in_doubt()),
             Some(Fault::StoreFailsBefore) => return Err(StoreError::Busy),
             Some(Fault::CrashBefore) => self.die().await,
             _ => {}
@@ -355,8 +366,10 @@ impl Orders for WorldStore {
             }
             let (state, operation, event) = (record.state.name(), record.operation, record.event);
             let ended = tokens::ended(&record);
+            let tried = checkouts::try_of(&record);
             let work = async {
                 let recorded = self.inner.record_outcome(record).await?;
+                self.page_outcome(order, recorded, tried);
                 if recorded == Recorded::Written {
                     self.payment_ended(order, ended).await?;
                 }
@@ -387,7 +400,7 @@ impl Orders for WorldStore {
             if let (Err(_), Some(order)) = (&read, order) {
                 self.faults.watch.auditor().order_unread(order);
             }
-            read
+            read.map(|read| self.as_read(read))
         })
     }
 
@@ -619,6 +632,7 @@ impl Corrections for WorldStore {
         let order = order_number(&record.outcome.order.merchant_reference);
         let state = record.outcome.state.name();
         let ended = tokens::ended(&record.outcome);
+        let tried = checkouts::corrected_try_of(&record);
         let mistake = mistake_of(&record);
         let work = async move {
             let operation = self.inner.operation(record.outcome.operation).await?;
@@ -630,6 +644,7 @@ impl Corrections for WorldStore {
                     let (ask, amount) = (ask_of(operation.kind), operation.money.amount.minor());
                     self.faults.watch.auditor().mistaken(order, Mistake { ask, amount, code });
                 }
+                self.page_outcome(order, recorded, tried);
                 self.payment_ended(order, ended).await?;
             }
             Ok(recorded)

@@ -5,17 +5,18 @@ use crate::audit::tokens::FinalToken;
 use crate::audit::{Final, Violation};
 use crate::chance::Chance;
 use crate::clock::VirtualClock;
+use crate::customers::{Customer, LATE_CUSTOMERS_MS};
 use crate::desk::{Desk, Open};
 use crate::keys::SimulatedKeys;
 use crate::life::Life;
 use crate::line::Dial;
-use crate::merchants::Session;
+use crate::merchants::{Session, Way};
 use crate::mutants::Twist;
 use crate::network::Network;
 use crate::operators::{FIRST_PERSON, MISTAKEN_REASON, Operators};
 use crate::plan::{Fault, Plan};
 use crate::receivers::{Bell, Bodies, LifeSender, Receivers};
-use crate::record::{Entry, Event, Keep, OrderNumber};
+use crate::record::{AtPage, Entry, Event, Keep, OrderNumber};
 use crate::shop::{self, MERCHANTS, feedback_url};
 use crate::store::{REFERENCE_MARK, StoreFaults, WorldStore};
 use crate::wallet::TokenKey;
@@ -29,16 +30,19 @@ use tokio::task::JoinSet;
 use tollgate_acquirer::{IsoLink, LinkSettings};
 use tollgate_app::{Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, begin_audit};
 use tollgate_core::audit::AuditWho;
+use tollgate_core::checkout::CHECKOUT_MS_MAX;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackKind;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, DAY_US, Timestamp};
 use tollgate_core::token::TokenStatus;
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
-use tollgate_store::{Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose};
+use tollgate_store::{Checkouts, Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
 
+/// A little more than a customer has at the page, in microseconds.
+const PAGE_TIME_US: i64 = (CHECKOUT_MS_MAX as i64 + 60_000) * 1_000;
 /// How many late answers may wait, as in the gateway itself.
 const LATE_WAITING_MAX: usize = 1_024;
 /// Between two looks whether everything has come to its end, in milliseconds.
@@ -81,6 +85,8 @@ pub struct Outcome {
     pub mistakes: u64,
     /// How many cards were kept under a name in the end.
     pub tokens: u64,
+    /// What happened at the page.
+    pub at_page: AtPage,
     /// How much time went by, in milliseconds.
     pub simulated_ms: u64,
 }
@@ -127,6 +133,10 @@ impl World {
         let operators = Arc::new(Operators::new(plan.seed, watch, desk, Arc::clone(&world.network)));
         background.spawn(Arc::clone(&operators).replay(plan.calm_from_ms()));
         background.spawn(operators.run());
+        for turn in 0..plan.page_jumps() {
+            let world = Arc::clone(&world);
+            background.spawn(async move { world.jump_once(turn).await });
+        }
         for turn in 0..plan.rates().of(Fault::Paused) {
             let world = Arc::clone(&world);
             background.spawn(async move { world.pause_once(turn).await });
@@ -146,6 +156,7 @@ impl World {
             }
         }
         if !world.watch.is_broken() {
+            world.let_customers_go(numbers.clone()).await?;
             world.outlast_silence().await?;
             world.drain(Drained::All).await?;
             world.compare(numbers).await?;
@@ -333,6 +344,37 @@ impl World {
         }
     }
 
+    /// Lets the customers' time be over, in the middle of whatever they do.
+    async fn jump_once(&self, turn: u64) {
+        let mut chance = Chance::of(self.plan.seed, "page-jump", &[turn]);
+        let at_ms = chance.between(2_000, self.plan.window_ms().max(2_000));
+        tokio::time::sleep_until(self.watch.clock.moment(at_ms)).await;
+        self.watch.note(None, Event::Jump);
+        self.watch.clock.advance(PAGE_TIME_US);
+    }
+
+    /// When the storm is over, lets the time of those go by who have left the page.
+    ///
+    /// Some of them send a card in that very moment.
+    async fn let_customers_go(&self, numbers: std::ops::Range<OrderNumber>) -> anyhow::Result<()> {
+        if self.plan.pages_per_10_000() == 0 {
+            return Ok(());
+        }
+        // No recovery message may be under way, as by the time that jumps its gateway would count as lost.
+        self.drain(Drained::Money).await?;
+        let mut late = JoinSet::new();
+        let sessions = numbers.map(|number| Session::of(&self.plan, number)).filter(|session| session.way != Way::Api);
+        for session in sessions {
+            let (desk, seed) = (Arc::clone(&self.desk), self.plan.seed);
+            late.spawn(async move { Customer::of(&session, &desk, seed).comes_late().await });
+        }
+        tokio::time::sleep(Duration::from_millis(LATE_CUSTOMERS_MS / 2)).await;
+        self.watch.note(None, Event::Jump);
+        self.watch.clock.advance(PAGE_TIME_US);
+        while late.join_next().await.is_some() {}
+        Ok(())
+    }
+
     fn any_open(&self, chance: &mut Chance) -> Option<(u8, Open)> {
         let open = self.desk.open();
         let place = chance.between(0, (open.len() as u64).saturating_sub(1));
@@ -375,13 +417,17 @@ impl World {
                 Drained::All => feedback.waiting + feedback.paused,
             };
             let unfinished = self.store.unfinished(Whose::Everybody { before: Timestamp(i64::MAX) }, 1).await?.len();
+            let at_page = match what {
+                Drained::Money => 0,
+                Drained::All => self.store.checkouts_due(Timestamp(i64::MAX), 1).await?.len(),
+            };
             let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.is_open();
-            if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0) {
+            if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0 && at_page == 0) {
                 return Ok(());
             }
             if now_ms >= until_ms {
                 let found = format!(
-                    "{waiting} wait for recovery, {unfinished} or more have no outcome, {unfed} were not fed back"
+                    "{waiting} wait for recovery, {unfinished} or more have no outcome, {unfed} were not fed back, {at_page} or more customers are at the page"
                 );
                 let order = self.first_unsettled().await?;
                 self.watch.auditor().found(order, "everything comes to its end", found);
@@ -398,7 +444,11 @@ impl World {
     /// Compares everything with the issuer's books.
     async fn compare(&self, numbers: std::ops::Range<OrderNumber>) -> anyhow::Result<()> {
         for number in numbers.clone() {
-            self.desk.status(&Session::of(&self.plan, number)).await;
+            let session = Session::of(&self.plan, number);
+            self.desk.status(&session).await;
+            if session.way != Way::Api {
+                self.desk.look_at_page(&session).await;
+            }
         }
         let finals = self.finals(numbers).await?;
         let tokens = self.final_tokens().await?;
@@ -489,6 +539,7 @@ impl World {
             faults: record.faults(),
             crashes: record.deaths(),
             corrections: record.corrections(),
+            at_page: record.at_page(),
             mistakes,
             tokens,
             simulated_ms: self.watch.clock.ms(),

@@ -1,7 +1,7 @@
 //! The world itself: it runs again exactly as before, and the gateway does nothing in it that it must not.
 #![allow(clippy::unwrap_used)]
 
-use tollgate_sim::{Fault, Faults, Keep, Plan, Sessions, run, shrink};
+use tollgate_sim::{AtPage, Fault, Faults, Keep, Plan, Sessions, run, shrink};
 
 /// Small runs, as tests are built without optimization.
 const SESSIONS: Sessions = Sessions { first: 0, count: 200 };
@@ -78,6 +78,53 @@ fn several_gateways_on_one_store_settle_what_the_others_leave() {
         crashes += outcome.faults[Fault::CrashAtRandom as usize];
     }
     assert!(worlds >= 10 && pauses >= 10 && crashes >= 10, "{worlds} worlds, {pauses} pauses, {crashes} crashes");
+}
+
+/// Customers who try several cards, click twice, have two tabs, cancel, stay away and come late, while the gateway dies and
+/// each call of the page fails, or leaves its caller in doubt: one order takes money at most once, and what the browser
+/// goes back with is true.
+#[test]
+fn customers_at_the_page_pay_once_and_are_told_the_truth() {
+    let faults = [
+        Fault::StoreFailsBefore,
+        Fault::StoreFailsAfter,
+        Fault::StoreSlow,
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::CrashAtRandom,
+        Fault::Drop,
+        Fault::Delay,
+    ];
+    let faults = faults.into_iter().fold(Faults::NONE, Faults::with);
+    let (mut at_page, mut several) = (AtPage::default(), 0);
+    for plan in (1..=30).map(|seed| Plan { faults, ..small(seed) }).filter(|plan| plan.pages_per_10_000() > 2_000) {
+        let outcome = run(&plan, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {}", plan.seed);
+        at_page = at_page.with(outcome.at_page);
+        several += u64::from(plan.gateways() > 1);
+    }
+    let AtPage { came, tries, overtaken, given_up, went_back, met } = at_page;
+    assert!(several >= 3, "{several} runs with two gateways");
+    assert!([came, tries, went_back].into_iter().all(|count| count > 300), "{at_page:?}");
+    assert!(overtaken > 50 && given_up > 50, "{at_page:?}");
+    assert!(
+        met.into_iter().all(|count| count > 0) && met.iter().sum::<u64>() > 30,
+        "each call of the page meets faults: {at_page:?}"
+    );
+}
+
+/// The page without any fault: whoever sends a card is answered, and nothing is refused for want of a store.
+#[test]
+fn nothing_is_found_at_the_page_when_all_goes_well() {
+    let plans = (1..=12).map(|seed| Plan { faults: Faults::NONE, ..small(seed) });
+    let mut at_page = AtPage::default();
+    for plan in plans.filter(|plan| plan.pages_per_10_000() > 0) {
+        let outcome = run(&plan, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {}", plan.seed);
+        at_page = at_page.with(outcome.at_page);
+    }
+    assert_eq!(at_page.met, [0; 4]);
+    assert!(at_page.tries > 100 && at_page.given_up > 10, "{at_page:?}");
 }
 
 /// Merchants' servers that are slow, refuse, lose answers and go away, and a gateway that dies meanwhile: each final

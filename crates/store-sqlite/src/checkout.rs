@@ -77,7 +77,12 @@ fn again(old: &Checkout, new: &Checkout) -> Checkout {
         (_, purpose) => purpose.clone(),
     };
     let tries = if old.has_ended() { 0 } else { old.tries };
-    Checkout { id: old.id, purpose, tries, step, version: old.version.saturating_add(1), ..new.clone() }
+    // What an authentication waits for comes at its time, whoever looks.
+    let due_at = match &step {
+        Step::Authentication(_) => old.due_at,
+        _ => new.due_at,
+    };
+    Checkout { id: old.id, purpose, tries, step, due_at, version: old.version.saturating_add(1), ..new.clone() }
 }
 
 /// A purpose with the number that its order has already.
@@ -170,6 +175,9 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     let (order, operation) = (&new.intent.order, &new.intent.operation);
     if order.phase != Phase::Pending || order.open_operation != Some(operation.id) || order.card.is_none() {
         return Err(refused("a try makes its order pending, with a card and its operation open"));
+    }
+    if new.checkout.order() != Some(order.fort_id) {
+        return Err(refused("a try is one of its own checkout's order"));
     }
     let checkout_before = before(new.checkout.version)?;
     if !has_version(connection, new.checkout.id, checkout_before)? || !takes_a_try(connection, order)? {

@@ -293,13 +293,11 @@ fn insert_put(
     Ok(())
 }
 
-/// Does what the outcome of an order's first operation means for a token: of other operations, and of orders
-/// without a token, nothing.
+/// Does what the outcome of the operation that began an order, or of its newest try, means for a token: of other
+/// operations, and of orders without a token, nothing.
 pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
     let waits = record.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
-    // The payment itself, whichever try of it: what follows on it refers to it by its names.
-    let is_the_payment = record.operation.rrn() == record.order.original.rrn;
-    if !waits || !is_the_payment {
+    if !waits || record.operation.rrn() != record.order.original.rrn {
         return Ok(());
     }
     let fort_id = record.order.fort_id;

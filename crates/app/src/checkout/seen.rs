@@ -90,6 +90,7 @@ impl SeenCheckout {
     #[must_use]
     pub fn answer(&self) -> Answer {
         match (&self.checkout.step, &self.order) {
+            (Step::Ended(End::Cancelled), Some(order)) if !came_to_nothing(order.phase) => answer_of(order),
             (Step::Ended(End::Cancelled), _) => Answer::bare(refused::CANCELLED),
             (Step::Ended(End::Token(end)), _) => Answer {
                 card: end.card.clone(),
@@ -107,6 +108,12 @@ impl SeenCheckout {
     fn takes_another_card(&self) -> bool {
         self.tries_left() > 0
     }
+}
+
+/// Whether a cancelled checkout tells the truth of such an order. Else an operator has found out since that a try, which
+/// was taken for declined, has money.
+const fn came_to_nothing(phase: Phase) -> bool {
+    matches!(phase, Phase::Open | Phase::Declined | Phase::Failed | Phase::Reversed)
 }
 
 /// What the payment itself came to, whatever was done with its money since.

@@ -12,12 +12,14 @@ use tollgate_acquirer::{
     Acquirer, Exchange, ExchangeResult, LateReply, LinkState, NetworkKind, NetworkReply, NetworkRequest, WireTrace,
 };
 use tollgate_app::{
-    Account, Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, NewMerchant, Refused, begin_audit,
+    Account, Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, NewMerchant, Refused, SeenCheckout,
+    begin_audit,
 };
 use tollgate_core::answer::Answer;
 use tollgate_core::audit::AuditWho;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
+use tollgate_core::checkout::{Typed, TypedCard};
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
@@ -143,30 +145,57 @@ impl Node {
         self.ask(PayKind::VerifyAccount, reference)
     }
 
+    /// A customer comes to the page for a purchase of 1.00 AED. The link to it.
+    pub async fn come(&self, reference: &str) -> Result<String, Refused> {
+        let command = PayCommand { card: None, ..command(PayKind::Purchase, reference) };
+        let link = self.gateway.open_payment_page(&self.account, "ACCESS", &command).await?;
+        Ok(link.as_str().to_owned())
+    }
+
+    /// The page as it stands.
+    pub async fn look(&self, link: &str) -> Arc<SeenCheckout> {
+        Arc::new(self.gateway.checkout(link).await.unwrap().unwrap())
+    }
+
+    /// A card that the customer has typed on the page as it was seen, on its way.
+    pub fn send(&self, seen: &Arc<SeenCheckout>) -> tokio::task::JoinHandle<Result<(), Refused>> {
+        let (gateway, seen) = (self.gateway.clone(), Arc::clone(seen));
+        let typed = Typed { card: TypedCard::New(card()), remember_me: None };
+        tokio::spawn(async move { gateway.submit_card(seen, typed).await })
+    }
+
     fn ask(&self, kind: PayKind, reference: &str) -> tokio::task::JoinHandle<Result<Answer, Refused>> {
-        let command = PayCommand {
-            kind,
-            merchant_reference: reference.to_owned(),
-            money: Money { amount: Amount::from_minor(100).unwrap(), currency: Currency::from_alpha("AED").unwrap() },
-            eci: Eci::Ecommerce,
-            card: Some(CardInput {
-                number: Some(Secret::new("4005550000000001".to_owned())),
-                expiry: Some("3012".to_owned()),
-                security_code: SecurityCode::parse("123"),
-                holder: None,
-            }),
-            encrypted_card: None,
-            token_name: None,
-            token_security_code: None,
-            remember_me: None,
-            payment_option: None,
-            three_ds: ThreeDsWish::Default,
-            authentication: None,
-            settlement_reference: None,
-            params: SafeParams::default(),
-        };
+        let command = command(kind, reference);
         let (gateway, account) = (self.gateway.clone(), self.account.clone());
         tokio::spawn(async move { gateway.pay(account, command).await })
+    }
+}
+
+fn card() -> CardInput {
+    CardInput {
+        number: Some(Secret::new("4005550000000001".to_owned())),
+        expiry: Some("3012".to_owned()),
+        security_code: SecurityCode::parse("123"),
+        holder: None,
+    }
+}
+
+fn command(kind: PayKind, reference: &str) -> PayCommand {
+    PayCommand {
+        kind,
+        merchant_reference: reference.to_owned(),
+        money: Money { amount: Amount::from_minor(100).unwrap(), currency: Currency::from_alpha("AED").unwrap() },
+        eci: Eci::Ecommerce,
+        card: Some(card()),
+        encrypted_card: None,
+        token_name: None,
+        token_security_code: None,
+        remember_me: None,
+        payment_option: None,
+        three_ds: ThreeDsWish::Default,
+        authentication: None,
+        settlement_reference: None,
+        params: SafeParams::default(),
     }
 }
 
@@ -245,6 +274,10 @@ impl HouseClock {
 
     pub fn move_days(&self, days: i64) {
         self.off_us.fetch_add(days * DAY_US, Ordering::Relaxed);
+    }
+
+    pub fn move_seconds(&self, seconds: i64) {
+        self.off_us.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 }
 

@@ -97,7 +97,9 @@ impl Auditor {
         let own = |number| TokenKey { merchant: meant.merchant, name: own_name(meant.merchant, number) };
         let broken = match (meant.wish, &token) {
             (Wish::None, ClaimedToken::None) => {
-                view.cards = vec![meant.card];
+                if view.page.is_none() {
+                    view.cards = vec![meant.card];
+                }
                 None
             }
             (Wish::Remember, ClaimedToken::Saves { key, .. })
@@ -121,8 +123,11 @@ impl Auditor {
             _ => Some("a payment does with tokens what its merchant asked for"),
         };
         if let ClaimedToken::Saves { key, id } = &token {
-            view.cards = vec![meant.card];
-            self.wallet.wait(order, key.clone(), Kept { id: *id, card: meant.card, active: true });
+            if view.page.is_none() {
+                view.cards = vec![meant.card];
+            }
+            let card = view.cards.first().copied().unwrap_or(meant.card);
+            self.wallet.wait(order, key.clone(), Kept { id: *id, card, active: true });
         }
         if let Some(rule) = broken {
             self.found(Some(order), rule, format!("{:?}, {token:?}", meant.wish));
@@ -178,7 +183,10 @@ impl Auditor {
                     view.uses.as_ref() == Some(&key) && self.wallet.since(&key, since).any(|kept| kept.is_some());
                 // Whether the name was still there could not be found out.
                 let is_excused = self.wallet.given_up(order) == Some(&key) && view.was_unread;
-                (!is_made && !is_used && !is_excused).then_some("who is told of a name has made it, or has used it")
+                // Nobody knows whether the order is durable that would use the name which the merchant has sent.
+                let is_own = matches!(meant.wish, Wish::Use(_) | Wish::UseOf(_)) && said(code) == Said::DontKnow;
+                (!is_made && !is_used && !is_excused && !is_own)
+                    .then_some("who is told of a name has made it, or has used it")
             }
             None if said(code) == Said::Yes => {
                 let is_told_of = |key, since| !was_gone(key, since);

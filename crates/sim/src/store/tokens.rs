@@ -42,11 +42,16 @@ pub(super) enum Ended {
 /// What an outcome says of the payment itself.
 pub(super) fn ended(record: &OutcomeRecord) -> Ended {
     match record.state {
-        _ if record.operation.0 != record.order.fort_id.0 => Ended::NotYet,
+        _ if !is_of_payment(record) => Ended::NotYet,
         OperationState::Sent | OperationState::Unknown => Ended::NotYet,
         OperationState::Approved => Ended::Succeeded,
         OperationState::Declined | OperationState::Reversed | OperationState::NotSent => Ended::CameToNothing,
     }
+}
+
+/// Whether an outcome is that of the payment itself: of the operation that the order refers to.
+pub(super) fn is_of_payment(record: &OutcomeRecord) -> bool {
+    record.operation.rrn() == record.order.original.rrn
 }
 
 /// What a new order says of a token.

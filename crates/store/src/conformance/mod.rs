@@ -11,6 +11,7 @@ mod audit;
 mod authentications;
 mod chance;
 mod channel;
+mod checkouts;
 mod claims;
 mod corrections;
 mod feedback;
@@ -30,6 +31,7 @@ pub use accounts::*;
 pub use audit::*;
 pub use authentications::*;
 pub use channel::*;
+pub use checkouts::*;
 pub use claims::*;
 pub use corrections::*;
 pub use feedback::*;
@@ -185,6 +187,26 @@ macro_rules! conformance_tests {
             a_verification_claims_no_reference
             a_verification_is_never_found_as_an_order
             what_follows_from_an_outcome_is_written_with_it
+            a_checkout_reads_back_with_its_order
+            a_checkout_that_does_not_fit_its_order_is_refused
+            a_reference_of_the_api_and_of_the_page_is_one
+            a_second_request_goes_on_with_the_first_ones_checkout
+            a_second_request_leaves_an_authentication_where_it_is
+            another_request_finds_the_reference_of_a_checkout_taken
+            an_order_goes_on_after_its_checkout_was_forgotten
+            a_taken_number_takes_the_order_of_a_checkout_back
+            a_checkout_is_changed_by_version
+            a_card_is_held_for_an_open_order_alone
+            late_checkouts_come_oldest_first_and_ended_ones_are_forgotten
+            an_order_without_a_card_has_nothing_to_rotate
+            a_try_is_written_with_its_checkout
+            a_try_begins_where_the_table_says
+            an_order_that_was_worked_on_takes_no_try
+            a_try_is_claimed_on_what_was_judged
+            one_of_many_tries_begins
+            a_try_brings_all_that_an_intent_has
+            an_order_of_which_nothing_was_sent_is_closed_in_one_commit
+            an_order_is_closed_on_what_was_judged
             random_calls_answer_as_the_model_does
         }
     };
