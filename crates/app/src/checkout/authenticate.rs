@@ -265,8 +265,9 @@ pub(super) async fn happened(
     let waits = matches!(event, ThreeDsEvent::Browser(_) | ThreeDsEvent::Tick);
     // What an authentication that is over leads to has begun with the event that ended it; only where it was cut off,
     // time takes it up again.
-    let goes_on = step.taken == Taken::Yes || matches!(step.todo, Todo::SendRequest);
-    if !goes_on && !(step.todo == Todo::Done && matches!(event, ThreeDsEvent::Tick)) {
+    let was_cut_off = step.todo == Todo::Done && matches!(event, ThreeDsEvent::Tick);
+    let goes_on = step.taken == Taken::Yes || step.todo == Todo::SendRequest || was_cut_off;
+    if !goes_on {
         return Ok(reply);
     }
     let seen = Arc::new(write(inner, seen, &flow).await?);
