@@ -180,7 +180,7 @@ async fn the_3ds_method_notifies_through_the_browser() {
     assert!(reply.body.contains(&format!("action=\"{url}\"")), "{}", reply.body);
     assert_eq!(read_method_notification(&reply.field("threeDSMethodData").unwrap()).unwrap(), id);
     let policy = reply.header("content-security-policy").unwrap();
-    assert!(policy.contains("frame-ancestors https://pay.example"), "{policy}");
+    assert!(!policy.contains("frame-ancestors"), "a shop's page may stand around the gateway's: {policy}");
     issuer.shutdown().await;
 }
 
@@ -365,7 +365,7 @@ async fn the_page_speaks_the_browsers_language_and_another_on_request() {
     assert!(page.body.contains("inputmode=\"numeric\"") && page.body.contains("autocomplete=\"one-time-code\""));
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
-    assert!(policy.ends_with("form-action 'self'; frame-ancestors https://pay.example"), "{policy}");
+    assert!(policy.ends_with("base-uri 'none'; form-action 'self'"), "{policy}");
     assert!(!page.body.contains("<script"), "no script is needed");
     issuer.shutdown().await;
 }

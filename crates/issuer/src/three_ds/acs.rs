@@ -4,7 +4,6 @@ use super::authentication_value::{AuthenticationValueKey, ProvenPayment, authent
 use super::challenge::{CODE_DIGITS, Challenge, ChallengeFacts, Ending, Next, Notice, Price, Step, Verdict};
 use super::challenges::{Challenges, Entry, Tale};
 use super::directory::{DS_REFERENCE_NUMBER, authentication_context, new_id};
-use super::page::origin_of;
 use super::texts::Language;
 use super::{ThreeDs, ThreeDsBehaviour};
 use crate::account_key::{AccountKey, AccountKeys};
@@ -209,9 +208,6 @@ impl Acs {
 
     fn challenge(&self, asked: &AuthenticationRequest, verdict: Verdict, tale: Tale) -> Result<AcsAnswer, Fault> {
         let request = &asked.request;
-        let Some(origin) = origin_of(request.notification_url.as_str()) else {
-            return Err(Fault::new(ErrorCode::FormatInvalid, "notificationURL"));
-        };
         let mut response = response(asked, TransStatus::Challenge)?;
         response.acs_challenge_mandated = Some(YesNo::Yes);
         response.acs_url.clone_from(&self.challenge_url);
@@ -236,7 +232,6 @@ impl Acs {
             ds_trans_id: asked.ds_trans_id.clone(),
             acs_trans_id: response.acs_trans_id.clone(),
             notification_url: request.notification_url.clone(),
-            origin,
             session_data: None,
             challenge: Challenge::new(facts, verdict, language, value, self.clock.now()),
             tale,

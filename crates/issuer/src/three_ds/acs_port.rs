@@ -7,7 +7,7 @@
 use super::ThreeDs;
 use super::acs::{Begin, Seen, cres};
 use super::challenge::Step;
-use super::page::{self, Frame, Hidden, origin_of};
+use super::page::{self, Hidden};
 use super::texts::Language;
 use crate::web::{self, Answer, HangUp, Port};
 use http::header::ALLOW;
@@ -105,10 +105,9 @@ impl Form {
 fn method(form: &Form) -> Answer {
     let Ok(request) = read_method_request(&form.method_data) else { return over(StatusCode::BAD_REQUEST) };
     let url = request.notification_url.as_str();
-    let Some(origin) = origin_of(url) else { return over(StatusCode::BAD_REQUEST) };
     let data = method_notification(&request.three_ds_server_trans_id);
     let fields = [Hidden { name: "threeDSMethodData", value: &data }];
-    page::onward(Language::English, url, &fields, Frame { ancestor: Some(&origin) })
+    page::onward(Language::English, url, &fields)
 }
 
 async fn begin(three_ds: &Arc<ThreeDs>, form: Form) -> Answer {
@@ -143,7 +142,7 @@ async fn show(three_ds: &Arc<ThreeDs>, id: &TransactionId, seen: Seen) -> Answer
         Seen::Unknown => None,
         Seen::Ask(notice) => three_ds.acs.look(id, |entry| {
             let path = format!("/acs/challenge/{id}");
-            page::question(&entry.challenge, notice, &path, Frame { ancestor: Some(&entry.origin) })
+            page::question(&entry.challenge, notice, &path)
         }),
         Seen::Over(mut told) => {
             let wait = told.wait_for(|told| *told);
@@ -159,8 +158,7 @@ async fn show(three_ds: &Arc<ThreeDs>, id: &TransactionId, seen: Seen) -> Answer
                     fields.extend(
                         entry.session_data.as_deref().map(|value| Hidden { name: "threeDSSessionData", value }),
                     );
-                    let frame = Frame { ancestor: Some(&entry.origin) };
-                    Some(page::onward(entry.challenge.language, entry.notification_url.as_str(), &fields, frame))
+                    Some(page::onward(entry.challenge.language, entry.notification_url.as_str(), &fields))
                 })
                 .flatten()
         }

@@ -16,8 +16,6 @@ pub(super) struct Entry {
     pub(super) ds_trans_id: TransactionId,
     pub(super) acs_trans_id: TransactionId,
     pub(super) notification_url: WebUrl<256>,
-    /// The origin of `notification_url`, which may frame the page.
-    pub(super) origin: String,
     /// What came with the CReq, to be given back with the CRes.
     pub(super) session_data: Option<String>,
     pub(super) challenge: Challenge,

@@ -56,13 +56,6 @@ dl,p{margin-bottom:.5rem}input,.main{min-height:2.5rem}}\
 const MARK: &str = "<svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"M12 1 3 5v6c0 5.5 3.8 10.7 9 12 5.2-1.3 9-6.5 \
 9-12V5l-9-4zm-1.2 15.2L7 12.4l1.5-1.5 2.3 2.3 4.9-4.9 1.5 1.5-6.4 6.4z\"/></svg>";
 
-/// Where a page leads and who may show it in a frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame<'a> {
-    /// The origin that may frame it; `None`: nobody.
-    pub(crate) ancestor: Option<&'a str>,
-}
-
 /// A hidden field of a form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hidden<'a> {
@@ -71,7 +64,7 @@ pub(crate) struct Hidden<'a> {
 }
 
 /// The page that asks for the code. `path` is where its forms go.
-pub(crate) fn question(challenge: &Challenge, notice: Notice, path: &str, frame: Frame<'_>) -> Answer {
+pub(crate) fn question(challenge: &Challenge, notice: Notice, path: &str) -> Answer {
     let language = challenge.language;
     let texts = language.texts();
     let mut html = String::with_capacity(8 * 1024);
@@ -91,11 +84,11 @@ pub(crate) fn question(challenge: &Challenge, notice: Notice, path: &str, frame:
         texts.help_text
     );
     html.push_str("</main></body></html>\n");
-    page(StatusCode::OK, html, &policy(Powers::AskHere, nonce.as_deref(), frame))
+    page(StatusCode::OK, html, &policy(Powers::AskHere, nonce.as_deref()))
 }
 
 /// A page that submits one form by itself, or by a button where scripts are off.
-pub(crate) fn onward(language: Language, url: &str, fields: &[Hidden<'_>], frame: Frame<'_>) -> Answer {
+pub(crate) fn onward(language: Language, url: &str, fields: &[Hidden<'_>]) -> Answer {
     let texts = language.texts();
     let mut html = String::with_capacity(6 * 1024);
     let nonce = nonce();
@@ -117,7 +110,7 @@ pub(crate) fn onward(language: Language, url: &str, fields: &[Hidden<'_>], frame
         let _ = write!(html, "<script nonce=\"{nonce}\">document.getElementById('onward').submit()</script>");
     }
     html.push_str("</body></html>\n");
-    page(StatusCode::OK, html, &policy(Powers::GoOn, nonce.as_deref(), frame))
+    page(StatusCode::OK, html, &policy(Powers::GoOn, nonce.as_deref()))
 }
 
 /// The page of a challenge that is not there. Nobody knows who frames it, and it does nothing, so anybody may.
@@ -237,7 +230,9 @@ enum Powers {
     GoOn,
 }
 
-fn policy(powers: Powers, nonce: Option<&str>, frame: Frame<'_>) -> String {
+/// It does not say who may frame the page: around the 3DS Server's page may stand a shop's, which counts as an ancestor too,
+/// and no message tells an ACS whose that is.
+fn policy(powers: Powers, nonce: Option<&str>) -> String {
     let own = match (powers, nonce) {
         (_, None) => String::new(),
         (Powers::AskHere, Some(nonce)) => format!(" style-src 'nonce-{nonce}';"),
@@ -247,8 +242,7 @@ fn policy(powers: Powers, nonce: Option<&str>, frame: Frame<'_>) -> String {
         Powers::AskHere => "'self'",
         Powers::GoOn => "https: http:",
     };
-    let ancestors = frame.ancestor.unwrap_or("'none'");
-    format!("default-src 'none';{own} base-uri 'none'; form-action {forms}; frame-ancestors {ancestors}")
+    format!("default-src 'none';{own} base-uri 'none'; form-action {forms}")
 }
 
 fn page(status: StatusCode, html: String, policy: &str) -> Answer {
@@ -263,19 +257,10 @@ fn page(status: StatusCode, html: String, policy: &str) -> Answer {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // A nonce is hex and an ancestor an origin, so it always fits; without a policy the page would be let do too much.
+    // A nonce is hex, so it always fits; without a policy the page would be let do too much.
     let policy = HeaderValue::from_str(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     response
-}
-
-/// The origin of a web address, as a policy may name it; `None` when there are signs in it that a policy would misread.
-pub(crate) fn origin_of(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
-    let host = rest.split(['/', '?', '#']).next()?;
-    let is_plain =
-        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
-    (is_plain && !host.is_empty()).then(|| format!("{scheme}://{host}"))
 }
 
 /// A nonce that nobody can guess; `None` when the system gives no randomness.
@@ -331,31 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_scheme_and_host_and_nothing_else() {
-        for (url, origin) in [
-            ("https://pay.example/checkout/x?a=1", Some("https://pay.example")),
-            ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080")),
-            ("http://[::1]:80/x", Some("http://[::1]:80")),
-            ("https://pay.example;script-src/", None),
-            ("https://a,b/", None),
-            ("https://*/", None),
-            ("ftp://pay.example/", None),
-            ("https:///x", None),
-        ] {
-            assert_eq!(origin_of(url).as_deref(), origin, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_page_is_framed_by_one_origin_and_loads_nothing() {
-        let frame = Frame { ancestor: Some("https://pay.example") };
-        let answer = onward(Language::Arabic, "https://pay.example/x?a=1&b=\"", &[], frame);
+    fn a_page_loads_nothing_and_may_stand_in_a_frame_inside_a_shops_page() {
+        let answer = onward(Language::Arabic, "https://pay.example/x?a=1&b=\"", &[]);
         let policy = answer.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|value| value.to_str().ok());
         let policy = policy.unwrap_or_default();
         assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
-        assert!(policy.ends_with("frame-ancestors https://pay.example"), "{policy}");
-        let nobody = onward(Language::English, "https://pay.example/", &[], Frame { ancestor: None });
-        let policy = nobody.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|value| value.to_str().ok());
-        assert!(policy.unwrap_or_default().ends_with("frame-ancestors 'none'"));
+        assert!(!policy.contains("frame-ancestors"), "{policy}");
     }
 }
