@@ -16,6 +16,7 @@ export async function shop(world) {
   const only = process.env.FLOWS?.split(",");
   const chosen = (flows) => Object.entries(flows).filter(([name]) => only === undefined || only.includes(name));
   const waiting = chosen(FLOWS);
+  world.accessible = new Set();
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) await run(world, next);
   };
@@ -65,7 +66,7 @@ async function redirectionArabic(world, name) {
   await customer.look("challenge-itself", issuer);
   await customer.confirm(issuer, "12");
   await issuer.locator("#notice").waitFor();
-  await customer.look("no-code", issuer);
+  await customer.look("no-code-itself", issuer);
   await customer.confirm(issuer);
   await customer.told("02000");
   await customer.look("paid");
@@ -102,9 +103,14 @@ async function threeWrongCodes(world, name) {
   const customer = await arrive(world, name);
   await customer.order("redirection");
   await customer.goToGateway();
+  // The 3DS method is over in a moment: it waits until it was looked at.
+  await customer.page.route("**/acs/method", async (route) => {
+    await customer.look("method");
+    await route.continue();
+  }, { times: 1 });
   await customer.pay(CARDS.challenged);
   const issuer = await customer.issuer();
-  await customer.look("challenge", issuer);
+  await customer.look("challenge-itself", issuer);
   const right = await issuer.locator("#sandbox b").innerText();
   const wrong = right === "000000" ? "111111" : "000000";
   for (const left of [/two more/, /one more/]) {
@@ -156,7 +162,7 @@ async function standardInFrame(world, name) {
   await customer.order("standard", { chosen: { place: "frame" } });
   const form = await customer.frameWith("#card_number", "the card form stands in its frame");
   await customer.look("form");
-  await customer.look("form-itself", form);
+  await customer.look("bare-form", form);
   customer.check(form !== customer.page.mainFrame(), "the form stays inside the frame");
   await customer.pay(CARDS.challengedIn21, form);
   const issuer = await customer.issuer();
@@ -174,7 +180,7 @@ async function standardArabic(world, name) {
   await form.locator("#card button.go").click();
   await form.locator("#errors").waitFor();
   await customer.look("faults");
-  await customer.look("faults-itself", form);
+  await customer.look("bare-faults", form);
   await customer.pay(CARDS.challenged, form);
   await customer.page.locator("a.three-ds").click();
   const issuer = await customer.issuer();

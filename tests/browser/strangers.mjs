@@ -114,7 +114,7 @@ async function framing(world, name) {
   await customer.page.goto(shop.formPage("/token", shop.token("F-2"), "pay"));
   await customer.page.locator("#go").click();
   customer.check(await isFramed(customer, world), "a merchant page is framed by the shop that it goes back to");
-  await customer.look("framed", customer.page.frames().at(-1));
+  await customer.look("bare-form", customer.page.frames().at(-1));
   const address = customer.page.frames().at(-1).url();
   await customer.page.goto(other.framePage("/stolen", address));
   customer.check(!(await isFramed(customer, world)), "and by no other shop");
@@ -138,7 +138,7 @@ async function framedChallenge(world, name) {
   customer.check(answer.response_code === "20064", "3-D Secure is wanted", answer.response_message);
   await customer.page.goto(shop.framePage("/pay", answer["3ds_url"]));
   const issuer = await customer.issuer();
-  await customer.look("challenge", issuer);
+  await customer.look("challenge-itself", issuer);
   await customer.confirm(issuer);
   await customer.frameWith("#back", "the customer comes back in the frame");
   const back = shop.backs.at(-1);

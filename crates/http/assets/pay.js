@@ -263,9 +263,9 @@
     set("browser_screen_height", screen.height);
     set("browser_screen_width", screen.width);
     set("browser_tz", new Date().getTimezoneOffset());
-    // The largest window that fits beside our own margins.
-    var width = window.innerWidth - 40;
-    set("challenge_window_size", width >= 500 ? "03" : width >= 390 ? "02" : "05");
+    // The largest window that fits beside our own margins; in the frame of a shop there may be little height as well.
+    var width = window.innerWidth - 40, isLow = window.innerHeight < 760;
+    set("challenge_window_size", width >= 600 && isLow ? "04" : width >= 500 && !isLow ? "03" : width >= 390 ? "02" : "05");
   }
 
   // A page without a card form goes on by itself: at once, or when the 3DS method is over.

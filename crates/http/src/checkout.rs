@@ -11,13 +11,12 @@ use crate::pages::nonce::Nonce;
 use crate::pages::typed::{Fault, typed_card_number, typed_code, typed_expiry, typed_holder};
 use crate::pages::view::{
     BrowserPage, CardAsked, CardPage, CardPurpose, ChallengePage, ChallengeShown, CodeAsked, Face, Framing, MethodPage,
-    Notice, NotificationPage, OrderSummary, PageSetting, ReturnLinkPage, ReturnPage, SaveOffer, StepOver, Told, ToldPage, TypedBefore,
-    WaitPage,
+    Notice, NotificationPage, OrderSummary, PageSetting, ReturnLinkPage, ReturnPage, SaveOffer, StepOver, Told,
+    ToldPage, TypedBefore, WaitPage,
 };
 use crate::pages::{
     browser_field, browser_page, card_page, challenge_page, field, method_page, notification_page, return_link_page,
-    return_page,
-    told_page, wait_page,
+    return_page, told_page, wait_page,
 };
 use crate::payment_api::{PaymentApi, is_form};
 use crate::payment_page::{is_usable, with_query};
