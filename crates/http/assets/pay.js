@@ -4,6 +4,8 @@
   "use strict";
   var doc = document;
   var byId = function (id) { return doc.getElementById(id); };
+  // In a frame of the shop's there is little room.
+  if (window.parent !== window) doc.documentElement.className = "framed";
   // Leading digits of mada cards; they lie inside the ranges of the international brands.
   var MADA = " 400861 401757 407197 407395 409201 410621 410685 410834 412565 417633 419593 420132 421141 422817 422818 422819 422820 422821 422822 422823 422824 428331 428671 428672 428673 431361 432328 434107 439954 440533 440647 440795 445564 446393 446404 446672 455036 455708 457865 457997 458456 462220 468540 468541 468542 468543 474491 483010 483011 483012 484783 486094 486095 486096 489318 489319 504300 508160 513213 515079 520058 521076 524130 524514 524940 529415 529741 530060 530906 531095 531196 532013 535825 535989 536023 537767 543085 543357 549760 554180 555610 558563 585265 588845 588848 588850 588851 588982 588983 589005 589206 604906 605141 636120 968201 968202 968203 968204 968205 968206 968207 968208 968209 968211 ";
 
@@ -261,9 +263,9 @@
     set("browser_screen_height", screen.height);
     set("browser_screen_width", screen.width);
     set("browser_tz", new Date().getTimezoneOffset());
-    // The largest window that fits beside our own margins.
-    var width = window.innerWidth - 40;
-    set("challenge_window_size", width >= 500 ? "03" : width >= 390 ? "02" : "05");
+    // The largest window that fits beside our own margins; in the frame of a shop there may be little height as well.
+    var width = window.innerWidth - 40, isLow = window.innerHeight < 760;
+    set("challenge_window_size", width >= 600 && isLow ? "04" : width >= 500 && !isLow ? "03" : width >= 390 ? "02" : "05");
   }
 
   // A page without a card form goes on by itself: at once, or when the 3DS method is over.

@@ -11,14 +11,15 @@ use crate::pages::nonce::Nonce;
 use crate::pages::typed::{Fault, typed_card_number, typed_code, typed_expiry, typed_holder};
 use crate::pages::view::{
     BrowserPage, CardAsked, CardPage, CardPurpose, ChallengePage, ChallengeShown, CodeAsked, Face, Framing, MethodPage,
-    Notice, NotificationPage, OrderSummary, PageSetting, ReturnPage, SaveOffer, StepOver, Told, ToldPage, TypedBefore,
-    WaitPage,
+    Notice, NotificationPage, OrderSummary, PageSetting, ReturnLinkPage, ReturnPage, SaveOffer, StepOver, Told,
+    ToldPage, TypedBefore, WaitPage,
 };
 use crate::pages::{
-    browser_page, card_page, challenge_page, field, method_page, notification_page, return_page, told_page, wait_page,
+    browser_field, browser_page, card_page, challenge_page, field, method_page, notification_page, return_link_page,
+    return_page, told_page, wait_page,
 };
 use crate::payment_api::{PaymentApi, is_form};
-use crate::payment_page::{is_usable, redirect};
+use crate::payment_page::{is_usable, with_query};
 use crate::source::{Arrival, Peer};
 use crate::three_ds::browser_of;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -240,10 +241,10 @@ impl Desk<'_> {
         let fields = self.fields(&answer);
         let page = &self.seen.account.merchant.terms.channel.page;
         if page.return_method == ReturnMethod::Get {
-            match redirect(&target, &self.signed(fields.starred())) {
-                Ok(response) => return response,
-                Err(_) => return self.told(&answer),
-            }
+            // Not by a redirect: what led here was a form of a page of ours, whose policy names neither the shop nor where
+            // the shop may redirect to, and Chromium holds the whole way to it.
+            let target = with_query(&target, &self.signed(fields.starred()));
+            return self.shown(|setting| return_link_page(&ReturnLinkPage { setting, target: &target }));
         }
         let fields = self.signed(fields);
         self.shown(|setting| return_page(&ReturnPage { setting, target: &target, fields: &fields }))

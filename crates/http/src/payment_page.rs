@@ -110,7 +110,19 @@ async fn go_on(
 
 /// A redirect with the fields behind the query that the address has already; the fields again where it cannot be
 /// written as a header.
-pub(crate) fn redirect(target: &str, fields: &Fields) -> Result<Response, Fields> {
+fn redirect(target: &str, fields: &Fields) -> Result<Response, Fields> {
+    let Ok(location) = HeaderValue::from_str(&with_query(target, fields)) else { return Err(fields.clone()) };
+    let mut response = Response::new(AnswerBody::whole(""));
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}
+
+/// The address with the fields behind the query that it has already.
+pub(crate) fn with_query(target: &str, fields: &Fields) -> String {
     let (address, fragment) = match target.split_once('#') {
         Some((address, fragment)) => (address, Some(fragment)),
         None => (target, None),
@@ -122,15 +134,7 @@ pub(crate) fn redirect(target: &str, fields: &Fields) -> Result<Response, Fields
         Some(_) => "&",
     };
     let fragment = fragment.map_or_else(String::new, |fragment| format!("#{fragment}"));
-    let location = ascii(&format!("{address}{joint}{query}{fragment}"));
-    let Ok(location) = HeaderValue::from_str(&location) else { return Err(fields.clone()) };
-    let mut response = Response::new(AnswerBody::whole(""));
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(response)
+    ascii(&format!("{address}{joint}{query}{fragment}"))
 }
 
 /// The address with every character beyond ASCII as the percent signs of its UTF-8 bytes.

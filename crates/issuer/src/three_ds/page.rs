@@ -21,7 +21,7 @@ const STYLE: &str = "*{box-sizing:border-box}\
 body{margin:0;padding:.75rem 1rem 1rem;font:.9375rem/1.45 system-ui,'Segoe UI',Roboto,'Noto Sans','Noto Sans Arabic',\
 sans-serif;color:var(--ink);background:var(--ground);overflow-wrap:anywhere}\
 main{max-width:40rem;margin:0 auto}\
-header{display:flex;flex-wrap:wrap;align-items:center;gap:.125rem .5rem;white-space:nowrap;padding-bottom:.5rem;margin-bottom:.625rem;\
+header{display:flex;flex-wrap:wrap;align-items:center;gap:.125rem .375rem;white-space:nowrap;padding-bottom:.5rem;margin-bottom:.625rem;\
 border-bottom:1px solid var(--line)}\
 header svg{flex:none;width:1.375rem;height:1.375rem;fill:var(--main)}\
 .bank{font-weight:700;flex:1}\
@@ -44,7 +44,7 @@ button{font:inherit;font-weight:600;min-height:2.75rem;padding:.375rem .75rem;cu
 border:1px solid transparent}\
 .main{width:100%;color:var(--on-main);background:var(--main)}\
 .quiet{color:var(--main);background:none;border-color:transparent;padding-inline:.25rem}\
-.language{min-height:2.25rem;font-size:.875rem;padding:.125rem .375rem}\
+.language{min-height:2.25rem;font-size:.875rem;padding:.125rem}\
 .more{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .75rem;margin-top:.25rem}\
 details{margin-top:.25rem;font-size:.875rem}summary{cursor:pointer;color:var(--soft);padding:.375rem 0}\
 :focus-visible{outline:3px solid #c27c00;outline-offset:2px}\

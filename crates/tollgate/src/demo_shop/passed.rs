@@ -14,6 +14,8 @@ const PHRASE: &str = "(phrase)";
 const FIELDS_MAX: usize = 80;
 /// The most characters of a value that are kept.
 const VALUE_CHARS_MAX: usize = 600;
+/// How long a token's name, and a digest of 256 or 512 bits, are in hex.
+const RANDOM_CHARS: [usize; 3] = [32, 64, 128];
 
 /// A message that went from one side to the other.
 #[derive(Clone, Debug)]
@@ -125,7 +127,7 @@ impl Passed {
         verdict: Verdict,
     ) -> Passed {
         let hashed = hashed(&fields);
-        let (to, signature) = (shown(to), shown(signature));
+        let (to, signature) = (shown(to), random(signature));
         Passed { way, to, at, fields, hashed, signature, sha, verdict }
     }
 
@@ -139,9 +141,20 @@ fn field(name: &str, value: &str, part: Part) -> Field {
     let value = match name {
         "card_number" if value.bytes().all(|byte| byte.is_ascii_digit()) => mask(value),
         "card_security_code" => "*".repeat(value.chars().count()),
+        "token_name" => random(value),
         _ => shown(value),
     };
     Field { name: shown(name), value, part }
+}
+
+/// A digest or a drawn name in hex, as it is: now and then its digits look like a card number, and a mask would make another
+/// one of it. Whatever else it is, it is shown as any text.
+fn random(text: &str) -> String {
+    let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    match is_hex && RANDOM_CHARS.contains(&text.len()) {
+        true => text.to_owned(),
+        false => shown(text),
+    }
 }
 
 /// A text as it may be shown and kept.
@@ -164,6 +177,16 @@ fn hashed(fields: &[Field]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_whose_digits_look_like_a_card_number_is_shown_as_it_is() {
+        let digest = "a01e10dd727b0c874052003405a15dff22c6de3240b57ce33bc6bc779d337320";
+        assert_ne!(shown(digest), digest, "as any text it would be masked");
+        assert_eq!(random(digest), digest);
+        let name = "1a400555000000000181e09270eb3b5e";
+        assert_eq!(field("token_name", name, Part::Signed).value, name);
+        assert_ne!(random("4005550000000001"), "4005550000000001");
+    }
 
     #[test]
     fn card_data_is_masked_wherever_it_stands() {

@@ -79,7 +79,9 @@ impl Customer {
                 let to = answer.header("location").expect("a way").to_owned();
                 answer = self.get(&to);
             }
-            if answer.header("refresh").is_none() && !text(&answer.body).contains("http-equiv=\"refresh\"") {
+            let html = text(&answer.body);
+            // A page that goes on at once is the way back to the shop.
+            if !html.contains("http-equiv=\"refresh\"") || html.contains("http-equiv=\"refresh\" content=\"0;") {
                 return Some(());
             }
             answer = self.look();

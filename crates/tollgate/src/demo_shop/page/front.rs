@@ -144,7 +144,7 @@ fn push_select(out: &mut String, front: &Front<'_>, name: &str, label: &str, cho
 
 fn push_way(out: &mut String, words: &Words, front: &Front<'_>, route: Route) {
     out.push_str(&format!(
-        "<article class=\"way sheet\" aria-labelledby=\"{name}\"><h3 id=\"{name}\">{}</h3><p>{}</p>\n",
+        "<article class=\"way sheet\" aria-labelledby=\"way-{name}\"><h3 id=\"way-{name}\">{}</h3><p>{}</p>\n",
         words.route(route),
         words.about(route),
         name = route.name()

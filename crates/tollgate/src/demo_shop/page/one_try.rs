@@ -203,7 +203,7 @@ fn push_card_fields(out: &mut String, words: &Words, one: &One) {
 fn push_test_cards(out: &mut String, words: &Words, seen: &Seen<'_>) {
     out.push_str(&format!(
         "<div><h3>{}</h3>\n<div class=\"cards\" tabindex=\"0\" role=\"group\" aria-label=\"{}\"><table><thead><tr>\
-         <th scope=\"col\">{}</th><th scope=\"col\">{}</th><th></th></tr></thead><tbody>\n",
+         <th scope=\"col\">{}</th><th scope=\"col\">{}</th><td></td></tr></thead><tbody>\n",
         words.test_cards, words.test_cards, words.card_number, words.note
     ));
     for card in seen.cards {
