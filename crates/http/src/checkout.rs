@@ -15,8 +15,8 @@ use crate::pages::view::{
     ToldPage, TypedBefore, WaitPage,
 };
 use crate::pages::{
-    browser_field, browser_page, card_page, challenge_page, field, method_page, notification_page, return_link_page,
-    return_page, told_page, wait_page,
+    browser_page, card_page, challenge_page, field, method_page, notification_page, return_link_page, return_page,
+    told_page, wait_page,
 };
 use crate::payment_api::{PaymentApi, is_form};
 use crate::payment_page::{is_usable, with_query};
@@ -421,7 +421,7 @@ impl Desk<'_> {
         match self
             .api
             .gateway()
-            .submit_card(Arc::clone(&self.seen), Typed { card, remember_me }, browser_of(self.api, form, arrival))
+            .submit_card(Arc::clone(&self.seen), Typed { card, remember_me }, Some(browser_of(self.api, form, arrival)))
             .await
         {
             Ok(()) => self.look_again(),

@@ -524,7 +524,7 @@ pub(super) async fn hold_if_wanted(
     seen: &Arc<SeenCheckout>,
     order: &Order,
     mut judged: Judged,
-    browser: Box<BrowserData>,
+    browser: Option<Box<BrowserData>>,
 ) -> Result<Held, Refused> {
     let inner = &gateway.inner;
     let asked = PaymentFacts::of(&judged.command);
@@ -545,7 +545,8 @@ pub(super) async fn hold_if_wanted(
             judged.intent.card = PayCard::Kept { expiry: card.expiry, security_code: None };
             let held = Arc::new(hold(inner, seen, order, judged, PaymentCard { card, receipt }, Some(flow)).await?);
             // What the browser is came with the form; where the ACS wants to run its method, that comes first.
-            if held.flow().is_some_and(|flow| matches!(flow.todo(), Todo::CollectBrowser(None))) {
+            let asks_only = held.flow().is_some_and(|flow| matches!(flow.todo(), Todo::CollectBrowser(None)));
+            if let Some(browser) = browser.filter(|_| asks_only) {
                 Box::pin(happened(gateway, &held, ThreeDsEvent::Browser(browser))).await?;
             }
             Ok(Held::Yes)

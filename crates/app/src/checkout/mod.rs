@@ -61,7 +61,7 @@ impl Gateway {
         seen::look(&self.inner, link).await
     }
 
-    /// Takes what a customer has typed, and what the browser is. Goes on to its end even when the caller stops waiting; afterwards the checkout
+    /// Takes what a customer has typed, and what the browser is, where the form says it. Goes on to its end even when the caller stops waiting; afterwards the checkout
     /// tells where it stands.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Gateway {
         &self,
         seen: Arc<SeenCheckout>,
         typed: Typed,
-        browser: Box<BrowserData>,
+        browser: Option<Box<BrowserData>>,
     ) -> Result<(), Refused> {
         submit::card(self, seen, typed, browser).await
     }

@@ -24,7 +24,7 @@ pub(super) async fn card(
     gateway: &Gateway,
     seen: Arc<SeenCheckout>,
     typed: Typed,
-    browser: Box<BrowserData>,
+    browser: Option<Box<BrowserData>>,
 ) -> Result<(), Refused> {
     match seen.stage() {
         Stage::Form(_) => {}
@@ -44,7 +44,7 @@ async fn payment(
     seen: Arc<SeenCheckout>,
     wish: PayWish,
     typed: Typed,
-    browser: Box<BrowserData>,
+    browser: Option<Box<BrowserData>>,
 ) -> Result<(), Refused> {
     let (inner, unsettled) = (Arc::clone(&gateway.inner), Unsettled::default());
     let (told, gateway_of_work) = (unsettled.clone(), gateway.clone());

@@ -188,7 +188,7 @@ impl Desk {
             }),
             remember_me: (session.meant.wish == Wish::Remember).then_some(RememberMe::Yes),
         };
-        let sending = tokio::time::timeout(patience, open.gateway.submit_card(seen, typed));
+        let sending = tokio::time::timeout(patience, open.gateway.submit_card(seen, typed, None));
         match alive(open, sending).await {
             Some(Ok(Ok(()))) => {
                 self.watch.note(Some(order), Event::Answered { call, code: 0 });
