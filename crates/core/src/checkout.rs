@@ -49,6 +49,9 @@ pub struct Checkout {
     pub tries: u8,
     /// Where it stands.
     pub step: Step,
+    /// What authentications of the customer came to, a sentence for each, the oldest first.
+    #[serde(default)]
+    pub told: Vec<String>,
     /// Grows with each change.
     pub version: u32,
 }
@@ -326,6 +329,7 @@ mod tests {
             due_at: Timestamp(0).plus_ms(CHECKOUT_MS_MAX),
             tries: 0,
             step,
+            told: Vec::new(),
             version: 1,
         }
     }

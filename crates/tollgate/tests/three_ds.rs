@@ -100,6 +100,7 @@ fn a_challenge_that_is_passed_pays_and_the_proof_goes_to_the_network() {
         let story = shop.gateway.run_well(&["explain", &waiting.reference]);
         assert!(story.contains(&format!("ECI {eci}")) || story.contains(eci), "{story}");
         assert!(story.contains("F048.92"), "the security code waited for it: {story}");
+        assert!(story.contains("the customer passed the challenge"), "{story}");
         let again = went_back(&shop.merchant, &waiting.customer.look());
         assert_eq!(again.fields, back.fields, "loading the page again changes nothing");
     }

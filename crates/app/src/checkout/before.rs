@@ -76,6 +76,7 @@ pub(crate) async fn before_payment(
             due_at: now.plus_ms(CHECKOUT_MS_MAX),
             tries: 0,
             step,
+            told: Vec::new(),
             version: 1,
         };
         let sealed = inner.vault.seal_card(order.merchant, order.fort_id, &card.pan, now).await?;

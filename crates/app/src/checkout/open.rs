@@ -124,6 +124,7 @@ fn new(
         due_at: now.plus_ms(CHECKOUT_MS_MAX),
         tries: 0,
         step: Step::Card,
+        told: Vec::new(),
         version: 1,
     }
 }

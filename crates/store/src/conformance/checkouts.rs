@@ -62,6 +62,7 @@ fn checkout_for(number: i64, purpose: Purpose) -> Checkout {
         due_at: at(number).plus_ms(CHECKOUT_MS_MAX),
         tries: 0,
         step: Step::Card,
+        told: Vec::new(),
         version: 1,
     }
 }

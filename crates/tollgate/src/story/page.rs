@@ -25,6 +25,9 @@ pub(super) fn print(order: &Order, checkout: Option<&Checkout>) {
     if !checkout.has_ended() {
         println!("  {:<20}until {}", "time", checkout.expires_at);
     }
+    for sentence in &checkout.told {
+        println!("  {:<20}{sentence}", "3-D Secure");
+    }
     // With an operation they are told there.
     if checkout.tries == 0 && order.phase == Phase::Open {
         println!("  request (masked)");
@@ -42,6 +45,7 @@ pub(super) fn to_json(order: &Order, checkout: Option<&Checkout>) -> Value {
             "cards_tried_max": TRIES_MAX,
             "step": step_name(&checkout.step),
             "stands": stands_words(checkout, order),
+            "three_ds": checkout.told,
             "request": checkout.params,
         })
     })
@@ -98,6 +102,7 @@ fn stands_words(checkout: &Checkout, order: &Order) -> &'static str {
             _ => "open",
         },
         Step::Authentication(_) => "the customer is being authenticated",
+        Step::PassBy => "the customer's browser has not come by yet",
         Step::Ended(End::Cancelled) => "ended: the customer cancelled",
         Step::Ended(End::TimedOut) => "ended: the customer's time was over",
         Step::Ended(End::AsOrder | End::Token(_)) => match order.phase {
@@ -111,6 +116,7 @@ const fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Card => "card",
         Step::Authentication(_) => "authentication",
+        Step::PassBy => "pass_by",
         Step::Ended(End::Cancelled) => "cancelled",
         Step::Ended(_) => "ended",
     }
