@@ -161,7 +161,7 @@ impl Node {
     pub fn send(&self, seen: &Arc<SeenCheckout>) -> tokio::task::JoinHandle<Result<(), Refused>> {
         let (gateway, seen) = (self.gateway.clone(), Arc::clone(seen));
         let typed = Typed { card: TypedCard::New(card()), remember_me: None };
-        tokio::spawn(async move { gateway.submit_card(seen, typed).await })
+        tokio::spawn(async move { gateway.submit_card(seen, typed, None).await })
     }
 
     fn ask(&self, kind: PayKind, reference: &str) -> tokio::task::JoinHandle<Result<Answer, Refused>> {
