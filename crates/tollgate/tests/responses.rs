@@ -163,8 +163,22 @@ impl Parameter {
 
 /// Parameters of a payment that say which card it is and decide what happens to it; they have
 /// tests of their own below.
-const DECISIVE: [&str; 7] =
-    ["card_number", "expiry_date", "card_security_code", "encrypted_card_data", "token_name", "payment_option", "eci"];
+const DECISIVE: [&str; 13] = [
+    "card_number",
+    "expiry_date",
+    "card_security_code",
+    "encrypted_card_data",
+    "token_name",
+    "payment_option",
+    "eci",
+    // They are judged together: tests/own_mpi.rs.
+    "3ds_xid",
+    "3ds_enrolled",
+    "3ds_status",
+    "3ds_eci",
+    "ver_token",
+    "ver_type",
+];
 
 // ---------------------------------------------------------------------------------------------
 // Parameters and fields by the tables.

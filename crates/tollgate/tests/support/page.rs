@@ -110,10 +110,11 @@ pub fn returned(answer: &HttpAnswer) -> Returned {
     Returned { to, fields }
 }
 
-/// What a redirect back to the merchant's `url` holds behind the query that the URL has itself.
+/// What a page that leads on by itself back to the merchant's `url` holds behind the query that the URL has itself.
 pub fn redirected(answer: &HttpAnswer, url: &str) -> Returned {
-    assert_eq!(answer.status, 303, "{}", text(&answer.body));
-    let location = answer.header("location").expect("a way back");
+    assert_eq!(answer.status, 200, "{}", text(&answer.body));
+    let html = text(&answer.body);
+    let location = unescaped(between(&html, "http-equiv=\"refresh\" content=\"0;url=", "\""));
     let added = location.strip_prefix(url).and_then(|rest| rest.strip_prefix('&'));
     let added = added.unwrap_or_else(|| panic!("not to {url}: {location}"));
     let fields = form_urlencoded::parse(added.as_bytes());
