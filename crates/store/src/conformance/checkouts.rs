@@ -341,8 +341,8 @@ pub async fn a_checkout_is_changed_by_version(subject: &dyn Subject) {
     }
 }
 
-/// Rule: a card is held for an order that is open and as it was read, in one commit with its checkout.
-pub async fn a_card_is_held_for_an_open_order_alone(subject: &dyn Subject) {
+/// Rule: a card is held for an order that takes a try and is as it was read, in one commit with its checkout.
+pub async fn a_card_is_held_for_an_order_that_takes_a_try_alone(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = opened(&*store, on_the_page(1, "order-1")).await;
     let order = order_of(&first);
@@ -363,8 +363,10 @@ pub async fn a_card_is_held_for_an_open_order_alone(subject: &dyn Subject) {
     assert_eq!(changed(&first.checkout, stale).await.unwrap(), CheckoutChanged::Overtaken);
     let overtaken = Checkout { version: 7, ..first.checkout.clone() };
     assert_eq!(changed(&overtaken, held(order.clone(), 1)).await.unwrap(), CheckoutChanged::Overtaken);
-    let not_open = held(Order { phase: Phase::Declined, ..order.clone() }, 1);
-    assert!(matches!(changed(&first.checkout, not_open).await, Err(StoreError::Refused(_))));
+    let otherwise = held(Order { phase: Phase::Declined, ..order.clone() }, 1);
+    assert_eq!(changed(&first.checkout, otherwise).await.unwrap(), CheckoutChanged::Overtaken);
+    let takes_none = held(Order { phase: Phase::Unknown, ..order.clone() }, 1);
+    assert!(matches!(changed(&first.checkout, takes_none).await, Err(StoreError::Refused(_))));
     assert_eq!(whole(&*store, first.checkout.id, order.fort_id).await, before, "nothing of it was written");
 
     let now = held(order.clone(), 8);
@@ -375,7 +377,7 @@ pub async fn a_card_is_held_for_an_open_order_alone(subject: &dyn Subject) {
     let checkout = stored.checkout.unwrap();
     let begun = try_begun(&*store, &now.order, &checkout, 1).await;
     let under_way = whole(&*store, first.checkout.id, order.fort_id).await;
-    let late = held(Order { phase: Phase::Open, ..begun.order.clone() }, 9);
+    let late = held(Order { phase: Phase::Open, open_operation: None, ..begun.order.clone() }, 9);
     let now = under_way.checkout.clone().unwrap();
     assert_eq!(changed(&now, late).await.unwrap(), CheckoutChanged::Overtaken);
     assert_eq!(whole(&*store, first.checkout.id, order.fort_id).await, under_way);

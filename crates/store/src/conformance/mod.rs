@@ -196,7 +196,7 @@ macro_rules! conformance_tests {
             an_order_goes_on_after_its_checkout_was_forgotten
             a_taken_number_takes_the_order_of_a_checkout_back
             a_checkout_is_changed_by_version
-            a_card_is_held_for_an_open_order_alone
+            a_card_is_held_for_an_order_that_takes_a_try_alone
             late_checkouts_come_oldest_first_and_ended_ones_are_forgotten
             an_order_without_a_card_has_nothing_to_rotate
             a_try_is_written_with_its_checkout
