@@ -29,7 +29,7 @@ export async function looks(world) {
     ["ar", "light", WIDE], ["ar", "dark", WIDE], ["ar", "light", NARROW],
   ];
   for (const [language, scheme, size] of others) {
-    const names = ["card", "card-yellow", "card-save", "card-faults", "kept", "paid"];
+    const names = ["card-yellow", "card-save", "card-faults"];
     sights.push({ language, scheme, size, scripts: true, names });
   }
   // Two at a time: one draws while the other is being read.

@@ -17,7 +17,7 @@ use tollgate_store::{CheckoutChange, CheckoutChanged, CloseUnsent, NewOrder, New
 use tollgate_vault::SealedCard;
 
 /// How long it is at least between two looks for checkouts whose time is over, in milliseconds of the gateway's clock.
-const LOOK_EVERY_MS: u64 = 1_000;
+const LOOK_EVERY_MS: u64 = 5_000;
 /// How many checkouts one look ends at most; the next look goes on.
 const CHECKOUTS_PER_LOOK_MAX: usize = 256;
 /// How long it is at least between two looks for checkouts that may be forgotten, in milliseconds.
