@@ -122,6 +122,8 @@ fn a_card_that_is_known_or_attempted_pays_without_a_question() {
         assert_code(&back.fields, code, card);
         assert_eq!(told(&shop, &waiting.reference), code, "{card}");
         assert_eq!(field(&back.fields, "fort_id"), field(&waiting.answer, "fort_id"));
+        let was_asked = back.fields.contains_key("acquirer_response_code");
+        assert!(!was_asked, "without an authentication the network is not asked: {:?}", back.fields);
     }
     accounts::set(&shop.gateway, "demo", &["--three-ds-unavailable", "refuse"]);
     let waiting = begin(&shop, "PURCHASE", UNAVAILABLE, &[]);
