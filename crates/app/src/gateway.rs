@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::audit::AuditEntry;
+use tollgate_core::card::CardFacts;
 use tollgate_core::code::refused;
 use tollgate_core::command::{
     ListTokensCommand, MaintainCommand, PayCommand, StatusCommand, TokenizeCommand, UpdateTokenCommand,
@@ -27,10 +28,12 @@ use tollgate_core::command::{
 use tollgate_core::decide::CardForm;
 use tollgate_core::held_code::HeldCodes;
 use tollgate_core::ident::{MerchantId, Numbers, OperationId};
+use tollgate_core::issuer_country::IssuerCountries;
 use tollgate_core::order::WireReference;
 use tollgate_core::page_face::Logo;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
+use tollgate_core::three_ds::CardOrigin;
 use tollgate_core::time::{Clock, Timestamp};
 use tollgate_store::{RefusalRow, Store, StoreError, Tenancy};
 use tollgate_vault::{LinkKey, Vault, VaultError};
@@ -140,6 +143,9 @@ pub struct Gateway {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// Where nobody has given a table.
+static NO_COUNTRIES: IssuerCountries = IssuerCountries::none();
+
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) vault: Arc<Vault>,
@@ -155,6 +161,8 @@ pub(crate) struct Inner {
     held_codes: Arc<Mutex<HeldCodes>>,
     pub(crate) three_ds: OnceLock<ThreeDs>,
     pub(crate) public_url: OnceLock<String>,
+    /// Where cards were issued, as the operator's table says.
+    countries: OnceLock<IssuerCountries>,
     pub(crate) link_key: tokio::sync::OnceCell<LinkKey>,
     pub(crate) route_days: RouteDays,
     pub(crate) life: Life,
@@ -193,6 +201,7 @@ impl Gateway {
             held_codes: Arc::default(),
             three_ds: OnceLock::new(),
             public_url: OnceLock::new(),
+            countries: OnceLock::new(),
             link_key: tokio::sync::OnceCell::new(),
             route_days: RouteDays::default(),
             life,
@@ -203,6 +212,13 @@ impl Gateway {
             in_flight: TaskTracker::new(),
         };
         Ok(Gateway { inner: Arc::new(inner) })
+    }
+
+    /// From now on it is known where cards were issued. Only the first table counts.
+    pub fn set_issuer_countries(&self, countries: IssuerCountries) {
+        if self.inner.countries.set(countries).is_err() {
+            tracing::error!("the countries of issuers are known already");
+        }
     }
 
     /// The accounts.
@@ -397,6 +413,11 @@ impl Unsettled {
 }
 
 impl Inner {
+    /// What counts of a card for the question whether 3-D Secure runs.
+    pub(crate) fn origin<'a>(&'a self, facts: &'a CardFacts) -> CardOrigin<'a> {
+        CardOrigin::of(facts, self.countries.get().unwrap_or(&NO_COUNTRIES))
+    }
+
     /// Security codes that wait for their one authorization.
     pub(crate) fn held_codes(&self) -> MutexGuard<'_, HeldCodes> {
         // Each of its calls leaves it whole, so a poisoned lock is as good as any.

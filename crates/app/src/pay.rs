@@ -54,7 +54,7 @@ pub(crate) async fn pay(
     };
     let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
     let mut judged = Judged { command, intent, stored, route, opened: None };
-    if may_wait_for_the_customer(account, &judged) {
+    if may_wait_for_the_customer(inner, account, &judged) {
         match checkout::before_payment(inner, account, judged).await? {
             BeforePayment::Nothing(same) => judged = *same,
             BeforePayment::Customer(answer) => return Ok(Paid { answer: *answer, release: None }),
@@ -64,10 +64,10 @@ pub(crate) async fn pay(
 }
 
 /// Whether the customer may have to do something before the payment is sent. Most accounts are done here.
-fn may_wait_for_the_customer(account: &Account, judged: &Judged) -> bool {
+fn may_wait_for_the_customer(inner: &Inner, account: &Account, judged: &Judged) -> bool {
     let terms = &account.merchant.terms.three_ds;
     let command = &judged.command;
-    match three_ds::wanted(terms, &PaymentFacts::of(command), judged.intent.facts.brand) {
+    match three_ds::wanted(terms, &PaymentFacts::of(command), &inner.origin(&judged.intent.facts)) {
         ThreeDsDecision::Run(_) => true,
         skip @ ThreeDsDecision::Skip(_) => terms.gives_url(command.kind, skip),
     }

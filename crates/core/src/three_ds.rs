@@ -10,8 +10,9 @@ use std::fmt;
 
 pub use mpi::{Enrolled, MpiResult, ValueKind};
 pub use terms::{
-    AmountFrom, ChallengeWish, OwnMpi, PaymentFacts, PaymentTurn, SkipReason, SoftDeclineRetry, ThreeDsDecision,
-    ThreeDsPolicy, ThreeDsTerms, UnavailableThreeDs, UrlForAuthorization, is_soft_decline, wanted,
+    AmountFrom, CardOrigin, ChallengeWish, CountryRule, OwnMpi, PaymentFacts, PaymentTurn, SkipReason,
+    SoftDeclineRetry, ThreeDsDecision, ThreeDsPolicy, ThreeDsTerms, UnavailableThreeDs, UrlForAuthorization,
+    is_soft_decline, wanted,
 };
 
 /// The result of an authentication (EMVCo 3DS 2.2, `transStatus`).

@@ -15,6 +15,7 @@ mod duration;
 mod evidence;
 mod feedback;
 mod feedback_story;
+mod issuer_countries;
 mod key_source;
 mod keys;
 mod listen;

@@ -62,6 +62,8 @@ pub struct ThreeDsConfig {
     pub client_key: Option<PathBuf>,
     /// PEM file of the authorities that are trusted for the directory server, instead of the system's.
     pub ca_certificates: Option<PathBuf>,
+    /// CSV file (low, high, country) of where cards were issued, for the policy by country.
+    pub issuer_countries: Option<PathBuf>,
 }
 
 /// A text that may look like a number: digits come from the environment as one.
@@ -99,6 +101,7 @@ impl Default for ThreeDsConfig {
             client_certificate: None,
             client_key: None,
             ca_certificates: None,
+            issuer_countries: None,
         }
     }
 }

@@ -219,6 +219,10 @@ fn what_needs_no_customer_is_not_sent_away() {
     let below = direct(KNOWN, &[("amount", "19999")]);
     assert_code(&below, "14000", "below the amount");
     assert_code(&direct(KNOWN, &[("amount", "20000")]), "20064", "from it on");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "by-country:SA"]);
+    assert_code(&direct(KNOWN, &[]), "14000", "issued in AE, as the sandbox's table says");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "by-country:not:SA"]);
+    assert_code(&direct(KNOWN, &[]), "20064", "all but SA");
     accounts::set(&shop.gateway, "demo", &["--three-ds", "never", "--three-ds-url-for-authorization", "always"]);
     assert_code(&direct(KNOWN, &[]), "14000", "never");
     let waiting = begin(&shop, "AUTHORIZATION", VISA, &[]);

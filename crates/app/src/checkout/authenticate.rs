@@ -68,7 +68,7 @@ pub(crate) async fn before(
 ) -> Result<Before, Refused> {
     let terms = &account.merchant.terms.three_ds;
     let asked = PaymentFacts { turn, ..PaymentFacts::of(command) };
-    let decision = wanted(terms, &asked, facts.brand);
+    let decision = wanted(terms, &asked, &inner.origin(facts));
     let ThreeDsDecision::Run(wish) = decision else {
         return Ok(if terms.gives_url(command.kind, decision) { Before::PassBy } else { Before::Nothing });
     };
@@ -508,7 +508,7 @@ pub(super) async fn retries(inner: &Inner, seen: &SeenCheckout, answer: &Answer)
     let typed = Typed { card: TypedCard::CodeOfToken(None), remember_me: None };
     let command = wish.command(typed, &tried.checkout.params);
     let asked = PaymentFacts { turn: PaymentTurn::AfterSoftDecline, ..PaymentFacts::of(&command) };
-    if let ThreeDsDecision::Skip(_) = wanted(&seen.account.merchant.terms.three_ds, &asked, facts.brand) {
+    if let ThreeDsDecision::Skip(_) = wanted(&seen.account.merchant.terms.three_ds, &asked, &inner.origin(facts)) {
         return Ok(false);
     }
     let (card, opened) = held_card(inner, &tried, AuditReason::Authentication).await?;
@@ -541,7 +541,7 @@ pub(super) async fn hold_if_wanted(
     let inner = &gateway.inner;
     let asked = PaymentFacts::of(&judged.command);
     let terms = &seen.account.merchant.terms.three_ds;
-    if let ThreeDsDecision::Skip(_) = wanted(terms, &asked, judged.intent.facts.brand) {
+    if let ThreeDsDecision::Skip(_) = wanted(terms, &asked, &inner.origin(&judged.intent.facts)) {
         return Ok(Held::No(Box::new(judged)));
     }
     let facts = judged.intent.facts.clone();

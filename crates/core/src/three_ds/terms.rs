@@ -2,7 +2,9 @@
 
 use super::MpiResult;
 use crate::bin::Brand;
+use crate::card::CardFacts;
 use crate::command::{Eci, PayCommand, ThreeDsWish};
+use crate::issuer_country::{Country, IssuerCountries};
 use crate::money::{Amount, Currency, Money};
 use crate::order::PayKind;
 
@@ -33,8 +35,52 @@ pub enum ThreeDsPolicy {
     Never,
     /// From an amount on. In a currency that is not named it always runs.
     ByAmount(Vec<AmountFrom>),
+    /// By where the card was issued. Where that is not known it always runs.
+    ByCountry(CountryRule),
     /// Only when the issuer declines a payment because it wants one.
     OnSoftDecline,
+}
+
+/// For cards of which countries 3-D Secure runs.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountryRule {
+    /// Of these.
+    In(Vec<Country>),
+    /// Of all but these.
+    NotIn(Vec<Country>),
+}
+
+impl CountryRule {
+    fn leaves_out(&self, country: Country) -> bool {
+        match self {
+            CountryRule::In(named) => !named.contains(&country),
+            CountryRule::NotIn(named) => named.contains(&country),
+        }
+    }
+}
+
+/// What counts of a card for the question whether 3-D Secure runs.
+#[derive(Clone, Copy, Debug)]
+pub struct CardOrigin<'a> {
+    /// Its brand.
+    pub brand: Brand,
+    /// First six, stars, last four.
+    pub mask: &'a str,
+    /// Where cards were issued.
+    pub countries: &'a IssuerCountries,
+}
+
+impl<'a> CardOrigin<'a> {
+    /// That of a card of which `facts` are known.
+    #[must_use]
+    pub fn of(facts: &'a CardFacts, countries: &'a IssuerCountries) -> CardOrigin<'a> {
+        CardOrigin { brand: facts.brand, mask: &facts.mask, countries }
+    }
+
+    fn country(&self) -> Option<Country> {
+        self.countries.of(self.brand, self.mask)
+    }
 }
 
 /// From which amount on 3-D Secure runs in one currency.
@@ -220,15 +266,17 @@ pub enum SkipReason {
     Never,
     /// The amount is below the one from which it runs.
     BelowAmount,
+    /// The card was issued in a country for which it does not run.
+    Country,
     /// It runs once the issuer wants it.
     UntilSoftDecline,
     /// The issuer wanted it, and the account does not try again.
     NoRetry,
 }
 
-/// Whether 3-D Secure runs for a payment with a card of `brand`: a ladder in the order in which its rows count.
+/// Whether 3-D Secure runs for a payment with such a card: a ladder in the order in which its rows count.
 #[must_use]
-pub fn wanted(terms: &ThreeDsTerms, facts: &PaymentFacts<'_>, brand: Brand) -> ThreeDsDecision {
+pub fn wanted(terms: &ThreeDsTerms, facts: &PaymentFacts<'_>, card: &CardOrigin<'_>) -> ThreeDsDecision {
     if facts.kind.is_verification() {
         return ThreeDsDecision::Skip(SkipReason::Verification);
     }
@@ -238,11 +286,11 @@ pub fn wanted(terms: &ThreeDsTerms, facts: &PaymentFacts<'_>, brand: Brand) -> T
     if facts.own_mpi.is_some() {
         return ThreeDsDecision::Skip(SkipReason::OwnMpi);
     }
-    if facts.wish == ThreeDsWish::Off && may_be_left_out(brand) {
+    if facts.wish == ThreeDsWish::Off && may_be_left_out(card.brand) {
         return ThreeDsDecision::Skip(SkipReason::AskedByMerchant);
     }
     match facts.turn {
-        PaymentTurn::First => by_policy(&terms.policy, facts.money),
+        PaymentTurn::First => by_policy(&terms.policy, facts.money, card),
         PaymentTurn::AfterSoftDecline => after_soft_decline(terms),
     }
 }
@@ -258,13 +306,17 @@ const fn may_be_left_out(brand: Brand) -> bool {
     !matches!(brand, Brand::Mada | Brand::Meeza)
 }
 
-fn by_policy(policy: &ThreeDsPolicy, money: Money) -> ThreeDsDecision {
+fn by_policy(policy: &ThreeDsPolicy, money: Money, card: &CardOrigin<'_>) -> ThreeDsDecision {
     match policy {
         ThreeDsPolicy::Always => ThreeDsDecision::Run(ChallengeWish::NoPreference),
         ThreeDsPolicy::Never => ThreeDsDecision::Skip(SkipReason::Never),
         ThreeDsPolicy::OnSoftDecline => ThreeDsDecision::Skip(SkipReason::UntilSoftDecline),
         ThreeDsPolicy::ByAmount(rows) => match rows.iter().find(|row| row.currency == money.currency) {
             Some(row) if money.amount.minor() < row.minor => ThreeDsDecision::Skip(SkipReason::BelowAmount),
+            _ => ThreeDsDecision::Run(ChallengeWish::NoPreference),
+        },
+        ThreeDsPolicy::ByCountry(rule) => match card.country() {
+            Some(country) if rule.leaves_out(country) => ThreeDsDecision::Skip(SkipReason::Country),
             _ => ThreeDsDecision::Run(ChallengeWish::NoPreference),
         },
     }
@@ -290,6 +342,7 @@ impl AmountFrom {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::issuer_country::IssuerCountriesBuilder;
 
     const NO_PREFERENCE: ThreeDsDecision = ThreeDsDecision::Run(ChallengeWish::NoPreference);
     const MANDATED: ThreeDsDecision = ThreeDsDecision::Run(ChallengeWish::Mandated);
@@ -313,6 +366,36 @@ mod tests {
         ThreeDsTerms { policy, ..ThreeDsTerms::default() }
     }
 
+    /// With a card of which nobody knows the country.
+    fn asked(terms: &ThreeDsTerms, facts: &PaymentFacts<'_>, brand: Brand) -> ThreeDsDecision {
+        wanted(terms, facts, &CardOrigin { brand, mask: "400555******0001", countries: &IssuerCountries::default() })
+    }
+
+    #[test]
+    fn the_country_of_the_card_decides_and_an_unknown_one_is_authenticated() {
+        let mut builder = IssuerCountriesBuilder::default();
+        for (lead, country) in [("400555", "AE"), ("512345", "SA"), ("400600", "QA"), ("400600", "AE")] {
+            builder.add(lead, "", country).unwrap();
+        }
+        let countries = builder.build();
+        let named = vec![Country::parse("AE").unwrap(), Country::parse("SA").unwrap()];
+        let (inside, outside) = (CountryRule::In(named.clone()), CountryRule::NotIn(named));
+        let left_out = skip(SkipReason::Country);
+        for (brand, mask, for_inside, for_outside) in [
+            (Brand::Visa, "400555******0001", NO_PREFERENCE, left_out),
+            (Brand::Mastercard, "512345******0008", NO_PREFERENCE, left_out),
+            (Brand::Mada, "529741******5689", NO_PREFERENCE, left_out),
+            (Brand::Meeza, "507803******8566", left_out, NO_PREFERENCE),
+            (Brand::Visa, "400600******0001", NO_PREFERENCE, NO_PREFERENCE),
+            (Brand::Visa, "499999******0001", NO_PREFERENCE, NO_PREFERENCE),
+        ] {
+            let origin = CardOrigin { brand, mask, countries: &countries };
+            let decided =
+                |rule: &CountryRule| wanted(&terms(ThreeDsPolicy::ByCountry(rule.clone())), &facts(1, "AED"), &origin);
+            assert_eq!((decided(&inside), decided(&outside)), (for_inside, for_outside), "{brand} {mask}");
+        }
+    }
+
     fn from_100_dirhams() -> ThreeDsPolicy {
         ThreeDsPolicy::ByAmount(vec![AmountFrom { currency: Currency::from_alpha("AED").unwrap(), minor: 10_000 }])
     }
@@ -333,9 +416,9 @@ mod tests {
             (ThreeDsTerms::default(), 1, "AED", skip(SkipReason::Never), skip(SkipReason::NoRetry)),
         ] {
             let facts = facts(minor, alpha);
-            assert_eq!(wanted(&terms, &facts, Brand::Visa), first, "{terms:?} {minor} {alpha}");
+            assert_eq!(asked(&terms, &facts, Brand::Visa), first, "{terms:?} {minor} {alpha}");
             let again = PaymentFacts { turn: PaymentTurn::AfterSoftDecline, ..facts };
-            assert_eq!(wanted(&terms, &again, Brand::Visa), next, "{terms:?} {minor} {alpha}");
+            assert_eq!(asked(&terms, &again, Brand::Visa), next, "{terms:?} {minor} {alpha}");
         }
     }
 
@@ -364,7 +447,7 @@ mod tests {
         ] {
             let terms = ThreeDsTerms { soft_decline_retry: SoftDeclineRetry::On, ..terms(ThreeDsPolicy::Always) };
             for (turn, runs) in [(PaymentTurn::First, NO_PREFERENCE), (PaymentTurn::AfterSoftDecline, MANDATED)] {
-                let decision = wanted(&terms, &PaymentFacts { turn, ..facts }, brand);
+                let decision = asked(&terms, &PaymentFacts { turn, ..facts }, brand);
                 assert_eq!(decision, reason.map_or(runs, skip), "{facts:?} {brand} {turn:?}");
             }
         }

@@ -2,21 +2,30 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
+use tollgate_core::issuer_country::Country;
 use tollgate_core::merchant::ThreeDsTerms;
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::shown::harmless;
 use tollgate_core::three_ds::{
-    AmountFrom, OwnMpi, SoftDeclineRetry, ThreeDsPolicy, UnavailableThreeDs, UrlForAuthorization,
+    AmountFrom, CountryRule, OwnMpi, SoftDeclineRetry, ThreeDsPolicy, UnavailableThreeDs, UrlForAuthorization,
 };
 
 /// Before the amounts of the policy by amount.
 const BY_AMOUNT: &str = "by-amount:";
+/// Before the countries of the policy by country.
+const BY_COUNTRY: &str = "by-country:";
+/// Before countries whose cards are left out.
+const NOT: &str = "not:";
+/// How many countries one policy may name: as many as there are.
+const COUNTRIES_MAX: usize = 249;
 
 /// When 3-D Secure runs for a merchant's payments.
 #[derive(Debug, Args)]
 pub struct ThreeDsArgs {
-    /// When 3-D Secure runs: always, never, on-soft-decline (only when the issuer wants it), or from an amount on, in
-    /// major units: by-amount:AED=100.00,KWD=10.000; in other currencies it then always runs
+    /// When 3-D Secure runs: always, never, on-soft-decline (only when the issuer wants it); from an amount on, in major
+    /// units: by-amount:AED=100.00,KWD=10.000, and always in other currencies; or by the country of the card's issuer:
+    /// by-country:AE,SA for these, by-country:not:AE,SA for all but these, and always where the country is not known
+    /// (three_ds.issuer_countries)
     #[arg(long, value_name = "POLICY")]
     three_ds: Option<String>,
     /// Try a payment that the issuer declines for want of 3-D Secure once more, with a challenge
@@ -81,12 +90,45 @@ fn policy(text: &str) -> anyhow::Result<ThreeDsPolicy> {
         "on-soft-decline" => return Ok(ThreeDsPolicy::OnSoftDecline),
         _ => {}
     }
-    let Some(amounts) = text.strip_prefix(BY_AMOUNT) else {
-        bail!(
-            "--three-ds is always, never, on-soft-decline or by-amount:CURRENCY=AMOUNT,..., not {:?}",
+    if let Some(countries) = text.strip_prefix(BY_COUNTRY) {
+        return by_country(countries);
+    }
+    match text.strip_prefix(BY_AMOUNT) {
+        Some(amounts) => by_amount(amounts),
+        None => bail!(
+            "--three-ds is always, never, on-soft-decline, by-amount:CURRENCY=AMOUNT,... or by-country:COUNTRY,..., \
+             not {:?}",
             harmless(text)
-        );
+        ),
+    }
+}
+
+fn by_country(text: &str) -> anyhow::Result<ThreeDsPolicy> {
+    let (names, is_left_out) = match text.strip_prefix(NOT) {
+        Some(names) => (names, true),
+        None => (text, false),
     };
+    let mut countries: Vec<Country> = Vec::new();
+    for name in names.split(',').take(COUNTRIES_MAX) {
+        let known = rust_iso3166::from_alpha2(name).and_then(|known| Country::parse(known.alpha2));
+        let country = known.with_context(|| {
+            format!(
+                "--three-ds by-country: has countries as ISO 3166 writes them, like AE,SA, not {:?}",
+                harmless(name)
+            )
+        })?;
+        if countries.contains(&country) {
+            bail!("--three-ds by-country: names {country} twice");
+        }
+        countries.push(country);
+    }
+    Ok(ThreeDsPolicy::ByCountry(match is_left_out {
+        true => CountryRule::NotIn(countries),
+        false => CountryRule::In(countries),
+    }))
+}
+
+fn by_amount(amounts: &str) -> anyhow::Result<ThreeDsPolicy> {
     let mut rows: Vec<AmountFrom> = Vec::new();
     for part in amounts.split(',') {
         let row = amount_from(part).with_context(|| {
@@ -118,7 +160,17 @@ fn policy_words(policy: &ThreeDsPolicy) -> String {
             let from: Vec<String> = rows.iter().filter_map(|row| Some(row.money()?.to_string())).collect();
             format!("by-amount: from {} on, always in other currencies", from.join(", "))
         }
+        ThreeDsPolicy::ByCountry(CountryRule::In(countries)) => {
+            format!("by-country: cards of {}, and of countries that are not known", names(countries))
+        }
+        ThreeDsPolicy::ByCountry(CountryRule::NotIn(countries)) => {
+            format!("by-country: all cards but those of {}", names(countries))
+        }
     }
+}
+
+fn names(countries: &[Country]) -> String {
+    countries.iter().map(Country::as_str).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -133,6 +185,20 @@ mod tests {
         assert_eq!(read, ThreeDsPolicy::ByAmount(vec![row("AED", 10_000), row("KWD", 10_500)]));
         assert_eq!(policy_words(&read), "by-amount: from 100.00 AED, 10.500 KWD on, always in other currencies");
         for wrong in ["", "sometimes", "by-amount:", "by-amount:AED", "by-amount:XXQ=1", "by-amount:AED=1,AED=2"] {
+            assert!(policy(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_policy_by_country_names_those_for_which_it_runs_or_does_not() {
+        let country = |text| Country::parse(text).unwrap();
+        let inside = policy("by-country:AE,SA").unwrap();
+        assert_eq!(inside, ThreeDsPolicy::ByCountry(CountryRule::In(vec![country("AE"), country("SA")])));
+        assert_eq!(policy_words(&inside), "by-country: cards of AE, SA, and of countries that are not known");
+        let outside = policy("by-country:not:AE").unwrap();
+        assert_eq!(outside, ThreeDsPolicy::ByCountry(CountryRule::NotIn(vec![country("AE")])));
+        assert_eq!(policy_words(&outside), "by-country: all cards but those of AE");
+        for wrong in ["by-country:", "by-country:not:", "by-country:ae", "by-country:XQ", "by-country:AE,AE"] {
             assert!(policy(wrong).is_err(), "{wrong}");
         }
     }

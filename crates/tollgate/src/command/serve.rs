@@ -18,7 +18,7 @@ use crate::three_ds_link::{PlainDirectory, ThreeDsLink};
 use crate::token::TokenRoute;
 use crate::unknown::UnknownRoute;
 use crate::wiring::{self, Keep, Looked, Opened};
-use crate::{demo, logging};
+use crate::{demo, issuer_countries, logging};
 use anyhow::Context;
 use clap::Args;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -33,6 +33,7 @@ use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
 use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
 use tollgate_core::audit::{AuditAction, AuditWho};
+use tollgate_core::issuer_country::IssuerCountries;
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::secret::Secret;
 use tollgate_core::source::certificate_days_left;
@@ -331,6 +332,10 @@ impl Started {
         if let Some(setup) = three_ds_setup(config, around.mode)? {
             gateway.enable_three_ds(setup);
         }
+        if let Some(countries) = issuer_countries(config, around.mode)? {
+            tracing::info!(leads = countries.len(), "the table of the countries of issuers is read");
+            gateway.set_issuer_countries(countries);
+        }
         let merchants = merchant_service(config, &gateway, &hearing, &around)?;
         let server = Server::start(config.server.listen, merchants, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
@@ -378,7 +383,16 @@ impl Started {
     }
 }
 
-/// What answers on the merchant address: in a sandbox with the demo shop in front.
+/// Where cards were issued: as the operator's table says, and in a sandbox without one as the sandbox's.
+fn issuer_countries(config: &Config, mode: Mode) -> anyhow::Result<Option<IssuerCountries>> {
+    match (&config.three_ds.issuer_countries, mode) {
+        (Some(file), _) => issuer_countries::read(file).map(Some),
+        (None, Mode::Sandbox) => issuer_countries::sandbox().map(Some),
+        (None, Mode::Production) => Ok(None),
+    }
+}
+
+/// What a gateway needs to authenticate customers, where a directory server is set.
 fn three_ds_setup(config: &Config, mode: Mode) -> anyhow::Result<Option<ThreeDsSetup>> {
     let (plain, reach) = match mode {
         Mode::Sandbox => (PlainDirectory::Loopback, AcsReach::Sandbox),
@@ -398,7 +412,7 @@ fn three_ds_setup(config: &Config, mode: Mode) -> anyhow::Result<Option<ThreeDsS
     }))
 }
 
-/// What answers on the merchants' address.
+/// What answers on the merchants' address: in a sandbox with the demo shop in front.
 fn merchant_service(
     config: &Config,
     gateway: &Gateway,
