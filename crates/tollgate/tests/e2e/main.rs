@@ -1,0 +1,41 @@
+//! The end-to-end tests: they start the real binary. One test binary for all of them, since each of its own would be compiled
+//! and linked with the same support; `cargo test -p tollgate --test e2e NAME::` runs one file.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod audit;
+mod bad_input;
+mod bench;
+mod card_data;
+mod ceremony;
+mod client_certificates;
+mod clients;
+mod clock;
+mod codes;
+mod concurrency;
+mod conformance;
+mod demo_shop;
+mod encrypted_channel;
+mod faults;
+mod feedback;
+mod hosted_page;
+mod hsm;
+mod keys;
+mod killed;
+mod newcomer;
+mod operating;
+mod own_mpi;
+mod pci;
+mod recut;
+mod responses;
+mod stray_numbers;
+mod three_ds;
+mod token_care;
+mod tokenization;
+mod tokens;
+mod unique_tokens;
+mod unknown_by_hand;
+mod unknown_outcomes;
+mod vault_transfer;
+mod verify_card;

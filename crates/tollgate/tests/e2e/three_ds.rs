@@ -1,0 +1,305 @@
+//! 3-D Secure through the whole gateway: by the payment API (20064 and `3ds_url`) and on the page, with the sandbox's
+//! directory server and ACS, as a customer without scripts meets them.
+
+use crate::support::customer::{Customer, Form, IssuerPage, went_back};
+use crate::support::receiver::Receiver;
+use crate::support::shop::*;
+use crate::support::wire::HttpAnswer;
+use crate::support::{accounts, field, payment, status, text, wait_for};
+use serde_json::{Map, Value};
+
+const BACK: &str = "https://shop.example/pay/return?discriminator=0f3a";
+const CHALLENGED_VISA: &str = "4557012345678902";
+const CHALLENGED_MASTERCARD: &str = "5313581000123430";
+const CHALLENGED_AMEX: &str = "374200000000004";
+const CHALLENGE_FAILS: &str = "4005559000008005";
+const CHALLENGED_IN_2_1: &str = "4005559220001004";
+const KNOWN: &str = "4005559210001006";
+const ATTEMPTED: &str = "4005559210002004";
+const NOT_AUTHENTICATED: &str = "4005559210003002";
+const UNAVAILABLE: &str = "4005559210004000";
+const REJECTED: &str = "4005559210005007";
+const NOT_ENROLLED: &str = "4005559230001002";
+const NO_RESULT: &str = "4005559240001000";
+const CRES_LIES: &str = "4005559240002008";
+const ERROR: &str = "4005559240003006";
+
+fn asked<'a>(
+    command: &'a str,
+    reference: &'a str,
+    card: &'a str,
+    more: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let code = if card.starts_with("37") { "1234" } else { "123" };
+    let usual = [("return_url", BACK), ("eci", "ECOMMERCE"), ("card_security_code", code), ("expiry_date", "3005")];
+    let params = with(payment(command, reference, "15000", card), &usual);
+    with(params.into_iter().filter(|(name, _)| *name != "check_3ds").collect(), more)
+}
+
+/// A payment over the API whose customer has to be authenticated.
+struct Waiting {
+    reference: String,
+    answer: Map<String, Value>,
+    customer: Customer,
+}
+
+fn begin(shop: &Shop, command: &str, card: &str, more: &[(&str, &str)]) -> Waiting {
+    let reference = shop.reference();
+    let answer = shop.call(&asked(command, &reference, card, more));
+    assert_code(&answer, "20064", card);
+    let url = field(&answer, "3ds_url").to_owned();
+    assert!(url.len() <= 300 && url.starts_with(&format!("http://{}/", shop.gateway.address)), "{url}");
+    let customer = Customer::sent_to(&shop.gateway, &url);
+    Waiting { reference, answer, customer }
+}
+
+fn html(answer: &HttpAnswer) -> String {
+    text(&answer.body)
+}
+
+/// The code that the sandbox's issuer shows.
+fn shown_code(issuer: &IssuerPage) -> String {
+    let page = html(&issuer.answer);
+    let (_, rest) = page.split_once("the code is").unwrap_or_else(|| panic!("no code: {page}"));
+    rest.chars().filter(char::is_ascii_digit).take(6).collect()
+}
+
+fn told(shop: &Shop, reference: &str) -> String {
+    field(&shop.call(&status(reference)), "transaction_code").to_owned()
+}
+
+#[test]
+fn a_challenge_that_is_passed_pays_and_the_proof_goes_to_the_network() {
+    let shop = Shop::open();
+    for (command, card, code, eci) in [
+        ("PURCHASE", CHALLENGED_VISA, "14000", "05"),
+        ("AUTHORIZATION", CHALLENGED_MASTERCARD, "02000", "02"),
+        ("PURCHASE", CHALLENGED_AMEX, "14000", "05"),
+        ("PURCHASE", CHALLENGED_IN_2_1, "14000", "05"),
+    ] {
+        let waiting = begin(&shop, command, card, &[]);
+        assert!(!waiting.answer.contains_key("authorization_code"));
+        assert_eq!(told(&shop, &waiting.reference), "20064", "not final");
+        let challenge = waiting.customer.go_on(waiting.customer.look());
+        if card == CHALLENGED_IN_2_1 {
+            // 2.1.0 has no browsers without scripts.
+            let back = went_back(&shop.merchant, &challenge);
+            assert_code(&back.fields, "13030", card);
+            continue;
+        }
+        let issuer = waiting.customer.at_the_issuer(&challenge);
+        let back = waiting.customer.type_code(&issuer, &shown_code(&issuer));
+        let back = went_back(&shop.merchant, &back.answer);
+        assert_eq!(back.to, BACK);
+        assert_code(&back.fields, code, card);
+        assert_eq!(field(&back.fields, "fort_id"), field(&waiting.answer, "fort_id"));
+        assert_eq!(told(&shop, &waiting.reference), code);
+        let story = shop.gateway.run_well(&["explain", &waiting.reference]);
+        assert!(story.contains(&format!("ECI {eci}")) || story.contains(eci), "{story}");
+        assert!(story.contains("F048.92"), "the security code waited for it: {story}");
+        assert!(story.contains("the customer passed the challenge"), "{story}");
+        let again = went_back(&shop.merchant, &waiting.customer.look());
+        assert_eq!(again.fields, back.fields, "loading the page again changes nothing");
+    }
+}
+
+#[test]
+fn a_card_that_is_known_or_attempted_pays_without_a_question() {
+    let shop = Shop::open();
+    for (card, code) in [
+        (KNOWN, "14000"),
+        (ATTEMPTED, "14000"),
+        (UNAVAILABLE, "14000"),
+        (NOT_AUTHENTICATED, "13030"),
+        (REJECTED, "13030"),
+        (ERROR, "13030"),
+    ] {
+        let waiting = begin(&shop, "PURCHASE", card, &[]);
+        let back = went_back(&shop.merchant, &waiting.customer.go_on(waiting.customer.look()));
+        assert_code(&back.fields, code, card);
+        assert_eq!(told(&shop, &waiting.reference), code, "{card}");
+        assert_eq!(field(&back.fields, "fort_id"), field(&waiting.answer, "fort_id"));
+        let was_asked = back.fields.contains_key("acquirer_response_code");
+        assert!(!was_asked, "without an authentication the network is not asked: {:?}", back.fields);
+    }
+    accounts::set(&shop.gateway, "demo", &["--three-ds-unavailable", "refuse"]);
+    let waiting = begin(&shop, "PURCHASE", UNAVAILABLE, &[]);
+    let back = went_back(&shop.merchant, &waiting.customer.go_on(waiting.customer.look()));
+    assert_code(&back.fields, "13030", "as the account wants it");
+}
+
+#[test]
+fn a_challenge_that_is_not_passed_does_not_pay_whatever_the_browser_says() {
+    let shop = Shop::open();
+    for card in [CHALLENGE_FAILS, CRES_LIES] {
+        let waiting = begin(&shop, "PURCHASE", card, &[]);
+        let challenge = waiting.customer.go_on(waiting.customer.look());
+        let issuer = waiting.customer.at_the_issuer(&challenge);
+        let back = waiting.customer.type_code(&issuer, &shown_code(&issuer));
+        assert_code(&went_back(&shop.merchant, &back.answer).fields, "13030", card);
+    }
+    let waiting = begin(&shop, "AUTHORIZATION", CHALLENGED_VISA, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    let mut issuer = waiting.customer.at_the_issuer(&challenge);
+    let wrong = if shown_code(&issuer) == "000000" { "111111" } else { "000000" };
+    for _ in 0..2 {
+        issuer = waiting.customer.type_code(&issuer, wrong);
+    }
+    let back = waiting.customer.type_code(&issuer, wrong);
+    assert_code(&went_back(&shop.merchant, &back.answer).fields, "03030", "three times wrong");
+    let waiting = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    let issuer = waiting.customer.at_the_issuer(&challenge);
+    let back = waiting.customer.press(&issuer, "cancel", None);
+    assert_code(&went_back(&shop.merchant, &back.answer).fields, "13030", "cancelled at the issuer");
+}
+
+#[test]
+fn a_forged_end_of_a_challenge_proves_nothing() {
+    let shop = Shop::open();
+    let waiting = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    waiting.customer.go_on(waiting.customer.look());
+    for cres in ["", "x", "eyJ0cmFuc1N0YXR1cyI6IlkifQ"] {
+        waiting.customer.post("/challenged", &[("cres", cres), ("threeDSSessionData", "")]);
+    }
+    assert_eq!(told(&shop, &waiting.reference), "20064");
+    let link = waiting.customer.path.strip_prefix("/checkout/").unwrap();
+    let body = br#"{"messageType":"RReq","messageVersion":"2.2.0","transStatus":"Y"}"#;
+    let (_, answer) =
+        crate::support::post(&shop.gateway.address, &format!("/3ds/results/{link}"), body, "application/json");
+    assert!(text(&answer).contains("Erro"), "{}", text(&answer));
+    assert_eq!(told(&shop, &waiting.reference), "20064");
+}
+
+#[test]
+fn a_result_that_never_comes_ends_with_its_time() {
+    let shop = Shop::open();
+    let waiting = begin(&shop, "PURCHASE", NO_RESULT, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    let issuer = waiting.customer.at_the_issuer(&challenge);
+    let end = waiting.customer.send(&issuer.form("submit", Some(&shown_code(&issuer))));
+    waiting.customer.send(&Form::to(&html(&end), "/challenged"));
+    assert_eq!(told(&shop, &waiting.reference), "20064", "it is waited for");
+    shop.gateway.run_well(&["clock", "advance", "1m"]);
+    wait_for("the end", || (told(&shop, &waiting.reference) == "13030").then_some(()));
+    let back = went_back(&shop.merchant, &waiting.customer.follow(waiting.customer.look()));
+    assert_code(&back.fields, "13030", "without a result");
+}
+
+#[test]
+fn who_never_comes_back_is_told_of_by_feedback() {
+    let shop = Shop::open();
+    let receiver = Receiver::start();
+    accounts::set(&shop.gateway, "demo", &["--direct-feedback-url", &receiver.url("/direct")]);
+    let never = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    let half_way = begin(&shop, "AUTHORIZATION", CHALLENGED_MASTERCARD, &[]);
+    half_way.customer.go_on(half_way.customer.look());
+    assert!(receiver.received().is_empty(), "20064 is not final");
+    shop.gateway.run_well(&["clock", "advance", "16m"]);
+    shop.merchant.check(&receiver.wait_for(&never.reference, "13030").json());
+    shop.merchant.check(&receiver.wait_for(&half_way.reference, "03030").json());
+    assert_eq!(told(&shop, &never.reference), "13030");
+}
+
+#[test]
+fn what_needs_no_customer_is_not_sent_away() {
+    let shop = Shop::open();
+    let direct = |card: &str, more: &[(&str, &str)]| {
+        let reference = shop.reference();
+        shop.call(&asked("PURCHASE", &reference, card, more))
+    };
+    assert_code(&direct(VISA, &[]), "14000", "a published card without 3-D Secure");
+    assert_code(&direct(NOT_ENROLLED, &[]), "14000", "an issuer that does not take part");
+    assert_code(&direct(CHALLENGED_VISA, &[("check_3ds", "NO")]), "14000", "the merchant left it out");
+    let refused = direct(CHALLENGED_VISA, &[("return_url", "")]);
+    assert_code(&refused, "00037", "nowhere to come back to");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "by-amount:AED=200.00"]);
+    let below = direct(KNOWN, &[("amount", "19999")]);
+    assert_code(&below, "14000", "below the amount");
+    assert_code(&direct(KNOWN, &[("amount", "20000")]), "20064", "from it on");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "by-country:SA"]);
+    assert_code(&direct(KNOWN, &[]), "14000", "issued in AE, as the sandbox's table says");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "by-country:not:SA"]);
+    assert_code(&direct(KNOWN, &[]), "20064", "all but SA");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "never", "--three-ds-url-for-authorization", "always"]);
+    assert_code(&direct(KNOWN, &[]), "14000", "never");
+    let waiting = begin(&shop, "AUTHORIZATION", VISA, &[]);
+    let back = went_back(&shop.merchant, &waiting.customer.go_on(waiting.customer.look()));
+    assert_code(&back.fields, "02000", "the plugin's way");
+}
+
+#[test]
+fn a_reference_that_waits_for_its_customer_is_used_up() {
+    let shop = Shop::open();
+    let waiting = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    assert_code(&shop.call(&asked("PURCHASE", &waiting.reference, VISA, &[])), "00066", "another one");
+    let refund = shop.call(&later("REFUND", &waiting.reference, &[]));
+    assert_eq!(field(&refund, "response_code"), "00662", "{refund:?}");
+}
+
+#[test]
+fn on_the_page_the_customer_is_authenticated_without_the_merchant_seeing_it() {
+    let shop = Shop::open();
+    let reference = shop.reference();
+    let order = [
+        ("command", "PURCHASE"),
+        ("merchant_reference", &*reference),
+        ("amount", "15000"),
+        ("currency", "AED"),
+        ("customer_email", "jo@example.org"),
+        ("return_url", BACK),
+        ("remember_me", "YES"),
+    ];
+    let customer = Customer::arrive(&shop.gateway, &shop.merchant, &order);
+    // The first card is not authenticated: the customer may take another one.
+    let form = customer.go_on(customer.type_card(NOT_AUTHENTICATED, &[]));
+    assert!(html(&form).contains("name=\"card_number\""), "{}", html(&form));
+    assert_eq!(told(&shop, &reference), "13030");
+    let challenge = customer.go_on(customer.type_card(CHALLENGED_VISA, &[("remember_me", "YES")]));
+    let issuer = customer.at_the_issuer(&challenge);
+    let back = customer.type_code(&issuer, &shown_code(&issuer));
+    let back = went_back(&shop.merchant, &back.answer);
+    assert_code(&back.fields, "14000", "the second card");
+    assert!(!field(&back.fields, "token_name").is_empty(), "and it is kept");
+    assert_eq!(field(&back.fields, "card_number"), "455701******8902");
+    assert!(!shop.gateway.output().contains(CHALLENGED_VISA), "no card number in the log");
+    // By its token, with the code alone.
+    let token = field(&back.fields, "token_name").to_owned();
+    let next = shop.reference();
+    let by_token =
+        with(order.to_vec(), &[("merchant_reference", &next), ("token_name", &token), ("remember_me", "NO")]);
+    let customer = Customer::arrive(&shop.gateway, &shop.merchant, &by_token);
+    let challenge = customer.go_on(customer.post("/card", &[("card_security_code", "123")]));
+    let issuer = customer.at_the_issuer(&challenge);
+    let back = went_back(&shop.merchant, &customer.type_code(&issuer, &shown_code(&issuer)).answer);
+    assert_code(&back.fields, "14000", "by token");
+    assert!(shop.gateway.run_well(&["explain", &next]).contains("F048.92"), "with the code that was typed");
+}
+
+#[test]
+fn a_soft_decline_on_the_page_is_followed_by_a_challenge_where_the_account_says_so() {
+    let shop = Shop::open();
+    let arrive = |reference: &str| {
+        let order = [
+            ("command", "PURCHASE"),
+            ("merchant_reference", reference),
+            ("amount", "15000"),
+            ("currency", "AED"),
+            ("customer_email", "jo@example.org"),
+            ("return_url", BACK),
+        ];
+        Customer::arrive(&shop.gateway, &shop.merchant, &order)
+    };
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "on-soft-decline"]);
+    let reference = shop.reference();
+    let customer = arrive(&reference);
+    let challenge = customer.go_on(customer.type_card(CHALLENGED_VISA, &[]));
+    assert_eq!(told(&shop, &reference), "13030", "the issuer wants it");
+    let issuer = customer.at_the_issuer(&challenge);
+    let back = went_back(&shop.merchant, &customer.type_code(&issuer, &shown_code(&issuer)).answer);
+    assert_code(&back.fields, "14000", "with the challenge");
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "never"]);
+    let customer = arrive(&shop.reference());
+    let form = customer.go_on(customer.type_card(CHALLENGED_VISA, &[]));
+    assert!(html(&form).contains("name=\"card_number\""), "no second turn");
+}
