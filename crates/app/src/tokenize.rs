@@ -5,7 +5,7 @@ use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
 use crate::token;
 use tollgate_core::answer::{Answer, TokenFacts};
-use tollgate_core::card::SecurityCode;
+use tollgate_core::card::CardData;
 use tollgate_core::checkout::{Checkout, End, TokenEnd};
 use tollgate_core::code::{
     ResponseCode, TOKEN_CREATED, TOKEN_CREATION_FAILED, TOKENIZATION_FAILED, TOKENIZED, TOKENIZED_ANEW, refused,
@@ -23,7 +23,7 @@ pub(crate) async fn tokenize(
     command: TokenizeCommand,
     form: CardForm,
 ) -> Result<Answer, Refused> {
-    let Draft { kind, stored, security_code } = draft(inner, account, command, form).await?;
+    let Draft { kind, stored, card } = draft(inner, account, command, form).await?;
     let made = stored.token.clone();
     let kept = match keep(inner, kind, stored).await {
         Ok(kept) => kept?,
@@ -40,7 +40,7 @@ pub(crate) async fn tokenize(
             None => return Err(gone().into()),
         },
     };
-    hold_code(inner, kind, token.id, security_code);
+    hold_code(inner, kind, token.id, card);
     let facts = TokenFacts::from(&token);
     Ok(Answer { card: Some(token.card), token_name: Some(token.name), token: Some(facts), ..Answer::bare(kept.code) })
 }
@@ -53,7 +53,7 @@ pub(crate) async fn tokenize_at(
     checkout: &Checkout,
     command: TokenizeCommand,
 ) -> Result<(), Refused> {
-    let Draft { kind, stored, security_code } = draft(inner, account, command, CardForm::Gateways).await?;
+    let Draft { kind, stored, card } = draft(inner, account, command, CardForm::Gateways).await?;
     let keep = CardKeep {
         checkout: checkout.at(checkout.step.clone()),
         token: stored,
@@ -66,7 +66,7 @@ pub(crate) async fn tokenize_at(
     };
     let code = match inner.store.keep_card(keep).await? {
         CardKept::Kept(token) => {
-            hold_code(inner, kind, token.id, security_code);
+            hold_code(inner, kind, token.id, card);
             return Ok(());
         }
         CardKept::Overtaken => return Ok(()),
@@ -82,7 +82,7 @@ pub(crate) async fn tokenize_at(
 struct Draft {
     kind: TokenizeKind,
     stored: StoredToken,
-    security_code: Option<SecurityCode>,
+    card: CardData,
 }
 
 async fn draft(inner: &Inner, account: &Account, command: TokenizeCommand, form: CardForm) -> Result<Draft, Refused> {
@@ -99,12 +99,12 @@ async fn draft(inner: &Inner, account: &Account, command: TokenizeCommand, form:
         ..sealed.token
     };
     let stored = StoredToken { token, ..sealed };
-    Ok(Draft { kind: command.kind, stored, security_code: intent.card.security_code })
+    Ok(Draft { kind: command.kind, stored, card: intent.card })
 }
 
-/// For the payment that follows.
-fn hold_code(inner: &Inner, kind: TokenizeKind, id: TokenId, security_code: Option<SecurityCode>) {
-    if let (TokenizeKind::Tokenization, Some(code)) = (kind, security_code) {
+/// Holds the security code for the payment that follows.
+fn hold_code(inner: &Inner, kind: TokenizeKind, id: TokenId, card: CardData) {
+    if let (TokenizeKind::Tokenization, Some(code)) = (kind, card.security_code) {
         inner.held_codes().hold(id, code, inner.clock.now());
     }
 }
