@@ -1,6 +1,9 @@
 // A customer pays in the demo shop of the real binary, by every route, with and without 3-D Secure.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CARDS, NARROW, arrive } from "./customer.mjs";
+import { deflateSync } from "node:zlib";
+import { CARDS, NARROW, WIDE, arrive } from "./customer.mjs";
 import { alone, strangers } from "./strangers.mjs";
 
 const FLOWS = {
@@ -10,7 +13,7 @@ const FLOWS = {
 };
 
 /** One after the other, at the end: they change the merchant, or the clock of all. */
-const ALONE = { ...alone, timeOut };
+const ALONE = { ...alone, branded, timeOut };
 
 export async function shop(world) {
   const only = process.env.FLOWS?.split(",");
@@ -275,6 +278,80 @@ async function reloadAndTabs(world, name) {
   await customer.told("14000", second);
   await customer.told("14000", third);
   customer.check((await payments(customer)) === 1, "tabs and reloads pay once");
+}
+
+/** The merchant's own name, colour and logo, as `merchant set` takes them, on the pages of the payment. */
+async function branded(world, name) {
+  const folder = mkdtempSync(join(tmpdir(), "tollgate-logo-"));
+  const colour = [0x7a, 0x1f, 0x5c];
+  const [width, height] = [320, 96];
+  const logo = join(folder, "logo.png");
+  writeFileSync(logo, picture(width, height, colour));
+  const set = (shop, arabic, hex, file) => world.gatewayRun("merchant", "set", "demo", "--page-shop-name", shop,
+    "--page-shop-name-ar", arabic, "--page-colour", hex, "--page-logo", file);
+  await set("Dune Books", "كتب الكثبان", `#${Buffer.from(colour).toString("hex")}`, logo);
+  try {
+    for (const [language, shop] of [["en", "Dune Books"], ["ar", "كتب الكثبان"]]) {
+      for (const size of [WIDE, NARROW]) {
+        const customer = await arrive(world, `${name}-${language}-${size.width}`, { language, size });
+        await customer.order("redirection");
+        await customer.goToGateway();
+        const seen = await customer.page.locator("header img").evaluate((image) => ({
+          isLoaded: image.complete && image.naturalWidth > 0,
+          ratio: image.width / image.height,
+          alt: image.alt,
+        }));
+        customer.check(seen.isLoaded, "the logo is shown");
+        customer.check(Math.abs(seen.ratio - width / height) < 0.1, "and keeps its shape", seen.ratio);
+        const header = await customer.page.locator("header").innerText();
+        customer.check(header.includes(shop) || seen.alt === shop, "the shop has its name in this language", `${header} ${seen.alt}`);
+        customer.check((await customer.page.title()).includes(shop), "in the title too", await customer.page.title());
+        const button = customer.page.locator("#card button.go");
+        const background = await button.evaluate((one) => getComputedStyle(one).backgroundColor);
+        customer.check(background === `rgb(${colour.join(", ")})`, "the button has the shop's colour", background);
+        await customer.look("branded");
+        await customer.pay(CARDS.challenged);
+        const issuer = await customer.issuer();
+        await customer.look("branded-challenge");
+        await customer.confirm(issuer);
+        await customer.told("14000");
+      }
+    }
+  } finally {
+    await set("none", "none", "none", "none");
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The check sum of a PNG's chunk. */
+function crc32(bytes) {
+  let sum = ~0;
+  for (const byte of bytes) {
+    sum ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0);
+  }
+  return ~sum >>> 0;
+}
+
+/** A PNG of one colour, with a white bar in it. */
+function picture(width, height, colour) {
+  const chunk = (kind, data) => {
+    const named = Buffer.concat([Buffer.from(kind), data]);
+    const [length, check] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    check.writeUInt32BE(crc32(named));
+    return Buffer.concat([length, named, check]);
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([8, 2], 8);
+  const isBar = (x, y) => y > height * 0.4 && y < height * 0.6 && x > width * 0.1 && x < width * 0.9;
+  const rows = Array.from({ length: height }, (_, y) =>
+    [0, ...Array.from({ length: width }, (_, x) => (isBar(x, y) ? [255, 255, 255] : colour)).flat()]);
+  const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+  const pixels = deflateSync(Buffer.from(rows.flat()));
+  return Buffer.concat([Buffer.from(signature), chunk("IHDR", head), chunk("IDAT", pixels), chunk("IEND", Buffer.alloc(0))]);
 }
 
 async function timeOut(world, name) {

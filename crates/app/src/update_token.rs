@@ -46,7 +46,6 @@ pub(crate) async fn update_token(
 }
 
 fn answer(token: Token) -> Answer {
-    let facts =
-        TokenFacts { status: token.status, bin: token.bin, currency: token.currency, created_at: token.created_at };
+    let facts = TokenFacts::from(&token);
     Answer { card: Some(token.card), token: Some(facts), ..Answer::bare(TOKEN_UPDATED) }
 }

@@ -9,7 +9,8 @@ use support::{House, Node, pass, until};
 use tollgate_acquirer::NetworkKind;
 use tollgate_app::{ForcedOutcome, Refused, Resolution, ResolveError, Resolved, SeenCheckout, Stage};
 use tollgate_core::checkout::{CHECKOUT_MS_MAX, TRIES_MAX};
-use tollgate_core::code::{ResponseCode, UNCERTAIN, refused};
+use tollgate_core::code::{ResponseCode, TOKEN_CREATED, TOKENIZED, UNCERTAIN, message, refused};
+use tollgate_core::command::TokenizeKind;
 use tollgate_core::order::{OperationState, Phase};
 use tollgate_store::Lives;
 
@@ -233,6 +234,81 @@ async fn an_order_is_given_up_once_by_many_gateways() {
     let story = house.story("order").await;
     assert_eq!((story.operations.len(), story.operations[0].outcomes.len()), (1, 1));
     assert_eq!(told(&b, &link).await, TIMED_OUT);
+}
+
+/// Rule: whoever sends a page for a token, and how often, keeps one card; everybody is told of the same token.
+#[tokio::test(start_paused = true)]
+async fn many_who_send_a_page_for_a_token_keep_one_card() {
+    let house = House::build().await;
+    let (a, b) = (house.node(1).await, house.node(2).await);
+    let mut kept = 0;
+    for kind in [TokenizeKind::Tokenization, TokenizeKind::CreateToken] {
+        for name in [None, Some("mine")] {
+            let name = name.map(|name| format!("{name}-{kind:?}"));
+            let link = a.come_for_token(kind, name.as_deref()).await.unwrap();
+            // Each tab has loaded the form before the first one is sent.
+            let seen = [a.look(&link).await, b.look(&link).await, a.look(&link).await];
+            let sending = [a.send(&seen[0]), b.send(&seen[1]), a.send(&seen[2]), a.send(&seen[0])];
+            for one in sending {
+                one.await.unwrap().unwrap();
+            }
+            kept += 1;
+            let names = house.token_names().await;
+            assert_eq!(names.len(), kept, "{kind:?} {name:?}: {names:?}");
+            let told = [a.look(&link).await, b.look(&link).await];
+            for tab in &told {
+                let answer = tab.answer();
+                assert_eq!(
+                    (tab.stage(), answer.token_name.as_ref()),
+                    (Stage::Return, names.last()),
+                    "{kind:?} {name:?}"
+                );
+                assert_eq!(answer.code, if kind == TokenizeKind::Tokenization { TOKENIZED } else { TOKEN_CREATED });
+                assert_eq!(answer, told[0].answer());
+            }
+            // Who sends it later, or cancels, changes nothing either.
+            assert_eq!(code_of(a.send(&told[0]).await.unwrap()), Some(refused::ALREADY_PROCESSED));
+            a.gateway.cancel_checkout(&seen[2]).await.unwrap();
+            assert_eq!(a.look(&link).await.answer(), told[0].answer());
+        }
+    }
+    assert_eq!(house.token_names().await.len(), kept);
+}
+
+/// Rule: of a card and a cancel at the same moment one counts: after a cancel, or when the time is over, no card is kept.
+#[tokio::test(start_paused = true)]
+async fn a_page_for_a_token_that_was_cancelled_keeps_no_card() {
+    let house = House::build().await;
+    let a = house.node(1).await;
+    let link = a.come_for_token(TokenizeKind::Tokenization, None).await.unwrap();
+    let seen = a.look(&link).await;
+    a.gateway.cancel_checkout(&seen).await.unwrap();
+    a.send(&seen).await.unwrap().unwrap();
+    assert_eq!((told(&a, &link).await, house.token_names().await.len()), (refused::CANCELLED, 0));
+
+    let link = a.come_for_token(TokenizeKind::CreateToken, None).await.unwrap();
+    let seen = a.look(&link).await;
+    let _jobs = a.start_jobs().await;
+    a.clock.move_seconds(i64::try_from(CHECKOUT_MS_MAX / 1_000).unwrap());
+    a.gateway.wake_jobs();
+    until(5, "its time is over", async || a.look(&link).await.stage() == Stage::Return).await;
+    a.send(&seen).await.unwrap().unwrap();
+    assert_eq!(told(&a, &link).await, ResponseCode::refused(message::SESSION_TIMED_OUT));
+    assert_eq!(house.token_names().await.len(), 0);
+}
+
+/// Rule: where the merchant's own name cannot be had, the page ends, and the merchant is told why: the customer has no
+/// way to mend it.
+#[tokio::test(start_paused = true)]
+async fn a_page_for_a_token_whose_name_is_taken_ends() {
+    let house = House::build().await;
+    let a = house.node(1).await;
+    for code in [TOKEN_CREATED, refused::TOKEN_EXISTS] {
+        let link = a.come_for_token(TokenizeKind::CreateToken, Some("mine")).await.unwrap();
+        a.send(&a.look(&link).await).await.unwrap().unwrap();
+        assert_eq!(told(&a, &link).await, code);
+    }
+    assert_eq!(house.token_names().await, ["mine"]);
 }
 
 /// Sends a card and answers it; the page afterwards is for the caller to see.

@@ -104,6 +104,17 @@ pub struct TokenFacts {
     pub created_at: Timestamp,
 }
 
+impl From<&Token> for TokenFacts {
+    fn from(token: &Token) -> TokenFacts {
+        TokenFacts {
+            status: token.status,
+            bin: token.bin.clone(),
+            currency: token.currency,
+            created_at: token.created_at,
+        }
+    }
+}
+
 /// The network's own codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkFacts {

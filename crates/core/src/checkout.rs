@@ -13,6 +13,7 @@ use crate::order::PayKind;
 use crate::scope::Route;
 use crate::secret::Secret;
 use crate::time::Timestamp;
+use crate::token::Token;
 
 /// How long a customer has, in milliseconds, from the form that began it.
 pub const CHECKOUT_MS_MAX: u64 = 15 * 60_000;
@@ -134,6 +135,25 @@ pub struct TokenEnd {
     pub card: Option<CardFacts>,
     /// The token.
     pub token: Option<TokenFacts>,
+}
+
+impl TokenEnd {
+    /// A card is kept under this token, and the merchant is told `code`.
+    #[must_use]
+    pub fn kept(code: ResponseCode, token: &Token) -> TokenEnd {
+        TokenEnd {
+            code,
+            token_name: Some(token.name.clone()),
+            card: Some(token.card.clone()),
+            token: Some(TokenFacts::from(token)),
+        }
+    }
+
+    /// No card is kept, and the merchant is told why.
+    #[must_use]
+    pub const fn not_kept(code: ResponseCode) -> TokenEnd {
+        TokenEnd { code, token_name: None, card: None, token: None }
+    }
 }
 
 /// A payment that waits for its customer: the merchant's request without what is never kept.

@@ -4,14 +4,16 @@ use crate::failure::{Failure, unreadable};
 use crate::rows::{CardColumns, all, first, limit, params_text};
 use crate::{authentication, claim, outcome, read, route, token};
 use rusqlite::{Connection, Row, params};
-use tollgate_core::checkout::{Checkout, CheckoutId, Purpose, Step};
+use tollgate_core::checkout::{Checkout, CheckoutId, End, Purpose, Step, TokenEnd};
+use tollgate_core::code::ResponseCode;
 use tollgate_core::feedback::Channel;
 use tollgate_core::ident::FortId;
 use tollgate_core::order::{Operation, Order, Phase};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::Token;
 use tollgate_store::{
-    CheckoutChange, CheckoutChanged, CheckoutOpened, CloseUnsent, HeldCard, NewCheckout, NewTry, Recorded, StoreError,
-    TryClaim,
+    CardKeep, CardKept, CheckoutChange, CheckoutChanged, CheckoutOpened, CloseUnsent, HeldCard, NewCheckout, NewTry,
+    Recorded, StoreError, StoredToken, TokenNaming, TokenPut, TokenSave, TryClaim,
 };
 
 /// Keeps a new checkout and its order, or begins again the one that the same order has. Nothing is changed otherwise.
@@ -168,6 +170,48 @@ fn hold(connection: &Connection, held: &HeldCard) -> Result<bool, Failure> {
             order.original.sent_at.0,
         ])?;
     Ok(updated == 1)
+}
+
+/// Keeps a card under a token and ends the checkout with it. Neither is written unless the answer is `Kept`.
+pub(crate) fn keep_card(connection: &Connection, keep: &CardKeep) -> Result<CardKept, Failure> {
+    let CardKeep { checkout, token: new, name, code, at } = keep;
+    if checkout.order().is_some() || checkout.merchant != new.token.merchant {
+        return Err(refused("a card is kept at a checkout of a token, for its own merchant"));
+    }
+    let version_before = before(checkout.version)?;
+    let is_open =
+        one(connection, checkout.id)?.is_some_and(|stored| stored.version == version_before && !stored.has_ended());
+    if !is_open {
+        return Ok(CardKept::Overtaken);
+    }
+    let CardUnder { token, code } = match name {
+        TokenNaming::Free => match token::add(connection, new)? {
+            TokenSave::Saved => CardUnder { token: new.token.clone(), code: *code },
+            TokenSave::CardHas(name) => CardUnder { token: kept_as(connection, new, &name)?, code: *code },
+            TokenSave::NameTaken | TokenSave::Changed => return Ok(CardKept::NameTaken),
+        },
+        TokenNaming::Any { code_replaced } => match token::put(connection, new)? {
+            TokenPut::Added => CardUnder { token: new.token.clone(), code: *code },
+            TokenPut::Replaced => CardUnder { token: new.token.clone(), code: *code_replaced },
+            TokenPut::CardHas(name) => CardUnder { token: kept_as(connection, new, &name)?, code: *code },
+            TokenPut::Inactive => return Ok(CardKept::Inactive),
+        },
+    };
+    let step = Step::Ended(End::Token(Box::new(TokenEnd::kept(code, &token))));
+    update(connection, &Checkout { step, ..checkout.clone() }, version_before, Some(*at))?;
+    Ok(CardKept::Kept(Box::new(token)))
+}
+
+/// The token that a card has, and what the merchant is told of that.
+struct CardUnder {
+    token: Token,
+    code: ResponseCode,
+}
+
+/// The token that counts in place of a new one.
+fn kept_as(connection: &Connection, new: &StoredToken, name: &str) -> Result<Token, Failure> {
+    let kept = token::by_name(connection, new.token.merchant, name)?;
+    Ok(kept.ok_or_else(|| unreadable("tokens.name"))?.token)
 }
 
 /// Begins a try. Nothing is changed unless the answer is `Claimed`.

@@ -27,9 +27,9 @@ use tollgate_core::page_face::Logo;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    AUDIT_ENTRIES_PER_CALL_MAX, Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, CardCustomer,
-    ChannelKeyOccasion, ChannelKeyRecord, Channels, CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts,
-    CloseUnsent, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
+    AUDIT_ENTRIES_PER_CALL_MAX, Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, CardCustomer, CardKeep,
+    CardKept, ChannelKeyOccasion, ChannelKeyRecord, Channels, CheckoutChange, CheckoutChanged, CheckoutOpened,
+    Checkouts, CloseUnsent, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
     FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
     FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants,
     NewAttempt, NewCheckout, NewLife, NewOperation, NewOrder, NewTry, NonceUse, OperationClaim, OrderClaim, Orders,
@@ -297,6 +297,10 @@ impl Checkouts for SqliteStore {
 
     fn change_checkout(&self, change: CheckoutChange) -> StoreFuture<'_, CheckoutChanged> {
         Box::pin(self.writer.call(move |connection| checkout::change(connection, &change)))
+    }
+
+    fn keep_card(&self, keep: CardKeep) -> StoreFuture<'_, CardKept> {
+        Box::pin(self.writer.call(move |connection| checkout::keep_card(connection, &keep)))
     }
 
     fn claim_try(&self, new: NewTry) -> StoreFuture<'_, TryClaim> {

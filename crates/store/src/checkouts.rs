@@ -1,11 +1,13 @@
 //! The port for customers at the gateway's pages, and for the orders that wait for them.
 
-use crate::{NewOrder, OutcomeRecord, StoreFuture};
+use crate::{NewOrder, OutcomeRecord, StoreFuture, StoredToken};
 use tollgate_core::card::CardFacts;
 use tollgate_core::checkout::{Checkout, CheckoutId};
+use tollgate_core::code::ResponseCode;
 use tollgate_core::ident::FortId;
 use tollgate_core::order::Order;
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::Token;
 use tollgate_vault::SealedCard;
 
 /// Checkouts, and the tries of payments on them.
@@ -21,6 +23,10 @@ pub trait Checkouts {
     /// Writes a checkout as it is now, if nobody was faster; with the card that its order is to be paid with, where one
     /// is held for the customer's authentication.
     fn change_checkout(&self, change: CheckoutChange) -> StoreFuture<'_, CheckoutChanged>;
+
+    /// Ends the checkout of a token with the card that its customer has typed: token and end are written both or neither,
+    /// so that of two who send the same page at once one keeps a card.
+    fn keep_card(&self, keep: CardKeep) -> StoreFuture<'_, CardKept>;
 
     /// Begins a try of an order that takes one: the intent of its operation is durable before the message may be sent.
     fn claim_try(&self, new: NewTry) -> StoreFuture<'_, TryClaim>;
@@ -88,6 +94,46 @@ pub enum CheckoutChanged {
     /// It was.
     Written,
     /// It, or its order, is another by now. Nothing was written.
+    Overtaken,
+}
+
+/// A card that was typed at the checkout of a token, and the end of that.
+#[derive(Clone, Debug)]
+pub struct CardKeep {
+    /// The checkout, one version on. Its end is written here: what it tells depends on which token the card has then.
+    pub checkout: Checkout,
+    /// The token that the card shall have.
+    pub token: StoredToken,
+    /// What its name may be.
+    pub name: TokenNaming,
+    /// What the merchant is told of a new token, and of one that the card has already.
+    pub code: ResponseCode,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which name a card may be kept under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenNaming {
+    /// A free one, as [`crate::Tokens::add_token`] wants it.
+    Free,
+    /// Any one, as [`crate::Tokens::put_token`] takes it.
+    Any {
+        /// What the merchant is told where the card of a known token was replaced.
+        code_replaced: ResponseCode,
+    },
+}
+
+/// Whether a card was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CardKept {
+    /// It was, and the checkout has ended: the token that the card has.
+    Kept(Box<Token>),
+    /// Another token of the merchant has the name. Nothing was written.
+    NameTaken,
+    /// The token of this name is switched off. Nothing was written.
+    Inactive,
+    /// The checkout is another by now: it has ended, or was begun again. Nothing was written.
     Overtaken,
 }
 

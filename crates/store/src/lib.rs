@@ -22,7 +22,8 @@ mod tokens;
 pub use audits::{AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditHead, AuditMac, AuditRow, Audits};
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use checkouts::{
-    CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, HeldCard, NewCheckout, NewTry, TryClaim,
+    CardKeep, CardKept, CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, HeldCard, NewCheckout,
+    NewTry, TokenNaming, TryClaim,
 };
 pub use corrections::{Correction, CorrectionRecord, Corrections, Proposal, WaitingCount};
 pub use data_keys::{

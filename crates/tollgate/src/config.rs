@@ -304,8 +304,24 @@ impl Config {
         self.acquirer.check()?;
         self.three_ds.check()?;
         self.server.check_public_url()?;
+        self.check_three_ds_way_back()?;
         crate::logging::level(&self.log)?;
         Ok(())
+    }
+
+    /// Customers and the directory server are told an address, and nobody can come to 0.0.0.0, or to one behind a proxy.
+    fn check_three_ds_way_back(&self) -> anyhow::Result<()> {
+        let server = &self.server;
+        let is_reached_as_it_listens =
+            !server.listen.ip().is_unspecified() && server.plain_http != PlainHttp::BehindTlsProxy;
+        if self.three_ds.directory_server_url.is_none() || server.public_url.is_some() || is_reached_as_it_listens {
+            return Ok(());
+        }
+        bail!(
+            "3-D Secure tells customers and the directory server where to come to, and server.listen = {} is no such address: set \
+             server.public_url, for example https://pay.example",
+            server.listen
+        );
     }
 
     /// What works, but not as it is meant.
@@ -525,6 +541,26 @@ mod tests {
         assert!(early.warnings()[0].contains("At most 15000"), "{:?}", early.warnings());
         assert!(load("[gateway]\nanswer_ms_max = 50001\n", &[]).is_err());
         assert!(load("[gateway]\nanswer_ms_max = 0\n", &[]).is_err());
+    }
+
+    #[test]
+    fn three_d_secure_needs_an_address_that_others_can_come_to() {
+        let with = |server: &str| {
+            let three_ds = "[three_ds]\ndirectory_server_url = \"https://ds.example\"\nacquirer_bin = \"4\"\n\
+                            requestor_id = \"R\"\nrequestor_name = \"N\"\nrequestor_url = \"https://shop.example\"\n\
+                            server_reference = \"S\"\n";
+            load(&format!("[server]\n{server}\n{three_ds}"), &[]).map(|_| ())
+        };
+        let tls = "tls_certificate = \"c.pem\"\ntls_key = \"k.pem\"\n";
+        let proxy = "plain_http = \"behind-tls-proxy\"\n";
+        for unreachable in
+            [format!("listen = \"0.0.0.0:443\"\n{tls}"), format!("listen = \"[::]:443\"\n{tls}"), proxy.into()]
+        {
+            let error = with(&unreachable).unwrap_err().to_string();
+            assert!(error.contains("server.public_url"), "{error}");
+            with(&format!("{unreachable}public_url = \"https://pay.example\"\n")).unwrap();
+        }
+        with(&format!("listen = \"192.0.2.1:443\"\n{tls}")).unwrap();
     }
 
     #[test]

@@ -35,7 +35,8 @@ impl DataFolder {
     pub fn open(path: &Path) -> anyhow::Result<DataFolder> {
         let about = fs::metadata(path).with_context(|| {
             format!(
-                "there is no data folder {}: start `tollgate serve --dev` first, or name it with --data",
+                "there is no data folder {}: `tollgate serve --dev` makes one to try things out, `tollgate init` one for \
+                 production; or name it with --data",
                 path.display()
             )
         })?;

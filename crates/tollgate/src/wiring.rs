@@ -98,7 +98,10 @@ pub async fn look(folder: &DataFolder, keep: Keep) -> anyhow::Result<Looked> {
 pub async fn look_with(folder: &DataFolder, keep: Keep, keys_config: &KeysConfig) -> anyhow::Result<Looked> {
     let database = folder.database();
     if keep == Keep::Existing && !database.exists() {
-        anyhow::bail!("{} holds no database: start `tollgate serve --dev` on it first", folder.path().display());
+        anyhow::bail!(
+            "{} holds no database: `tollgate init` makes one for production, `tollgate serve --dev` a sandbox",
+            folder.path().display()
+        );
     }
     let unattended = PassphraseSource::parse_all(keys_config.custodian_passphrases.as_deref())?;
     let sqlite = SqliteStore::open(&database, SqliteOptions::default())

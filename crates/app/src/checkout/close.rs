@@ -41,7 +41,9 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
         }
         // What is under way or settled is not undone by a click.
         Some(order) if !order.takes_a_try() => {}
-        _ => end(inner, checkout, End::Cancelled).await,
+        _ => {
+            end(inner, checkout, End::Cancelled).await;
+        }
     }
     Ok(())
 }
@@ -132,14 +134,24 @@ async fn closing(
     Ok(CloseUnsent { attempt: NewTry { intent, checkout: after.clone() }, outcome: record })
 }
 
+/// Who has written the end of a checkout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// This call.
+    ByThis,
+    /// Somebody else, or nobody yet: then the look for late ones writes it.
+    NotByThis,
+}
+
 /// Writes that a checkout has ended. What cannot be written now, the look for late ones writes.
-pub(super) async fn end(inner: &Inner, checkout: &Checkout, ended: End) {
+pub(crate) async fn end(inner: &Inner, checkout: &Checkout, ended: End) -> Written {
     let change = CheckoutChange { checkout: checkout.at(Step::Ended(ended)), held: None, at: inner.clock.now() };
     match inner.store.change_checkout(change).await {
-        Ok(CheckoutChanged::Written) => {}
+        Ok(CheckoutChanged::Written) => return Written::ByThis,
         Ok(CheckoutChanged::Overtaken) => tracing::debug!("a checkout was ended by somebody else"),
         Err(error) => tracing::warn!(%error, "the end of a checkout could not be written; it ends by its time"),
     }
+    Written::NotByThis
 }
 
 /// When it was last looked.

@@ -4,7 +4,7 @@
 
 mod authenticate;
 mod before;
-mod close;
+pub(crate) mod close;
 mod link;
 mod open;
 mod seen;

@@ -1,23 +1,22 @@
 //! What a customer has typed.
 
 use super::authenticate::{self, Held};
-use super::close;
+use super::close::{self, Written};
 use super::seen::{SeenCheckout, Stage};
 use crate::gateway::{Gateway, Inner, Refused, Unsettled};
 use crate::pay::{self, Judged, Start};
 use crate::{token, tokenize};
 use std::sync::Arc;
-use tollgate_core::answer::{Answer, TokenFacts};
+use tollgate_core::answer::Answer;
 use tollgate_core::checkout::{
     Checkout, End, PayWish, Purpose, Step, TRIES_MAX, TokenEnd, TokenWish, Typed, TypedCard,
 };
 use tollgate_core::code::{self, TOKENIZED, refused};
-use tollgate_core::decide::{self, CardForm};
+use tollgate_core::decide;
 use tollgate_core::feedback::Channel;
 use tollgate_core::order::Order;
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
-use tollgate_core::token::Token;
 use tollgate_threeds::flow::BrowserData;
 
 pub(super) async fn card(
@@ -93,36 +92,29 @@ fn is_the_end(answer: &Answer, tried: &Checkout) -> bool {
     !came_to_nothing || tried.tries >= TRIES_MAX
 }
 
-/// Keeps the card that the customer has typed under a token.
+/// Keeps the card that the customer has typed under a token. Where another tab was faster, what that came to stays.
 async fn keep(inner: &Inner, seen: &SeenCheckout, wish: TokenWish, typed: Typed) -> Result<(), Refused> {
-    let answer = match (typed.card, &seen.kept) {
+    match (typed.card, &seen.kept) {
         (TypedCard::CodeOfToken(Some(code)), Some(token)) => {
-            // For the payment that follows.
-            inner.held_codes().hold(token.id, code, inner.clock.now());
-            known(token)
+            let end = End::Token(Box::new(TokenEnd::kept(TOKENIZED, token)));
+            if close::end(inner, &seen.checkout, end).await == Written::ByThis {
+                // For the payment that follows.
+                inner.held_codes().hold(token.id, code, inner.clock.now());
+            }
+            Ok(())
         }
         (TypedCard::CodeOfToken(None), Some(_)) => {
             let detail = "the security code was not typed";
-            return Err(Refusal::request(refused::MISSING_PARAMETER, "card_security_code", detail).into());
+            Err(Refusal::request(refused::MISSING_PARAMETER, "card_security_code", detail).into())
         }
         (TypedCard::CodeOfToken(_), None) => {
-            return Err(Refusal::request(refused::MISSING_PARAMETER, "card_number", "no card was typed").into());
+            Err(Refusal::request(refused::MISSING_PARAMETER, "card_number", "no card was typed").into())
         }
         (TypedCard::New(card), _) => {
             let command = wish.command(card, typed.remember_me);
-            tokenize::tokenize(inner, &seen.account, command, CardForm::Gateways).await?
+            tokenize::tokenize_at(inner, &seen.account, &seen.checkout, command).await
         }
-    };
-    let Answer { code, token_name, card, token, .. } = answer;
-    close::end(inner, &seen.checkout, End::Token(Box::new(TokenEnd { code, token_name, card, token }))).await;
-    Ok(())
-}
-
-/// What the merchant is told of a token that it named.
-fn known(token: &Token) -> Answer {
-    let Token { name, status, bin, currency, created_at, card, .. } = token.clone();
-    let facts = TokenFacts { status, bin, currency, created_at };
-    Answer { card: Some(card), token_name: Some(name), token: Some(facts), ..Answer::bare(TOKENIZED) }
+    }
 }
 
 fn no_order() -> Refusal {

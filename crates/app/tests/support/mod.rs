@@ -20,7 +20,7 @@ use tollgate_core::audit::AuditWho;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::checkout::{Typed, TypedCard};
-use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
+use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish, TokenizeCommand, TokenizeKind};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
     AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, ThreeDsTerms,
@@ -31,7 +31,7 @@ use tollgate_core::order::{Order, PayKind};
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{Clock, DAY_US, Timestamp};
 use tollgate_core::verification::VerificationMethod;
-use tollgate_store::{Lives, Merchants, Orders, Story, StoryOutcome, Tenancy};
+use tollgate_store::{Lives, Merchants, Orders, Story, StoryOutcome, Tenancy, TokenFilter, Tokens};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys, Vault};
 
@@ -117,6 +117,12 @@ impl House {
         self.store.merchants().await.unwrap()[0].id
     }
 
+    /// The names of all tokens, provisional ones too.
+    pub async fn token_names(&self) -> Vec<String> {
+        let tokens = self.store.tokens(&TokenFilter::all_of(self.merchant().await, 100)).await.unwrap();
+        tokens.into_iter().map(|token| token.name).collect()
+    }
+
     /// The events of the order's first operation.
     pub async fn events(&self, reference: &str) -> Vec<String> {
         let told = self.story(reference).await;
@@ -149,6 +155,22 @@ impl Node {
     pub async fn come(&self, reference: &str) -> Result<String, Refused> {
         let command = PayCommand { card: None, ..command(PayKind::Purchase, reference) };
         let link = self.gateway.open_payment_page(&self.account, "ACCESS", &command).await?;
+        Ok(link.as_str().to_owned())
+    }
+
+    /// A customer comes to the page for a token, to be kept under the merchant's own name or under one of ours. The link
+    /// to it.
+    pub async fn come_for_token(&self, kind: TokenizeKind, token_name: Option<&str>) -> Result<String, Refused> {
+        let command = TokenizeCommand {
+            kind,
+            merchant_reference: "form".to_owned(),
+            card: None,
+            token_name: token_name.map(str::to_owned),
+            currency: None,
+            remember_me: None,
+        };
+        let params = SafeParams::default();
+        let link = self.gateway.open_token_page(&self.account, "ACCESS", &command, &params).await?;
         Ok(link.as_str().to_owned())
     }
 

@@ -50,6 +50,9 @@ details{margin-top:.25rem;font-size:.875rem}summary{cursor:pointer;color:var(--s
 :focus-visible{outline:3px solid #c27c00;outline-offset:2px}\
 @media(max-height:26rem){body{padding-top:.375rem;line-height:1.35}header{padding-bottom:.25rem;margin-bottom:.375rem}\
 dl,p{margin-bottom:.5rem}input,.main{min-height:2.5rem}}\
+@media(max-width:18rem){body{padding-inline:.625rem}header{justify-content:flex-end;gap:.125rem .25rem}\
+header svg{width:1rem;height:1rem}.bank,.language{font-size:.8125rem}.scheme{font-size:.75rem;padding-inline:.25rem}\
+.more .quiet{padding-inline:0}}\
 @media(min-width:34rem){.two{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem;align-items:start}}";
 
 /// A shield with a tick: the mark of the bank that does not exist.

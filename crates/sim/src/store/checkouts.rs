@@ -12,8 +12,8 @@ use tollgate_core::ident::OperationId;
 use tollgate_core::order::{LastOperation, Order, Phase};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, CorrectionRecord, NewCheckout, NewTry,
-    OutcomeRecord, Recorded, StoreFuture, StoredOrder, TryClaim,
+    CardKeep, CardKept, CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, CorrectionRecord,
+    NewCheckout, NewTry, OutcomeRecord, Recorded, StoreFuture, StoredOrder, TryClaim,
 };
 
 impl Checkouts for WorldStore {
@@ -51,6 +51,11 @@ impl Checkouts for WorldStore {
             CheckoutChanged::Written => "changed",
             CheckoutChanged::Overtaken => "overtaken",
         }))
+    }
+
+    /// The simulated shops keep cards by payments alone.
+    fn keep_card(&self, keep: CardKeep) -> StoreFuture<'_, CardKept> {
+        self.inner.keep_card(keep)
     }
 
     fn claim_try(&self, new: NewTry) -> StoreFuture<'_, TryClaim> {

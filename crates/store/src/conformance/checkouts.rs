@@ -1,7 +1,9 @@
 //! Rules of customers at the gateway's pages, and of the tries of their payments.
 
+mod cards;
 mod tries;
 
+pub use cards::*;
 pub use tries::*;
 
 use super::Subject;

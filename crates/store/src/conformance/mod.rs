@@ -197,6 +197,10 @@ macro_rules! conformance_tests {
             a_taken_number_takes_the_order_of_a_checkout_back
             a_checkout_is_changed_by_version
             a_card_is_held_for_an_order_that_takes_a_try_alone
+            a_card_is_kept_with_the_end_of_its_checkout
+            the_end_of_a_checkout_tells_of_the_token_that_its_card_has
+            one_of_many_keeps_a_card_at_a_checkout
+            a_card_that_is_not_kept_changes_nothing
             late_checkouts_come_oldest_first_and_ended_ones_are_forgotten
             an_order_without_a_card_has_nothing_to_rotate
             a_try_is_written_with_its_checkout

@@ -272,7 +272,11 @@ async fn customers(store: &Arc<dyn Store>, card: u8) -> Vec<String> {
     rows.into_iter().map(|row| row.customer).collect()
 }
 
-async fn with_terms(store: &Arc<dyn Store>, unique: UniqueTokens, customers_max: Option<u32>) -> &'static str {
+pub(super) async fn with_terms(
+    store: &Arc<dyn Store>,
+    unique: UniqueTokens,
+    customers_max: Option<u32>,
+) -> &'static str {
     assert_eq!(store.add_merchant(account("shop")).await.unwrap(), MerchantSave::Saved(MERCHANT));
     change_terms(store, "shop", unique, customers_max).await;
     "shop"

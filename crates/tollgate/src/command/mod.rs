@@ -9,6 +9,7 @@ mod config;
 mod explain;
 mod fault;
 mod feedback;
+mod init;
 mod issuer;
 mod jwks;
 pub(crate) mod keys;
@@ -47,6 +48,8 @@ pub struct Cli {
 enum Command {
     /// Run the gateway. With --dev: everything for a first payment, the sandbox card network included
     Serve(serve::Serve),
+    /// Make the database and the keys of a new production folder
+    Init(init::Init),
     /// Make a signed PURCHASE or AUTHORIZATION with a card and show what happens
     Pay(pay::Pay),
     /// Send any signed FORT request: tollgate call REFUND merchant_reference=A1 amount=100 currency=AED
@@ -95,6 +98,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Serve(command) => command.run(),
+            Command::Init(command) => command.run(),
             Command::Pay(command) => command.run(),
             Command::Call(command) => command.run(),
             Command::Sign(command) => command.run(),

@@ -1,14 +1,13 @@
 //! The demo shop as a browser meets it: every route by its forms, what it shows of each signed message, and what it must not
 //! know or keep.
 
-use crate::support::page::{encoded, returned};
+use crate::support::demo::{Browser, Seen, between};
+use crate::support::page::encoded;
 use crate::support::secrets::{Forbidden, Sink, files};
 use crate::support::shop::{AMEX, VISA};
-use crate::support::wire::{self, HttpAnswer};
-use crate::support::{Gateway, Merchant, accounts, field, text};
+use crate::support::wire;
+use crate::support::{Gateway, accounts, field, text};
 use std::cell::RefCell;
-use tollgate_core::merchant::ShaType;
-use tollgate_core::secret::Secret;
 
 /// Rare on purpose, so that it can be searched for.
 const RARE_CODE: &str = "907";
@@ -347,193 +346,7 @@ fn no_card_data_is_left_behind_by_the_shop() {
     Forbidden::new(&[VISA.to_owned()], &[RARE_CODE]).assert_in_none(&sinks);
 }
 
-/// A browser with a cookie, at a gateway.
-struct Browser {
-    gateway: Gateway,
-    merchant: Merchant,
-    cookie: RefCell<String>,
-}
-
-impl Browser {
-    fn open() -> Browser {
-        Browser::at(Gateway::start())
-    }
-
-    fn at(gateway: Gateway) -> Browser {
-        let merchant = gateway.demo();
-        Browser { gateway, merchant, cookie: RefCell::default() }
-    }
-
-    fn answer(&self, method: &str, path: &str, body: &str) -> HttpAnswer {
-        let address = &self.gateway.address;
-        let cookie = self.cookie.borrow().clone();
-        // The browser sends the shop's cookie to the shop alone.
-        let cookie = if path.starts_with("/demo") && !cookie.is_empty() {
-            format!("Cookie: {cookie}\r\n")
-        } else {
-            String::new()
-        };
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{cookie}Content-Type: application/x-www-form-urlencoded\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        let answer = wire::send(address, format!("{head}{body}").as_bytes());
-        if let Some(set) = answer.header("set-cookie") {
-            assert!(set.contains("HttpOnly; SameSite=Lax"), "{set}");
-            *self.cookie.borrow_mut() = set.split(';').next().unwrap().to_owned();
-        }
-        answer
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        let answer = self.answer("GET", path, "");
-        (answer.status, text(&answer.body))
-    }
-
-    fn front(&self) -> String {
-        self.get("/demo").1
-    }
-
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        let answer = self.answer("POST", path, &encoded(fields.iter().copied()));
-        (answer.status, text(&answer.body))
-    }
-
-    /// Posts a form and goes where it leads.
-    fn follow(&self, path: &str, fields: &[(&str, &str)]) -> Seen {
-        let answer = self.answer("POST", path, &encoded(fields.iter().copied()));
-        assert_eq!(answer.status, 303, "{}", text(&answer.body));
-        Seen::of(self.answer("GET", answer.header("location").unwrap(), ""))
-    }
-
-    /// The fields of the first page with this button pressed.
-    fn cart<'a>(&self, button: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-        let usual = [("currency", "AED"), ("coffee", "1"), ("dates", "1"), ("cup", "0"), ("card", "0"), ("go", button)];
-        crate::support::shop::with(usual.to_vec(), more)
-    }
-
-    /// Presses a button of the first page.
-    fn start(&self, button: &str, more: &[(&str, &str)]) -> Seen {
-        self.front();
-        self.follow("/demo/start", &self.cart(button, more))
-    }
-
-    /// Posts the form of a try to the gateway, with what the customer types.
-    fn post_to_gateway(&self, seen: &Seen, typed: &[(&str, &str)]) -> crate::support::page::Returned {
-        let fields = seen.form();
-        let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        returned(&self.answer("POST", crate::support::page::PATH, &encoded(fields.chain(typed.iter().copied()))))
-    }
-
-    /// Goes back to the shop with what the gateway gave.
-    fn come_back(&self, back: &crate::support::page::Returned) -> Seen {
-        let fields: Vec<(&str, &str)> =
-            back.fields.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-        self.follow("/demo/return", &fields)
-    }
-}
-
-/// The page of a try.
-struct Seen {
-    html: String,
-    policy: String,
-}
-
-impl Seen {
-    fn of(answer: HttpAnswer) -> Seen {
-        assert_eq!(answer.status, 200, "{}", text(&answer.body));
-        let policy = answer.header("content-security-policy").unwrap().to_owned();
-        Seen { html: text(&answer.body), policy }
-    }
-
-    fn reference(&self) -> String {
-        between(&self.html, "<bdi><code>", "</code>").to_owned()
-    }
-
-    fn outcome(&self) -> &str {
-        between(&self.html, "<span class=\"outcome\"><bdi>", "</bdi>")
-    }
-
-    /// The hidden fields of the form for the gateway.
-    fn form(&self) -> Vec<(String, String)> {
-        let form = between(&self.html, "<form id=\"card-form\"", "</form>");
-        let inputs = form.split("<input type=\"hidden\" ").skip(1);
-        inputs
-            .map(|input| (unescaped(between(input, "name=\"", "\"")), unescaped(between(input, "value=\"", "\""))))
-            .collect()
-    }
-
-    /// What passed, oldest first.
-    fn messages(&self) -> Vec<Shown> {
-        let mut shown: Vec<Shown> = self.html.split("<details class=\"passed").skip(1).map(Shown::of).collect();
-        shown.reverse();
-        shown
-    }
-}
-
-/// One message as the page shows it.
-#[derive(Debug)]
-struct Shown {
-    title: String,
-    verdict: String,
-    fields: Vec<(String, String)>,
-    hashed: String,
-    signature: String,
-}
-
-impl Shown {
-    fn of(html: &str) -> Shown {
-        let summary = html.split("</summary>").next().unwrap();
-        let verdict = summary.rsplit("<span class=\"badge").next().unwrap();
-        let rows = html.split("<tr><th scope=\"row\" class=\"mono\">").skip(1);
-        let pre = |class: &str| {
-            let begin = format!("<pre class=\"{class}\" dir=\"ltr\">");
-            html.split_once(&begin)
-                .map_or_else(String::new, |(_, rest)| unescaped(rest.split("</pre>").next().unwrap()))
-        };
-        Shown {
-            title: unescaped(between(summary, "<strong>", "</strong>")),
-            verdict: between(verdict, ">", "</span>").to_owned(),
-            fields: rows
-                .map(|row| (row.split('<').next().unwrap().to_owned(), unescaped(between(row, "<bdi>", "</bdi>"))))
-                .collect(),
-            hashed: pre("hashed"),
-            signature: pre("signature"),
-        }
-    }
-
-    fn value(&self, name: &str) -> &str {
-        let found = self.fields.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("{name}: {self:?}"))
-    }
-
-    fn has(&self, name: &str, value: &str) -> bool {
-        self.fields.iter().any(|(known, shown)| known == name && shown == value)
-    }
-
-    /// The rule of SHA-256 signatures over what is shown, and over the fields by themselves.
-    fn assert_signed_with(&self, phrase: &str) {
-        let text = self.hashed.replace("(phrase)", phrase);
-        let digest = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()));
-        assert_eq!(digest, self.signature, "{}", self.hashed);
-        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let signature = tollgate_fort::signature::sign(fields, &Secret::new(phrase), ShaType::Sha256);
-        assert_eq!(signature, self.signature, "the table has all that is signed: {self:?}");
-    }
-}
-
 fn card_fields(card: &'static str) -> Vec<(&'static str, &'static str)> {
     let code = if card.len() == 15 { "1234" } else { "123" };
     vec![("card_number", card), ("expiry_date", "3012"), ("card_security_code", code)]
-}
-
-fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
-    let inside = text.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
-    inside.unwrap_or_else(|| panic!("{begin}: {text}")).0
-}
-
-fn unescaped(text: &str) -> String {
-    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    entities.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }

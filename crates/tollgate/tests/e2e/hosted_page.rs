@@ -207,6 +207,29 @@ fn clicks_and_tabs_at_once_make_one_payment() {
     }
 }
 
+#[test]
+fn tabs_and_clicks_at_once_on_a_page_for_a_token_keep_one_card() {
+    let shop = Shop::open();
+    for (before, name) in [None, Some("mine"), None, Some("ours")].into_iter().enumerate() {
+        let reference = shop.reference();
+        let mut params =
+            vec![("service_command", "TOKENIZATION"), ("merchant_reference", &*reference), ("return_url", BACK)];
+        params.extend(name.map(|name| ("token_name", name)));
+        let customer = Customer::arrive(&shop.gateway, &shop.merchant, &params);
+        let cards = [VISA, MASTERCARD, VISA, AMEX, VISA, MASTERCARD];
+        let backs = all_at_once(cards.len(), |tab| customer.pay(&shop.merchant, cards[tab], &[]));
+        let one = &backs[0].fields;
+        assert_code(one, "18000", "kept");
+        assert!(backs.iter().all(|back| back.fields == *one), "every tab is told the same: {:?}", codes(&backs));
+        assert_eq!(went_back(&shop.merchant, &customer.look()).fields, *one);
+        let listed: Value =
+            serde_json::from_str(&shop.gateway.run_well(&["token", "list", "demo", "--format", "json"])).unwrap();
+        let names: Vec<_> = listed["tokens"].as_array().unwrap().iter().map(|one| &one["token_name"]).collect();
+        assert_eq!(names.len(), before + 1, "{names:?}");
+        assert!(names.contains(&&one["token_name"]), "{names:?}");
+    }
+}
+
 fn codes(backs: &[Returned]) -> Vec<&str> {
     backs.iter().map(|back| field(&back.fields, "response_code")).collect()
 }

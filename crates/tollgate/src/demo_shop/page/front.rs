@@ -132,8 +132,10 @@ fn push_options(out: &mut String, words: &Words, front: &Front<'_>) {
 
 fn push_select(out: &mut String, front: &Front<'_>, name: &str, label: &str, choices: &[(&str, &str)]) {
     let chosen = front.asked.chosen(name);
+    // The notes of the test cards are English in both languages.
+    let direction = if name == "card" { " lang=\"en\" dir=\"ltr\"" } else { "" };
     out.push_str(&format!(
-        "<div class=\"field\"><label for=\"{name}\">{label}</label><select id=\"{name}\" name=\"{name}\">"
+        "<div class=\"field\"><label for=\"{name}\">{label}</label><select id=\"{name}\" name=\"{name}\"{direction}>"
     ));
     for (value, text) in choices {
         let selected = if chosen.as_deref() == Some(*value) { " selected" } else { "" };

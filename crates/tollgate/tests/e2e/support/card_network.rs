@@ -12,6 +12,10 @@ pub struct CardNetwork {
     pub iso: String,
     /// `127.0.0.1:port` of its admin pages.
     pub admin: String,
+    /// `127.0.0.1:port` of its directory server.
+    pub ds: String,
+    /// `127.0.0.1:port` of its ACS.
+    pub acs: String,
     data: PathBuf,
     options: Vec<String>,
     child: Child,
@@ -47,10 +51,13 @@ impl CardNetwork {
             let line = printed.lines().find(|line| line.starts_with("sandbox card network: "))?;
             let (iso, admin) =
                 line.strip_prefix("sandbox card network: ISO 8583 on ")?.split_once(", admin on http://")?;
-            Some([iso.to_owned(), admin.to_owned()])
+            let line = printed.lines().find(|line| line.starts_with("3-D Secure: "))?;
+            let (ds, acs) =
+                line.strip_prefix("3-D Secure: directory server on http://")?.split_once("/ds, ACS on http://")?;
+            Some([iso, admin, ds, acs].map(str::to_owned))
         });
-        let [iso, admin] = addresses;
-        CardNetwork { iso, admin, data: data.to_owned(), options, child, output }
+        let [iso, admin, ds, acs] = addresses;
+        CardNetwork { iso, admin, ds, acs, data: data.to_owned(), options, child, output }
     }
 
     /// Kills it without warning.

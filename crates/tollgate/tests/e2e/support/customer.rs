@@ -221,6 +221,16 @@ pub struct IssuerPage {
 }
 
 impl IssuerPage {
+    /// The code that the sandbox's issuer shows, for want of a phone: six digits.
+    pub fn shown_code(&self) -> String {
+        let html = text(&self.answer.body);
+        let shown = html.split_once("<p id=\"sandbox\"").and_then(|(_, rest)| rest.split_once("</p>"));
+        let digits = shown.iter().flat_map(|(shown, _)| shown.chars()).filter(char::is_ascii_digit);
+        let code: String = digits.collect();
+        assert_eq!(code.len(), 6, "{html}");
+        code
+    }
+
     /// The form behind a button.
     pub fn form(&self, action: &str, code: Option<&str>) -> Form {
         let html = text(&self.answer.body);

@@ -7,6 +7,7 @@ pub mod books;
 pub mod card_network;
 pub mod chance;
 pub mod customer;
+pub mod demo;
 pub mod errand;
 pub mod page;
 pub mod receiver;
