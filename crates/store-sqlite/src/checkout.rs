@@ -82,7 +82,17 @@ fn again(old: &Checkout, new: &Checkout) -> Checkout {
         Step::Authentication(_) => old.due_at,
         _ => new.due_at,
     };
-    Checkout { id: old.id, purpose, tries, step, due_at, version: old.version.saturating_add(1), ..new.clone() }
+    Checkout {
+        id: old.id,
+        purpose,
+        tries,
+        step,
+        due_at,
+        told: old.told.clone(),
+        past: old.past.clone(),
+        version: old.version.saturating_add(1),
+        ..new.clone()
+    }
 }
 
 /// A purpose with the number that its order has already.

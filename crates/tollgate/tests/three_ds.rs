@@ -10,6 +10,8 @@ use support::receiver::Receiver;
 use support::shop::*;
 use support::wire::HttpAnswer;
 use support::{accounts, field, payment, status, text, wait_for};
+use tollgate_threeds::encode::from_base64url;
+use tollgate_threeds::message::CReq;
 
 const BACK: &str = "https://shop.example/pay/return?discriminator=0f3a";
 const CHALLENGED_VISA: &str = "4557012345678902";
@@ -171,6 +173,78 @@ fn a_forged_end_of_a_challenge_proves_nothing() {
     let (_, answer) = support::post(&shop.gateway.address, &format!("/3ds/results/{link}"), body, "application/json");
     assert!(text(&answer).contains("Erro"), "{}", text(&answer));
     assert_eq!(told(&shop, &waiting.reference), "20064");
+}
+
+/// The RReq of a challenge that was passed, as the directory server has sent it: its numbers are those of the challenge.
+fn result_of(challenge: &HttpAnswer, ds_transaction: &str) -> Value {
+    let form = Form::to(&html(challenge), "/acs/challenge");
+    let (_, creq) = form.fields.iter().find(|(name, _)| name == "creq").unwrap();
+    let creq: CReq = from_base64url(creq).unwrap();
+    serde_json::json!({
+        "messageType": "RReq", "messageVersion": creq.message_version, "messageCategory": "01",
+        "threeDSServerTransID": creq.three_ds_server_trans_id, "acsTransID": creq.acs_trans_id,
+        "dsTransID": ds_transaction, "transStatus": "Y", "eci": "05",
+        "authenticationValue": "AAABBWcSNIdjeUZThmNHAAAAAAA=", "authenticationType": "02", "interactionCounter": "01",
+    })
+}
+
+/// The directory server's number of the authentication that an order was paid with.
+fn ds_transaction(shop: &Shop, reference: &str) -> String {
+    let story = shop.gateway.run_well(&["explain", reference, "--format", "json"]);
+    let (_, rest) = story.split_once("\"ds_transaction_id\":").unwrap_or_else(|| panic!("{story}"));
+    rest.trim_start().trim_start_matches('"').chars().take(36).collect()
+}
+
+/// Posts an RReq to where the results of a customer's authentication go.
+fn post_result(shop: &Shop, waiting: &Waiting, rreq: &Value) -> Value {
+    let link = waiting.customer.path.strip_prefix("/checkout/").unwrap();
+    let (path, body) = (format!("/3ds/results/{link}"), rreq.to_string());
+    let (status, answer) = support::post(&shop.gateway.address, &path, body.as_bytes(), "application/json");
+    assert_eq!(status, 200, "{}", text(&answer));
+    serde_json::from_slice(&answer).unwrap()
+}
+
+#[test]
+fn a_result_that_comes_again_after_the_payment_gets_the_same_answer_again() {
+    let shop = Shop::open();
+    let waiting = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    let issuer = waiting.customer.at_the_issuer(&challenge);
+    let back = waiting.customer.type_code(&issuer, &shown_code(&issuer));
+    assert_code(&went_back(&shop.merchant, &back.answer).fields, "14000", "paid");
+    let rreq = result_of(&challenge, &ds_transaction(&shop, &waiting.reference));
+    let answer = post_result(&shop, &waiting, &rreq);
+    let named = ["threeDSServerTransID", "acsTransID", "dsTransID", "messageVersion"];
+    assert!(named.iter().all(|name| answer[name] == rreq[name]), "{answer}");
+    assert_eq!((&answer["messageType"], &answer["resultsStatus"]), (&"RRes".into(), &"01".into()), "{answer}");
+    let mut other = rreq.clone();
+    other["transStatus"] = "N".into();
+    other["transStatusReason"] = "01".into();
+    assert_eq!(post_result(&shop, &waiting, &other), answer, "another result counts for nothing, and is answered so");
+    other["dsTransID"] = rreq["acsTransID"].clone();
+    let answer = post_result(&shop, &waiting, &other);
+    assert_eq!((&answer["messageType"], &answer["errorCode"]), (&"Erro".into(), &"305".into()), "{answer}");
+    assert_eq!(told(&shop, &waiting.reference), "14000");
+    assert_eq!(shop.gateway.run_well(&["explain", &waiting.reference]).matches("F048.92").count(), 1, "paid once");
+}
+
+#[test]
+fn a_result_that_comes_after_the_customer_cancelled_is_answered_and_pays_nothing() {
+    let shop = Shop::open();
+    let waiting = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    let issuer = waiting.customer.at_the_issuer(&challenge);
+    waiting.customer.cancel();
+    assert_eq!(told(&shop, &waiting.reference), "00072");
+    // Another directory server's number is no secret of ours: the answer tells that the transaction is known.
+    let answer = post_result(&shop, &waiting, &result_of(&challenge, "f25084f0-5b16-4c0a-ae5d-b24808a95e4b"));
+    let error = (&answer["messageType"], &answer["errorCode"], &answer["errorDetail"]);
+    assert_eq!(error, (&"Erro".into(), &"305".into(), &"dsTransID".into()), "{answer}");
+    // The customer has the issuer's page still, and types the code there.
+    waiting.customer.send(&issuer.form("submit", Some(&shown_code(&issuer))));
+    assert_eq!(told(&shop, &waiting.reference), "00072");
+    let story = shop.gateway.run_well(&["explain", &waiting.reference]);
+    assert!(story.contains("3-D Secure") && !story.contains("F048.92"), "{story}");
 }
 
 #[test]

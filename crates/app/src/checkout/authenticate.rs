@@ -5,6 +5,7 @@
 
 use super::close;
 use super::link::{CheckoutLink, link_to};
+use super::past;
 use super::seen::{SeenCheckout, see};
 use super::submit::{after_try, may_try_again};
 use crate::directory::Account;
@@ -42,8 +43,6 @@ use tollgate_vault::Revealed;
 
 /// How long after its end an authentication is taken up again, in milliseconds, if nothing has followed from it.
 const OVER_DUE_AFTER_MS: u64 = 15_000;
-/// How many sentences about authentications a checkout keeps at most.
-const TOLD_MAX: usize = 16;
 /// How many steps one event may lead to at most: asking the directory server, and paying.
 const STEPS_MAX: usize = 8;
 
@@ -239,6 +238,11 @@ pub(super) async fn happened(
     event: ThreeDsEvent,
 ) -> Result<Option<Reply>, Refused> {
     let inner = &gateway.inner;
+    if let ThreeDsEvent::Results(rreq) = &event
+        && let Some(reply) = past::reply(&seen.checkout, rreq)
+    {
+        return Ok(Some(reply));
+    }
     match &seen.checkout.step {
         Step::PassBy if matches!(event, ThreeDsEvent::Browser(_)) => {
             go_on(gateway, Arc::clone(seen), None).await?;
@@ -393,7 +397,8 @@ async fn conclude(inner: &Inner, seen: &SeenCheckout, flow: &Flow, told: &Unsett
     };
     let fort_id = seen.checkout.order();
     tracing::info!(fort_id = fort_id.map_or(0, |id| id.0), goes_on, "3-D Secure: {outcome}");
-    let seen = &with_told(seen, format!("{}: {outcome}", inner.clock.now()));
+    let checkout = past::left_by(&seen.checkout, flow, inner.clock.now());
+    let seen = &SeenCheckout { checkout, ..seen.clone() };
     if goes_on {
         let proof = match outcome {
             Outcome::Judged(judgement) => Some(judgement.authentication.clone()),
@@ -410,15 +415,6 @@ async fn conclude(inner: &Inner, seen: &SeenCheckout, flow: &Flow, told: &Unsett
     let after = Checkout { tries, ..seen.checkout.at(next) };
     close::close(inner, order, OperationEvent::NotAuthenticated, &after).await?;
     Ok(Answer::bare(UNCERTAIN))
-}
-
-/// The checkout with one more sentence about what an authentication came to. It is written with what follows.
-fn with_told(seen: &SeenCheckout, sentence: String) -> SeenCheckout {
-    let mut seen = seen.clone();
-    if seen.checkout.told.len() < TOLD_MAX {
-        seen.checkout.told.push(sentence);
-    }
-    seen
 }
 
 /// Pays with the card that is held.

@@ -77,6 +77,7 @@ pub(crate) async fn before_payment(
             tries: 0,
             step,
             told: Vec::new(),
+            past: Vec::new(),
             version: 1,
         };
         let sealed = inner.vault.seal_card(order.merchant, order.fort_id, &card.pan, now).await?;

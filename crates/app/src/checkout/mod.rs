@@ -7,6 +7,7 @@ mod before;
 mod close;
 mod link;
 mod open;
+mod past;
 mod seen;
 mod submit;
 
