@@ -209,6 +209,7 @@ pub(crate) fn record_of(
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
         feedback: None,
         next: None,
+        checkout: None,
         at: now,
     }
 }

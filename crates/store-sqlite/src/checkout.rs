@@ -282,6 +282,26 @@ pub(crate) fn close_unsent(connection: &Connection, close: &CloseUnsent) -> Resu
     }
 }
 
+/// Writes the checkout that an outcome begins, or goes on with.
+pub(crate) fn follow(
+    connection: &Connection,
+    order: &Order,
+    checkout: &Checkout,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    if checkout.order() != Some(order.fort_id) || checkout.merchant != order.merchant || checkout.has_ended() {
+        return Err(refused("an outcome begins a checkout of its own order"));
+    }
+    let written = match checkout.version {
+        1 => insert(connection, checkout)?,
+        version => update(connection, checkout, before(version)?, Some(at))?,
+    };
+    match written {
+        true => Ok(()),
+        false => Err(refused("the checkout that follows from an outcome is taken or has changed")),
+    }
+}
+
 /// `false` when the number is taken.
 fn insert(connection: &Connection, new: &Checkout) -> Result<bool, Failure> {
     let inserted = connection

@@ -1,7 +1,9 @@
 //! Rules of customers at the gateway's pages, and of the tries of their payments.
 
+mod soft_declines;
 mod tries;
 
+pub use soft_declines::*;
 pub use tries::*;
 
 use super::Subject;
