@@ -27,7 +27,7 @@ use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::Route;
 use tollgate_core::three_ds::{
     Authentication, AuthenticationStatus, ChallengeWish as Wish, PaymentFacts, PaymentTurn, SkipReason,
-    ThreeDsDecision, UnavailableThreeDs, is_soft_decline, wanted,
+    ThreeDsDecision, UnavailableThreeDs, wanted,
 };
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{OrderToken, TokenId, TokenRole};
@@ -304,7 +304,7 @@ fn spawn(gateway: &Gateway, work: impl Future<Output = Result<(), Refused>> + Se
 }
 
 /// Writes the state of an authentication.
-async fn write(inner: &Inner, seen: &SeenCheckout, flow: &Flow) -> Result<SeenCheckout, Refused> {
+pub(super) async fn write(inner: &Inner, seen: &SeenCheckout, flow: &Flow) -> Result<SeenCheckout, Refused> {
     let checkout = at_flow(&seen.checkout, flow, inner.clock.now())?;
     let change = CheckoutChange { checkout: checkout.clone(), held: None, at: inner.clock.now() };
     match inner.store.change_checkout(change).await? {
@@ -454,12 +454,19 @@ async fn pay_held(
     let judged = Judged { command, intent, stored, route, opened: Some(opened) };
     let paid =
         pay::carry_out(inner, &seen.account, judged, Start::Try { order, checkout: &seen.checkout }, told).await?;
-    after_try(inner, seen, &paid.answer).await;
+    // Where the issuer wants an authentication, that has begun with its answer.
+    if paid.answer.code != THREE_DS_WANTED {
+        after_try(inner, seen, &paid.answer).await;
+    }
     Ok(paid.answer)
 }
 
 /// The card that an order holds, with the security code if it waits; and what the audit log is told of it.
-async fn held_card(inner: &Inner, seen: &SeenCheckout, why: AuditReason) -> Result<(CardData, Opened), Refused> {
+pub(super) async fn held_card(
+    inner: &Inner,
+    seen: &SeenCheckout,
+    why: AuditReason,
+) -> Result<(CardData, Opened), Refused> {
     let Some(order) = &seen.order else { return Err(unreadable().into()) };
     let target = tollgate_core::command::OrderTarget::FortId(order.fort_id);
     let stored = inner.store.order(order.merchant, &target).await?;
@@ -480,42 +487,13 @@ fn money_of(seen: &SeenCheckout) -> Result<tollgate_core::money::Money, Refused>
     }
 }
 
-fn unreadable() -> Refusal {
+pub(super) fn unreadable() -> Refusal {
     Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, "the state of an authentication cannot be read")
 }
 
 /// The link to the checkout of an order that the payment API begins.
 pub(crate) async fn link_of(inner: &Inner, id: CheckoutId) -> Result<CheckoutLink, Refused> {
     Ok(link_to(inner, id).await?)
-}
-
-/// Whether a try that the issuer declined for want of an authentication is followed by one with a challenge. If so, it has
-/// begun: the order has the card, and the security code was for one authorization.
-pub(super) async fn retries(inner: &Inner, seen: &SeenCheckout, answer: &Answer) -> Result<bool, Refused> {
-    let Purpose::Pay(wish) = &seen.checkout.purpose else { return Ok(false) };
-    if !answer.acquirer_code.as_deref().is_some_and(is_soft_decline) {
-        return Ok(false);
-    }
-    let Some(checkout) = inner.store.checkout(seen.checkout.id).await? else { return Ok(false) };
-    let tried = see(inner, checkout).await?;
-    let takes_one = |order: &&Order| order.takes_a_try() && may_try_again(&seen.checkout, order);
-    let Some(order) = tried.order.as_ref().filter(takes_one) else { return Ok(false) };
-    let Some(facts) = &order.card else { return Ok(false) };
-    let typed = Typed { card: TypedCard::CodeOfToken(None), remember_me: None };
-    let command = wish.command(typed, &tried.checkout.params);
-    let asked = PaymentFacts { turn: PaymentTurn::AfterSoftDecline, ..PaymentFacts::of(&command) };
-    if let ThreeDsDecision::Skip(_) = wanted(&seen.account.merchant.terms.three_ds, &asked, facts.brand) {
-        return Ok(false);
-    }
-    let (card, opened) = held_card(inner, &tried, AuditReason::Authentication).await?;
-    inner.store.note_audit(vec![opened.entry(inner.clock.now(), OperationId(order.fort_id.0))]).await?;
-    match before(inner, &seen.account, &command, facts, &card, PaymentTurn::AfterSoftDecline).await? {
-        Before::Authentication(range, wish) => {
-            let flow = begin(inner, &seen.link, facts, range, wish, None)?;
-            write(inner, &tried, &flow).await.map(|_| true)
-        }
-        Before::Nothing | Before::PassBy => Ok(false),
-    }
 }
 
 /// Whether a card is held.

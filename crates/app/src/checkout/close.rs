@@ -37,7 +37,7 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
     }
     let checkout = &past::left_in_the_middle(checkout, Event::Cancelled, inner.clock.now());
     match &seen.order {
-        Some(order) if order.phase == Phase::Open => {
+        Some(order) if order.waits_for_its_customer() => {
             let after = checkout.at(Step::Ended(End::Cancelled));
             close(inner, order, OperationEvent::Cancelled, &after).await?;
         }
@@ -56,7 +56,7 @@ async fn expire(inner: &Inner, checkout: &Checkout) -> Result<(), Refused> {
         return Ok(());
     };
     let order = order_of(inner, checkout, fort_id).await?;
-    if order.phase != Phase::Open {
+    if !order.waits_for_its_customer() {
         end(inner, checkout, End::AsOrder).await;
         return Ok(());
     }

@@ -9,6 +9,7 @@ mod link;
 mod open;
 mod past;
 mod seen;
+mod soft_decline;
 mod submit;
 
 pub use authenticate::ThreeDsEvent;
@@ -17,6 +18,7 @@ pub use seen::{SeenCheckout, Stage};
 
 pub(crate) use before::{BeforePayment, before_payment};
 pub(crate) use close::Expiries;
+pub(crate) use soft_decline::{Tried, may_follow};
 
 use crate::directory::Account;
 use crate::gateway::{Gateway, Refused};

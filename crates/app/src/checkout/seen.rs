@@ -58,7 +58,7 @@ impl SeenCheckout {
             (Step::Card, Some(order)) => match order.phase {
                 Phase::Open => Stage::Form(None),
                 Phase::Pending => return Stage::Wait,
-                Phase::Declined | Phase::Failed if self.takes_another_card() => {
+                Phase::Declined | Phase::Failed if order.takes_a_try() && self.takes_another_card() => {
                     Stage::Form((self.checkout.tries > 0).then_some(order.last.code))
                 }
                 // The gateway stopped between the outcome and the end of the checkout.
