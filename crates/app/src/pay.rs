@@ -136,7 +136,7 @@ pub(crate) async fn carry_out(
         token::take_code_of_order(inner, order.fort_id, &mut means.card);
     }
     if let Some(follows) = &mut follows {
-        follows.keep_code(&means.card);
+        follows.keep(&means.card);
     }
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),

@@ -4,7 +4,7 @@
 //! Of a payment of the payment API the merchant hears no decline then, but 20064: the decline and the customer's checkout
 //! are one commit, so that there is never one without the other. On the page the decline is told, as each try is.
 
-use super::authenticate::{Before, before, begin, held_card, link_of, step_of, write};
+use super::authenticate::{Before, before, begin, held_card, hold_code, link_of, step_of, write};
 use super::before::{has_way_back, new_checkout, wanted_answer};
 use super::seen::{SeenCheckout, see};
 use super::submit::may_try_again;
@@ -14,15 +14,14 @@ use crate::pay::Start;
 use tollgate_acquirer::ExchangeResult;
 use tollgate_core::answer::Answer;
 use tollgate_core::audit::AuditReason;
-use tollgate_core::card::{CardData, CardFacts, SecurityCode};
-use tollgate_core::checkout::{Checkout, PayWish, Purpose, Step, Typed, TypedCard};
+use tollgate_core::card::{CardData, CardFacts};
+use tollgate_core::checkout::{Checkout, CheckoutId, PayWish, Purpose, Step, Typed, TypedCard};
 use tollgate_core::command::PayCommand;
 use tollgate_core::feedback::Channel;
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::Order;
 use tollgate_core::scope::Route;
 use tollgate_core::three_ds::{ChallengeWish, PaymentFacts, PaymentTurn, ThreeDsDecision, is_soft_decline, wanted};
-use tollgate_core::token::TokenId;
 use tollgate_threeds::element::ChallengeWindowSize;
 use tollgate_threeds::ranges::RangeTerms;
 
@@ -30,8 +29,8 @@ use tollgate_threeds::ranges::RangeTerms;
 pub(crate) struct Follows {
     range: RangeTerms,
     wish: ChallengeWish,
-    /// The security code, for the try that would follow; wiped with this where none does.
-    code: Option<SecurityCode>,
+    /// The card with the security code for the try that would follow; wiped with this where none does.
+    card: Option<CardData>,
 }
 
 /// Whether an authentication follows if the issuer declines a payment without one softly. It is found out before the
@@ -57,15 +56,15 @@ pub(crate) async fn may_follow(
         return None;
     }
     match before(inner, account, command, facts, card, PaymentTurn::AfterSoftDecline).await {
-        Ok(Before::Authentication(range, wish)) => Some(Follows { range, wish, code: None }),
+        Ok(Before::Authentication(range, wish)) => Some(Follows { range, wish, card: None }),
         Ok(Before::Nothing | Before::PassBy) | Err(_) => None,
     }
 }
 
 impl Follows {
-    /// Keeps the security code until the outcome is known.
-    pub(crate) fn keep_code(&mut self, card: &CardData) {
-        self.code.clone_from(&card.security_code);
+    /// Keeps the card, for its security code, until the outcome is known.
+    pub(crate) fn keep(&mut self, card: &CardData) {
+        self.card = Some(card.clone());
     }
 
     /// The checkout that begins with a soft decline, or goes on with it; `None` after any other answer.
@@ -117,10 +116,10 @@ impl Follows {
 
     /// What the merchant is told once that is written; the security code waits from now on.
     pub(crate) async fn told(self, inner: &Inner, order: &Order) -> Result<Answer, Refused> {
-        if let Some(code) = self.code {
-            inner.held_codes().hold(TokenId(order.fort_id.0), code, inner.clock.now());
+        if let Some(card) = &self.card {
+            hold_code(inner, order.fort_id.0, card);
         }
-        let link = link_of(inner, tollgate_core::checkout::CheckoutId(order.fort_id.0)).await?;
+        let link = link_of(inner, CheckoutId(order.fort_id.0)).await?;
         wanted_answer(inner, order, &link)
     }
 }
