@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{CardColumns, all, first, limit, params_text};
-use crate::{authentication, claim, outcome, read, route, token};
+use crate::{authentication, claim, outcome, read, route, token, try_card};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::checkout::{Checkout, CheckoutId, Purpose, Step};
 use tollgate_core::feedback::Channel;
@@ -198,6 +198,7 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
         return Ok(TryClaim::NumberTaken);
     }
     begin(connection, order, operation, new.intent.card.as_bytes())?;
+    try_card::insert(connection, order, operation)?;
     token::insert_intent(connection, &new.intent)?;
     authentication::insert(connection, operation.id, new.intent.authentication.as_ref())?;
     if let Some(route) = new.intent.route {
@@ -273,6 +274,7 @@ pub(crate) fn close_unsent(connection: &Connection, close: &CloseUnsent) -> Resu
             order.original.rrn.as_str(),
             order.original.sent_at.0,
         ])?;
+    try_card::insert(connection, order, operation)?;
     update(connection, &attempt.checkout, checkout_before, Some(operation.wire.sent_at))?;
     match outcome::record_outcome(connection, record)? {
         Recorded::Written => Ok(TryClaim::Claimed),
