@@ -5,6 +5,7 @@
 mod authenticate;
 mod before;
 mod close;
+mod follow;
 mod link;
 mod open;
 mod past;

@@ -4,8 +4,9 @@
 //! Of a payment of the payment API the merchant hears no decline then, but 20064: the decline and the customer's checkout
 //! are one commit, so that there is never one without the other. On the page the decline is told, as each try is.
 
-use super::authenticate::{Before, before, begin, held_card, hold_code, link_of, step_of, write};
+use super::authenticate::{Before, before, begin, hold_code, link_of, step_of, write};
 use super::before::{has_way_back, new_checkout, wanted_answer};
+use super::follow::held_card;
 use super::seen::{SeenCheckout, see};
 use super::submit::may_try_again;
 use crate::directory::Account;
