@@ -43,7 +43,7 @@ pub(crate) async fn maintain(
         settlement_reference: None,
     };
     let exchange = inner.exchange_as(owner, request).await;
-    let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
+    let settled = settle::first_outcome(inner, &order, &operation, exchange, None).await;
     Ok(Answer { order: Some(facts(&order)), ..Answer::bare(settled.code) })
 }
 

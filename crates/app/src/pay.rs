@@ -1,6 +1,6 @@
 //! AUTHORIZATION and PURCHASE; and VERIFY_CARD, which goes the same way.
 
-use crate::checkout::{self, BeforePayment};
+use crate::checkout::{self, BeforePayment, Tried};
 use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
@@ -121,6 +121,10 @@ pub(crate) async fn carry_out(
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
     let opened = opened.or(receipt.map(|receipt| Opened { receipt, why: AuditReason::PaymentByToken }));
+    let mut follows = match &authentication {
+        None => checkout::may_follow(inner, account, &command, &facts, &card, start).await,
+        Some(_) => None,
+    };
     let mut means = Means { card, opened, facts, token, route, kind, money, authentication };
     let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means, start).await? {
         Intent::Durable(claimed) => *claimed,
@@ -130,6 +134,9 @@ pub(crate) async fn carry_out(
     token::take_held_code(inner, stored.as_ref(), &mut means.card);
     if matches!(start, Start::Try { .. }) {
         token::take_code_of_order(inner, order.fort_id, &mut means.card);
+    }
+    if let Some(follows) = &mut follows {
+        follows.keep(&means.card);
     }
     let request = NetworkRequest {
         kind: NetworkKind::of(operation.kind),
@@ -145,10 +152,22 @@ pub(crate) async fn carry_out(
         three_ds: command.three_ds,
         authentication: means.authentication,
         original: None,
-        settlement_reference: command.settlement_reference,
+        settlement_reference: command.settlement_reference.clone(),
     };
     let exchange = inner.exchange_as(owner, request).await;
-    let settled = settle::first_outcome(inner, &order, &operation, exchange).await;
+    let next = match &follows {
+        Some(follows) => {
+            let tried = Tried { order: &order, start, route };
+            follows.checkout(inner, account, &command, tried, &exchange.result).await
+        }
+        None => None,
+    };
+    let settled = settle::first_outcome(inner, &order, &operation, exchange, next).await;
+    if let Some(follows) = follows.filter(|_| settled.code == code::THREE_DS_WANTED) {
+        // It is written, whatever happens here: a refusal would tell that nothing was.
+        let answer = follows.told(inner, &order).await.unwrap_or_else(|_| paid(&order, Settled::UNCERTAIN).answer);
+        return Ok(Paid { answer, release: None });
+    }
     let names_one = order.token.is_some();
     let order = token::as_kept(inner, account, order, settled.state).await;
     let is_gone = names_one && order.token.is_none();

@@ -6,6 +6,7 @@ use crate::gateway::Inner;
 use crate::release::Release;
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
+use tollgate_core::checkout::Checkout;
 use tollgate_core::code::{self, ResponseCode};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, WayOut};
 use tollgate_core::time::Timestamp;
@@ -47,10 +48,25 @@ pub(crate) enum Overtaking {
 /// Writes the first outcome of an operation, and gives what the merchant is told.
 ///
 /// When the outcome cannot be written, the merchant is told that nobody knows, and the janitor finds
-/// the operation soon afterwards: an answer that is not on the disk is never given.
-pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Operation, exchange: Exchange) -> Settled {
+/// the operation soon afterwards: an answer that is not on the disk is never given. `checkout` is that of the customer whose
+/// authentication follows a decline, if one does: with it the decline is not final.
+pub(crate) async fn first_outcome(
+    inner: &Inner,
+    order: &Order,
+    operation: &Operation,
+    exchange: Exchange,
+    checkout: Option<Checkout>,
+) -> Settled {
     let outcome = outcome_of(exchange.result);
-    let written = match write(inner, order, operation, &outcome, exchange.trace.clone(), Overtaking::Allowed).await {
+    let first = match checkout {
+        None => None,
+        Some(checkout) => begin_authentication(inner, order, operation, &outcome, &exchange.trace, checkout).await,
+    };
+    let written = match first {
+        Some(written) => written,
+        None => write(inner, order, operation, &outcome, exchange.trace.clone(), Overtaking::Allowed).await,
+    };
+    let written = match written {
         Ok(Written::Overtaken) => after_being_taken_for_dead(inner, operation, &outcome, exchange.trace).await,
         written => written,
     };
@@ -76,6 +92,33 @@ pub(crate) async fn first_outcome(inner: &Inner, order: &Order, operation: &Oper
         authorization_code: outcome.authorization_code,
         network_code: outcome.network_code,
         release: applied.release,
+    }
+}
+
+/// Writes a decline that the customer's authentication follows. `None` where it cannot follow, and nothing was written: then
+/// the decline stands by itself.
+async fn begin_authentication(
+    inner: &Inner,
+    order: &Order,
+    operation: &Operation,
+    decline: &Outcome,
+    trace: &WireTrace,
+    checkout: Checkout,
+) -> Option<Result<Written, SettleError>> {
+    let outcome = Outcome { event: OperationEvent::AuthenticationWanted, ..decline.clone() };
+    let applied = apply::apply(order, operation, &outcome).ok()?;
+    let done = Done { state: applied.state, code: applied.code, release: None };
+    let mut record = record_of(inner, operation, &outcome, applied, trace.clone(), Overtaking::Allowed);
+    // No feedback: the merchant is told what comes of the authentication.
+    record.checkout = Some(Box::new(checkout));
+    match inner.store.record_outcome(record).await {
+        Ok(Recorded::Written) => Some(Ok(Written::Done(done))),
+        Ok(Recorded::Changed | Recorded::RecoveryBegun) => None,
+        Err(StoreError::Refused(reason)) => {
+            tracing::warn!(fort_id = %order.fort_id, reason, "no authentication follows a decline; it stands");
+            None
+        }
+        Err(error) => Some(Err(error.into())),
     }
 }
 
@@ -209,6 +252,7 @@ pub(crate) fn record_of(
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
         feedback: None,
         next: None,
+        checkout: None,
         at: now,
     }
 }

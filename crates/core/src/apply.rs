@@ -151,6 +151,7 @@ pub fn decline_message(network_code: &str) -> u16 {
 fn code_of(order: PayKind, kind: OperationKind, state: OperationState, outcome: &Outcome) -> ResponseCode {
     match state {
         OperationState::Approved => order.code(kind, message::SUCCESS),
+        OperationState::Declined if outcome.event == OperationEvent::AuthenticationWanted => code::THREE_DS_WANTED,
         OperationState::Declined => {
             order.code(kind, outcome.network_code.as_deref().map_or(message::DECLINED, decline_message))
         }

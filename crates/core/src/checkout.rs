@@ -53,6 +53,9 @@ pub struct Checkout {
     /// What authentications of the customer came to, a sentence for each, the oldest first.
     #[serde(default)]
     pub told: Vec<String>,
+    /// What stays of authentications that are over, as `tollgate-threeds` writes it: how their results are answered.
+    #[serde(default)]
+    pub past: Vec<String>,
     /// Grows with each change.
     pub version: u32,
 }
@@ -349,7 +352,8 @@ mod tests {
             due_at: Timestamp(0).plus_ms(CHECKOUT_MS_MAX),
             tries: 0,
             step,
-            told: Vec::new(),
+            told: vec!["authenticated".into()],
+            past: vec!["{}".into()],
             version: 1,
         }
     }

@@ -310,6 +310,8 @@ named_enum! {
         Abandoned = 14 "not finished by the customer in time",
         /// The customer was not authenticated (3-D Secure), so nothing was sent.
         NotAuthenticated = 15 "customer not authenticated",
+        /// The network declined it because the issuer wants the customer authenticated, and that begins with this outcome.
+        AuthenticationWanted = 16 "declined, an authentication follows",
     }
 }
 
@@ -412,11 +414,19 @@ impl Order {
         (token.role != TokenRole::Saves || state == OperationState::Approved).then_some(&token.name)
     }
 
-    /// Whether another try may begin on it: the first one that a customer's card makes possible, or another one on the
-    /// page where an earlier one came to nothing.
+    /// Whether another try may begin on it: the first one that a customer's card makes possible, another one on the page
+    /// where an earlier one came to nothing, or the one with the authentication that the issuer wants.
     #[must_use]
     pub fn takes_a_try(&self) -> bool {
-        self.open_operation.is_none() && crate::transition::try_may_begin(self.phase, self.channel)
+        self.open_operation.is_none() && crate::transition::try_may_begin(self.phase, self.channel, self.last.code)
+    }
+
+    /// Whether it is the customer's turn: nothing was sent yet, or the issuer has declined and the authentication that it
+    /// wants follows. Such an order has no final answer.
+    #[must_use]
+    pub fn waits_for_its_customer(&self) -> bool {
+        let is_wanted = self.phase == Phase::Declined && self.last.code == crate::code::THREE_DS_WANTED;
+        self.open_operation.is_none() && (self.phase == Phase::Open || is_wanted)
     }
 
     /// What is still to be given up of an order that is no payment: the hold of a verification at rest. `None` for

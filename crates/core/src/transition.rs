@@ -1,6 +1,7 @@
 //! The transitions, as three tables: what an event does to an operation, what an operation's new state does to its
 //! order, and on which orders a try may begin. Nothing else in the gateway changes a state.
 
+use crate::code::{ResponseCode, THREE_DS_WANTED};
 use crate::feedback::Channel;
 use crate::money::Amount;
 use crate::order::{OperationEvent as Event, OperationKind as Kind, OperationState as State, Phase, Totals};
@@ -68,6 +69,7 @@ pub const OPERATION_EDGES: &[OperationEdge] = &[
     edge(State::Sent, Event::LinkBroken, State::Unknown),
     edge(State::Sent, Event::Unreadable, State::Unknown),
     edge(State::Sent, Event::Interrupted, State::Unknown),
+    edge(State::Sent, Event::AuthenticationWanted, State::Declined),
     // What the customer's part of a payment came to before there was anything to send.
     edge(State::Sent, Event::Cancelled, State::NotSent),
     edge(State::Sent, Event::Abandoned, State::NotSent),
@@ -149,6 +151,8 @@ pub enum Tries {
     All,
     /// Those on the gateway's own page, where the customer may take another card.
     OnThePage,
+    /// Those whose issuer wants the customer authenticated, which follows: their code is 20064.
+    AfterAuthentication,
 }
 
 /// The orders on which the first or another try may begin. Whatever holds money, or may hold some, is not here: one
@@ -156,17 +160,19 @@ pub enum Tries {
 pub const TRY_EDGES: &[TryEdge] = &[
     TryEdge { from: Phase::Open, where_to: Tries::All },
     TryEdge { from: Phase::Declined, where_to: Tries::OnThePage },
+    TryEdge { from: Phase::Declined, where_to: Tries::AfterAuthentication },
     TryEdge { from: Phase::Failed, where_to: Tries::OnThePage },
 ];
 
-/// Whether a try may begin on an order in this phase.
+/// Whether a try may begin on an order in this phase, whose last operation has this code.
 #[must_use]
-pub fn try_may_begin(phase: Phase, channel: Channel) -> bool {
+pub fn try_may_begin(phase: Phase, channel: Channel, last: ResponseCode) -> bool {
     TRY_EDGES.iter().any(|edge| {
         edge.from == phase
             && match edge.where_to {
                 Tries::All => true,
                 Tries::OnThePage => channel == Channel::Redirection,
+                Tries::AfterAuthentication => last == THREE_DS_WANTED,
             }
     })
 }
@@ -212,6 +218,7 @@ pub fn as_markdown() -> String {
         let on = match edge.where_to {
             Tries::All => "on any",
             Tries::OnThePage => "on the gateway's page",
+            Tries::AfterAuthentication => "with the authentication that the issuer wants",
         };
         text.push_str(&format!("| {} | {on} | {} |\n", edge.from, Phase::Pending));
     }
@@ -294,8 +301,12 @@ mod tests {
     fn a_try_begins_only_where_no_money_is_or_may_be_held() {
         for phase in Phase::ALL {
             let nothing_is_held = matches!(phase, Phase::Open | Phase::Declined | Phase::Failed);
-            assert_eq!(try_may_begin(*phase, Channel::Redirection), nothing_is_held, "{phase}");
-            assert_eq!(try_may_begin(*phase, Channel::Trusted), *phase == Phase::Open, "{phase}");
+            let may = |channel, last| try_may_begin(*phase, channel, last);
+            let final_code = Kind::Purchase.code(crate::code::message::AUTHENTICATION_FAILED);
+            assert_eq!(may(Channel::Redirection, final_code), nothing_is_held, "{phase}");
+            assert_eq!(may(Channel::Trusted, final_code), *phase == Phase::Open, "{phase}");
+            let waits = matches!(phase, Phase::Open | Phase::Declined);
+            assert_eq!(may(Channel::Trusted, THREE_DS_WANTED), waits, "{phase}");
         }
     }
 

@@ -278,6 +278,7 @@ fn approved(new: &NewOrder) -> OutcomeRecord {
         recovery: RecoveryChange::None,
         feedback: None,
         next: None,
+        checkout: None,
         at: new.order.created_at.plus_ms(120),
     }
 }

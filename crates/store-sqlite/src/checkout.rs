@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{CardColumns, all, first, limit, params_text};
-use crate::{authentication, claim, outcome, read, route, token};
+use crate::{authentication, claim, outcome, read, route, token, try_card};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::checkout::{Checkout, CheckoutId, End, Purpose, Step, TokenEnd};
 use tollgate_core::code::ResponseCode;
@@ -84,7 +84,17 @@ fn again(old: &Checkout, new: &Checkout) -> Checkout {
         Step::Authentication(_) => old.due_at,
         _ => new.due_at,
     };
-    Checkout { id: old.id, purpose, tries, step, due_at, version: old.version.saturating_add(1), ..new.clone() }
+    Checkout {
+        id: old.id,
+        purpose,
+        tries,
+        step,
+        due_at,
+        told: old.told.clone(),
+        past: old.past.clone(),
+        version: old.version.saturating_add(1),
+        ..new.clone()
+    }
 }
 
 /// A purpose with the number that its order has already.
@@ -232,6 +242,7 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
         return Ok(TryClaim::NumberTaken);
     }
     begin(connection, order, operation, new.intent.card.as_bytes())?;
+    try_card::insert(connection, order, operation)?;
     token::insert_intent(connection, &new.intent)?;
     authentication::insert(connection, operation.id, new.intent.authentication.as_ref())?;
     if let Some(route) = new.intent.route {
@@ -307,12 +318,33 @@ pub(crate) fn close_unsent(connection: &Connection, close: &CloseUnsent) -> Resu
             order.original.rrn.as_str(),
             order.original.sent_at.0,
         ])?;
+    try_card::insert(connection, order, operation)?;
     update(connection, &attempt.checkout, checkout_before, Some(operation.wire.sent_at))?;
     match outcome::record_outcome(connection, record)? {
         Recorded::Written => Ok(TryClaim::Claimed),
         other => {
             Err(refused(&format!("the end of an order of which nothing was sent could not be written: {other:?}")))
         }
+    }
+}
+
+/// Writes the checkout that an outcome begins, or goes on with.
+pub(crate) fn follow(
+    connection: &Connection,
+    order: &Order,
+    checkout: &Checkout,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    if checkout.order() != Some(order.fort_id) || checkout.merchant != order.merchant || checkout.has_ended() {
+        return Err(refused("an outcome begins a checkout of its own order"));
+    }
+    let written = match checkout.version {
+        1 => insert(connection, checkout)?,
+        version => update(connection, checkout, before(version)?, Some(at))?,
+    };
+    match written {
+        true => Ok(()),
+        false => Err(refused("the checkout that follows from an outcome is taken or has changed")),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::read::{self, OperationTold};
 use crate::rows::{all, first, limit};
+use crate::try_card;
 use rusqlite::{Connection, Row, params};
 use tollgate_core::feedback::{FeedbackId, FeedbackLane};
 use tollgate_core::ident::{FortId, OperationId};
@@ -357,6 +358,7 @@ pub(crate) fn content(connection: &Connection, id: FeedbackId) -> Result<Option<
     let outcome = told.outcomes.into_iter().nth(usize::from(id.place));
     let outcome = outcome.ok_or_else(|| unreadable("the outcome of a feedback"))?;
     let OperationTold { order, operation, request, .. } = told;
+    let order = try_card::of_its_own(connection, order, &operation)?;
     Ok(Some(FeedbackContent { row, order, operation, request, outcome }))
 }
 

@@ -35,6 +35,7 @@ mod rows;
 mod scan;
 mod store;
 mod token;
+mod try_card;
 mod writer;
 
 pub use migrate::{SCHEMA_VERSION, SchemaVersion};

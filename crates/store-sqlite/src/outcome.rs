@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first, params_text};
-use crate::{claim, codes, feedback, token};
+use crate::{checkout, claim, codes, feedback, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationEvent, OperationState, WayOut};
@@ -15,6 +15,9 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     let Some(version_before) = record.order.version.checked_sub(1) else {
         return Err(refused("the version of a changed order is at least 2"));
     };
+    if record.checkout.is_some() != (record.event == OperationEvent::AuthenticationWanted) {
+        return Err(refused("where an authentication is wanted, the outcome has its checkout, and nowhere else"));
+    }
     let Some(open) = open_after(connection, record, version_before)? else {
         return Ok(Recorded::Changed);
     };
@@ -35,6 +38,9 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     free_maintenance_reference(connection, record)?;
     token::settle_intent(connection, record)?;
     begin_next(connection, record)?;
+    if let Some(checkout) = &record.checkout {
+        checkout::follow(connection, &record.order, checkout, record.at)?;
+    }
     Ok(Recorded::Written)
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
         money: Money { amount: codes::amount(row.get(5)?)?, currency },
         eci: codes::eci(row.get(6)?)?,
         channel: codes::channel(row.get(29)?)?,
-        card: card_facts(row)?,
+        card: card_of(row, 7)?,
         token: order_token(row)?,
         phase: codes::phase(row.get(12)?)?,
         totals: Totals {
@@ -103,14 +103,14 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
     Ok(OrderRow { stored: StoredOrder { order, card }, open_state })
 }
 
-/// The card of an order; its columns are empty as long as none is known.
-fn card_facts(row: &Row<'_>) -> Result<Option<CardFacts>, Failure> {
-    let mask: String = row.get(8)?;
+/// The card of an order or of a try, whose four columns begin at `from`; they are empty where none is known.
+pub(crate) fn card_of(row: &Row<'_>, from: usize) -> Result<Option<CardFacts>, Failure> {
+    let mask: String = row.get(from + 1)?;
     if mask.is_empty() {
         return Ok(None);
     }
-    let brand = codes::brand(row.get(7)?)?;
-    Ok(Some(CardFacts { brand, mask, expiry: row.get(9)?, holder: row.get(10)? }))
+    let brand = codes::brand(row.get(from)?)?;
+    Ok(Some(CardFacts { brand, mask, expiry: row.get(from + 2)?, holder: row.get(from + 3)? }))
 }
 
 /// The columns of an order's card as they are written.

@@ -312,7 +312,9 @@ pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> 
     let was_open = matches!(record.state_before, OperationState::Sent | OperationState::Unknown);
     let is_made = fulfilled == Fulfilled::Kept && ended > 0;
     let makes = record.order.token.as_ref().is_some_and(|token| token.role == TokenRole::Saves);
-    if makes && was_open && !is_made {
+    // Another try of the same payment follows, and asks for the same.
+    let is_over = record.checkout.is_none();
+    if makes && was_open && !is_made && is_over {
         connection
             .prepare_cached("UPDATE orders SET token_name = NULL, token_role = NULL WHERE fort_id = ?1")?
             .execute([fort_id.0])?;

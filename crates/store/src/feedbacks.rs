@@ -41,7 +41,8 @@ pub trait Feedbacks {
     /// begins anew, unless they wait anyway.
     fn rouse_feedback(&self, rouse: FeedbackRouse) -> StoreFuture<'_, u64>;
 
-    /// Everything that the body of a feedback is made of.
+    /// Everything that the body of a feedback is made of. Of an earlier try the order has the card and the token that it
+    /// was made with, not those of the newest.
     fn feedback_content(&self, id: FeedbackId) -> StoreFuture<'_, Option<FeedbackContent>>;
 
     /// Rows by a filter, newest first.

@@ -2,6 +2,7 @@
 
 use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, StoreFuture, TokenIntent};
 use tollgate_core::audit::AuditEntry;
+use tollgate_core::checkout::Checkout;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -25,7 +26,7 @@ pub trait Orders {
 
     /// Writes what became of an operation: the order's new state, the outcome, its place in the
     /// recovery queue, the feedback that tells of it, the token that it makes permanent, the operation that follows
-    /// from it, all in one commit.
+    /// from it, the checkout of the customer whose authentication is wanted, all in one commit.
     fn record_outcome(&self, record: OutcomeRecord) -> StoreFuture<'_, Recorded>;
 
     /// The order of a merchant that `target` names. When both names are given, the order of the
@@ -151,6 +152,10 @@ pub struct OutcomeRecord {
     /// The operation that follows from it at once, on the order as it is after it. When it cannot be added, the outcome
     /// is refused as a whole.
     pub next: Option<Box<NewOperation>>,
+    /// The checkout of the customer whose authentication the issuer wants: given if, and only if, that is what happened
+    /// ([`OperationEvent::AuthenticationWanted`]). A new one has version 1; one that is there, the version after its own. When it
+    /// cannot be written, the outcome is refused as a whole.
+    pub checkout: Option<Box<Checkout>>,
     /// When.
     pub at: Timestamp,
 }

@@ -14,7 +14,7 @@ pub use edges::{Happening, State};
 pub use history::Moment;
 pub use outcome::{Failure, Judgement, Outcome, eci_fits, reason_words};
 pub use request::{BrowserData, BrowserHeaders, ChallengeWish, MerchantTerms, Purchase, ScriptData, ServerTerms};
-pub use results::not_recognised;
+pub use results::{PastFlow, not_recognised};
 
 use crate::element::{
     ChallengeWindowSize, DeviceChannel, Digits, ErrorComponent, MessageCategory, MethodCompletion, ProtocolVersion,
@@ -648,7 +648,7 @@ impl Flow {
             TransStatus::Rejected => AuthenticationStatus::Rejected,
         };
         let eci = answer.eci.as_ref().map(Digits::as_str);
-        let Some(eci) = self.eci_of(eci, status) else {
+        let Some(eci) = fitting_eci(eci, status, self.brand) else {
             return Err(fault(ErrorCode::TransactionDataInvalid, "eci"));
         };
         let judgement = Judgement {
@@ -670,15 +670,6 @@ impl Flow {
         let on = if status.proves() { Happening::AnswerProof } else { Happening::AnswerNoProof };
         let note = format!("transStatus {}", answer.trans_status);
         Ok(Judged { on, note, outcome: Some(Outcome::Judged(judgement)) })
-    }
-
-    /// The ECI that stands beside a status: beside a proof only one that fits, beside anything else one that fits or none.
-    fn eci_of(&self, eci: Option<&str>, status: AuthenticationStatus) -> Option<FittingEci> {
-        match eci {
-            Some(eci) if eci_fits(eci, status, self.brand) => Some(FittingEci(Some(eci.to_owned()))),
-            Some(_) if status.proves() => None,
-            _ => Some(FittingEci(None)),
-        }
     }
 
     /// The customer came back from the challenge with the ACS's message, which says nothing that counts.
@@ -706,6 +697,15 @@ impl Flow {
 
 /// An ECI that may go to the network, or none.
 struct FittingEci(Option<String>);
+
+/// The ECI that stands beside a status: beside a proof only one that fits, beside anything else one that fits or none.
+fn fitting_eci(eci: Option<&str>, status: AuthenticationStatus, brand: Brand) -> Option<FittingEci> {
+    match eci {
+        Some(eci) if eci_fits(eci, status, brand) => Some(FittingEci(Some(eci.to_owned()))),
+        Some(_) if status.proves() => None,
+        _ => Some(FittingEci(None)),
+    }
+}
 
 /// What the issuer wants the customer to be told; whatever it is, no card number.
 fn info_of(info: &Option<Text<1, 128>>) -> Option<String> {

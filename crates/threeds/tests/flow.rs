@@ -16,7 +16,7 @@ use tollgate_threeds::encode;
 use tollgate_threeds::fault::ErrorCode;
 use tollgate_threeds::flow::{
     AcsReach, BrowserData, BrowserHeaders, ChallengeWish, Event, Failure, Flow, FlowUnreadable, Limits, MerchantTerms,
-    Outcome, Purchase, Reply, ScriptData, ServerTerms, Start, State, Step, Taken, Todo,
+    Outcome, PastFlow, Purchase, Reply, ScriptData, ServerTerms, Start, State, Step, Taken, Todo,
 };
 use tollgate_threeds::message::{AReq, CReq, CRes, RReq, Wire};
 use tollgate_threeds::port::ExchangeFailure;
@@ -484,6 +484,35 @@ fn a_result_after_the_time_is_answered_and_counts_for_nothing() {
 }
 
 #[test]
+fn what_stays_of_an_authentication_answers_results_and_holds_no_proof() {
+    let mut flow = challenging();
+    assert_eq!(flow.past(), None, "while it is not over the flow itself answers");
+    let first = step(&mut flow, Event::Results(&rreq(json!({}))), T0).reply.unwrap();
+    let past = flow.past().unwrap();
+    assert!(past.is_named_by(&rreq(json!({}))));
+    assert_eq!(past.reply(&rreq(json!({}))), first, "the same one again");
+    assert_eq!(past.reply(&rreq(json!({ "transStatus": "N", "transStatusReason": "01" }))), first, "another one too");
+    for (name, code) in [("acsTransID", "305"), ("dsTransID", "305"), ("threeDSServerTransID", "301")] {
+        let Reply::Erro(erro) = past.reply(&rreq(json!({ name: OTHER_ID }))) else { panic!("{name}") };
+        assert_eq!(erro.error_code.digits(), code, "{name}");
+    }
+    let kept = serde_json::to_string(&past).unwrap();
+    let value = rreq(json!({})).authentication_value.unwrap();
+    assert!(!kept.contains(value.as_str()) && !kept.contains("https://"), "{kept}");
+    // A challenge that timed out, and whose first result comes then.
+    let mut flow = challenging();
+    step(&mut flow, Event::Tick, T0.plus_ms(600_000));
+    let past = flow.past().unwrap();
+    assert!(matches!(past.reply(&rreq(json!({}))), Reply::Results(_)));
+    assert!(
+        matches!(past.reply(&rreq(json!({ "eci": "07" }))), Reply::Erro(erro) if erro.error_detail.as_str() == "eci")
+    );
+    let mut flow = requesting(start());
+    step(&mut flow, Event::Cancelled, T0);
+    assert_eq!(flow.past(), None, "the ACS never answered");
+}
+
+#[test]
 fn a_cres_without_an_rreq_waits_and_then_proves_nothing() {
     let mut flow = challenging();
     for wrong in [
@@ -652,6 +681,10 @@ proptest! {
             now = now.plus_ms(pause_ms);
             let before = flow.clone();
             let step = apply(&mut flow, &event, now);
+            if let (Drawn::Results(rreq), Some(past)) = (&event, before.past()) {
+                let past: PastFlow = serde_json::from_str(&serde_json::to_string(&past).unwrap()).unwrap();
+                prop_assert_eq!(Some(past.reply(rreq)), step.reply.clone(), "what stays of it answers as it did");
+            }
             sent += usize::from(step.todo == Todo::SendRequest);
             prop_assert!(matches!(event, Drawn::Results(_)) || !matches!(step.reply, Some(Reply::Results(_))));
             if matches!(event, Drawn::Results(_)) {

@@ -1,51 +1,41 @@
-//! 3-D Secure at a checkout: a card is held while its customer is authenticated, and then it is paid with, or not.
+//! 3-D Secure at a checkout: a card is held while its customer is authenticated, step by step. What that leads to is in
+//! [`super::follow`].
 //!
 //! Each step is written before anything follows from it, under the checkout's version: of two tabs, or of a browser and
 //! the directory server, one is first, and the other finds it done.
 
-use super::close;
+use super::follow::{go_on, spawn};
 use super::link::{CheckoutLink, link_to};
+use super::past;
 use super::seen::{SeenCheckout, see};
-use super::submit::{after_try, may_try_again};
 use crate::directory::Account;
-use crate::gateway::{Gateway, Inner, Refused, Unsettled};
-use crate::pay::{self, Judged, Opened, Start};
-use crate::three_ds::{PurchaseUrls, ThreeDs, new_id};
+use crate::gateway::{Gateway, Inner, Refused};
+use crate::pay::{self, Judged, Opened};
+use crate::three_ds::{ThreeDs, new_id};
 use crate::token::{self, PaymentCard};
 use std::sync::Arc;
-use tollgate_core::answer::Answer;
 use tollgate_core::audit::{AuditReason, AuditWho};
-use tollgate_core::card::{CardData, CardFacts, Expiry};
-use tollgate_core::checkout::{Checkout, CheckoutId, End, Purpose, Step, Typed, TypedCard};
-use tollgate_core::code::{THREE_DS_WANTED, UNCERTAIN, refused};
+use tollgate_core::card::{CardData, CardFacts};
+use tollgate_core::checkout::{Checkout, CheckoutId, Step};
+use tollgate_core::code::{THREE_DS_WANTED, refused};
 use tollgate_core::command::PayCommand;
-use tollgate_core::decide::{PayCard, PayIntent, TokenPlan};
+use tollgate_core::decide::{PayCard, TokenPlan};
 use tollgate_core::ident::OperationId;
-use tollgate_core::order::{LastOperation, OperationEvent, Order, Phase};
+use tollgate_core::order::{LastOperation, Order, Phase};
 use tollgate_core::refusal::{Guilty, Refusal};
-use tollgate_core::scope::Route;
 use tollgate_core::three_ds::{
-    Authentication, AuthenticationStatus, ChallengeWish as Wish, PaymentFacts, PaymentTurn, SkipReason,
-    ThreeDsDecision, UnavailableThreeDs, is_soft_decline, wanted,
+    ChallengeWish as Wish, PaymentFacts, PaymentTurn, SkipReason, ThreeDsDecision, UnavailableThreeDs, wanted,
 };
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{OrderToken, TokenId, TokenRole};
-use tollgate_store::{CheckoutChange, CheckoutChanged, HeldCard, StoredOrder};
+use tollgate_store::{CheckoutChange, CheckoutChanged, HeldCard};
 use tollgate_threeds::element::{ChallengeWindowSize, TransactionId, WebUrl};
-use tollgate_threeds::flow::{
-    BrowserData, ChallengeWish, Event, Flow, Limits, Outcome, Reply, Start as FlowStart, Taken, Todo,
-};
-use tollgate_threeds::message::{MessageType, RReq};
-use tollgate_threeds::port::DirectoryRequest;
+use tollgate_threeds::flow::{BrowserData, ChallengeWish, Event, Flow, Limits, Reply, Start as FlowStart, Taken, Todo};
+use tollgate_threeds::message::RReq;
 use tollgate_threeds::ranges::{Participation, RangeTerms};
-use tollgate_vault::Revealed;
 
 /// How long after its end an authentication is taken up again, in milliseconds, if nothing has followed from it.
 const OVER_DUE_AFTER_MS: u64 = 15_000;
-/// How many sentences about authentications a checkout keeps at most.
-const TOLD_MAX: usize = 16;
-/// How many steps one event may lead to at most: asking the directory server, and paying.
-const STEPS_MAX: usize = 8;
 
 /// What comes before a payment.
 pub(crate) enum Before {
@@ -92,7 +82,7 @@ pub(crate) async fn before(
     }
 }
 
-fn enabled(inner: &Inner) -> Result<&ThreeDs, Refusal> {
+pub(super) fn enabled(inner: &Inner) -> Result<&ThreeDs, Refusal> {
     let missing = || {
         let detail = "the merchant wants 3-D Secure, and the gateway has no directory server: set [three_ds] of the \
                       configuration, or `tollgate merchant set NAME --three-ds never`";
@@ -133,11 +123,11 @@ pub(crate) fn begin(
     Ok(Flow::begin(start, inner.clock.now()))
 }
 
-fn url<const CHARS_MAX: usize>(inner: &Inner, path: &str) -> Option<WebUrl<CHARS_MAX>> {
+pub(super) fn url<const CHARS_MAX: usize>(inner: &Inner, path: &str) -> Option<WebUrl<CHARS_MAX>> {
     WebUrl::parse(&format!("{}{path}", inner.public_url.get()?))
 }
 
-fn no_address() -> Refusal {
+pub(super) fn no_address() -> Refusal {
     let detail = "3-D Secure needs the gateway's public address: set server.public_url";
     Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail)
 }
@@ -239,6 +229,11 @@ pub(super) async fn happened(
     event: ThreeDsEvent,
 ) -> Result<Option<Reply>, Refused> {
     let inner = &gateway.inner;
+    if let ThreeDsEvent::Results(rreq) = &event
+        && let Some(reply) = past::reply(&seen.checkout, rreq)
+    {
+        return Ok(Some(reply));
+    }
     match &seen.checkout.step {
         Step::PassBy if matches!(event, ThreeDsEvent::Browser(_)) => {
             go_on(gateway, Arc::clone(seen), None).await?;
@@ -289,18 +284,8 @@ pub(super) async fn time_passed(gateway: &Gateway, checkout: Checkout) -> Result
     }
 }
 
-fn spawn(gateway: &Gateway, work: impl Future<Output = Result<(), Refused>> + Send + 'static) {
-    gateway.inner.in_flight.spawn(async move {
-        if let Err(Refused { refusal, .. }) = work.await
-            && refusal.code != refused::STILL_PROCESSING
-        {
-            tracing::warn!(code = %refusal.code, detail = %refusal.detail, "a payment after an authentication was refused");
-        }
-    });
-}
-
 /// Writes the state of an authentication.
-async fn write(inner: &Inner, seen: &SeenCheckout, flow: &Flow) -> Result<SeenCheckout, Refused> {
+pub(super) async fn write(inner: &Inner, seen: &SeenCheckout, flow: &Flow) -> Result<SeenCheckout, Refused> {
     let checkout = at_flow(&seen.checkout, flow, inner.clock.now())?;
     let change = CheckoutChange { checkout: checkout.clone(), held: None, at: inner.clock.now() };
     match inner.store.change_checkout(change).await? {
@@ -309,217 +294,13 @@ async fn write(inner: &Inner, seen: &SeenCheckout, flow: &Flow) -> Result<SeenCh
     }
 }
 
-/// Asks the directory server, and pays or closes when the authentication is over. Goes on to its end even when the caller
-/// stops waiting.
-fn go_on(
-    gateway: &Gateway,
-    seen: Arc<SeenCheckout>,
-    flow: Option<(Flow, Todo)>,
-) -> impl Future<Output = Result<(), Refused>> + Send + 'static {
-    let (gateway, unsettled) = (gateway.clone(), Unsettled::default());
-    let (inner, told) = (Arc::clone(&gateway.inner), unsettled.clone());
-    async move {
-        let work = async move {
-            let mut seen = seen;
-            let Some((mut flow, mut todo)) = flow else {
-                return pay_held(&inner, &seen, None, &told).await;
-            };
-            for _ in 0..STEPS_MAX {
-                match todo {
-                    Todo::SendRequest => {
-                        let answered = ask(&inner, &seen, &flow).await?;
-                        let now = inner.clock.now();
-                        let event = match &answered {
-                            Ok(body) => Event::Answered(body),
-                            Err(failure) => Event::RequestFailed(*failure),
-                        };
-                        let step = flow.apply(event, now);
-                        seen = Arc::new(write(&inner, &seen, &flow).await?);
-                        tell(&inner, step.reply).await;
-                        todo = step.todo;
-                    }
-                    Todo::Done => return conclude(&inner, &seen, &flow, &told).await,
-                    _ => break,
-                }
-            }
-            Ok(Answer::bare(UNCERTAIN))
-        };
-        gateway.to_its_end(unsettled, work).await.map(drop)
-    }
-}
-
-/// Sends the AReq.
-async fn ask(
-    inner: &Inner,
-    seen: &SeenCheckout,
-    flow: &Flow,
-) -> Result<Result<Vec<u8>, tollgate_threeds::port::ExchangeFailure>, Refused> {
-    let three_ds = enabled(inner)?;
-    let (held, opened) = held_card(inner, seen, AuditReason::Authentication).await?;
-    let Some(fort_id) = seen.checkout.order() else { return Err(unreadable().into()) };
-    inner.store.note_audit(vec![opened.entry(inner.clock.now(), OperationId(fort_id.0))]).await?;
-    let link = seen.link.as_str();
-    let urls = (url(inner, &format!("/3ds/results/{link}")), url(inner, &format!("/checkout/{link}/challenged")));
-    let (Some(results), Some(notification)) = urls else { return Err(no_address().into()) };
-    let urls = PurchaseUrls { results, notification };
-    let money = money_of(seen)?;
-    let purchase = three_ds.purchase(&seen.account, &seen.checkout, &held, money, urls, inner.clock.now());
-    let Some(request) = purchase.and_then(|purchase| flow.request(purchase)) else {
-        let detail = "the merchant's acquirer terms do not fit 3-D Secure: look at country, category and card acceptor";
-        return Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::MerchantConfiguration, detail).into());
-    };
-    Ok(three_ds.setup.directory.exchange(DirectoryRequest::of(&request, MessageType::ARes)).await)
-}
-
-/// Tells the directory server what is wrong with its answer; what it says to that does not matter.
-async fn tell(inner: &Inner, reply: Option<Reply>) {
-    if let (Some(Reply::Erro(erro)), Some(three_ds)) = (reply, inner.three_ds.get()) {
-        let _ = three_ds.setup.directory.exchange(DirectoryRequest::of(&erro, MessageType::Erro)).await;
-    }
-}
-
-/// The end of an authentication: the payment goes on, or the order is closed.
-async fn conclude(inner: &Inner, seen: &SeenCheckout, flow: &Flow, told: &Unsettled) -> Result<Answer, Refused> {
-    let Some(outcome) = flow.outcome() else { return Err(unreadable().into()) };
-    let goes_on = match outcome {
-        Outcome::Judged(judgement) => match judgement.authentication.status {
-            AuthenticationStatus::Authenticated | AuthenticationStatus::Attempted => true,
-            AuthenticationStatus::Unavailable => {
-                seen.account.merchant.terms.three_ds.unavailable == UnavailableThreeDs::GoOn
-            }
-            AuthenticationStatus::NotAuthenticated | AuthenticationStatus::Rejected => false,
-        },
-        Outcome::Failed(_) => false,
-    };
-    let fort_id = seen.checkout.order();
-    tracing::info!(fort_id = fort_id.map_or(0, |id| id.0), goes_on, "3-D Secure: {outcome}");
-    let seen = &with_told(seen, format!("{}: {outcome}", inner.clock.now()));
-    if goes_on {
-        let proof = match outcome {
-            Outcome::Judged(judgement) => Some(judgement.authentication.clone()),
-            Outcome::Failed(_) => None,
-        };
-        return pay_held(inner, seen, proof, told).await;
-    }
-    let Some(order) = &seen.order else { return Err(unreadable().into()) };
-    let next = match may_try_again(&seen.checkout, order) {
-        true => Step::Card,
-        false => Step::Ended(End::AsOrder),
-    };
-    let tries = seen.checkout.tries.saturating_add(1);
-    let after = Checkout { tries, ..seen.checkout.at(next) };
-    close::close(inner, order, OperationEvent::NotAuthenticated, &after).await?;
-    Ok(Answer::bare(UNCERTAIN))
-}
-
-/// The checkout with one more sentence about what an authentication came to. It is written with what follows.
-fn with_told(seen: &SeenCheckout, sentence: String) -> SeenCheckout {
-    let mut seen = seen.clone();
-    if seen.checkout.told.len() < TOLD_MAX {
-        seen.checkout.told.push(sentence);
-    }
-    seen
-}
-
-/// Pays with the card that is held.
-async fn pay_held(
-    inner: &Inner,
-    seen: &SeenCheckout,
-    proof: Option<Authentication>,
-    told: &Unsettled,
-) -> Result<Answer, Refused> {
-    let (card, opened) = held_card(inner, seen, AuditReason::AuthenticatedPayment).await?;
-    let (Purpose::Pay(wish), Some(order)) = (&seen.checkout.purpose, &seen.order) else {
-        return Err(unreadable().into());
-    };
-    let Some(facts) = order.card.clone() else { return Err(unreadable().into()) };
-    let typed = Typed { card: TypedCard::CodeOfToken(None), remember_me: None };
-    let command = wish.command(typed, &seen.checkout.params);
-    let plan = match &order.token {
-        None => TokenPlan::None,
-        Some(token) if token.role == TokenRole::Saves => TokenPlan::Save(Some(token.name.clone())),
-        Some(token) => TokenPlan::Use(token.clone()),
-    };
-    let stored = match &plan {
-        TokenPlan::Use(token) => inner.store.token(order.merchant, &token.name).await?,
-        _ => None,
-    };
-    // A token that was deleted or lapsed meanwhile leaves the card to the order.
-    let plan = if matches!(plan, TokenPlan::Use(_)) && stored.is_none() { TokenPlan::None } else { plan };
-    let intent = PayIntent {
-        card: PayCard::Sent(card),
-        facts,
-        token: plan,
-        kind: wish.kind,
-        money: wish.money(),
-        authentication: proof,
-    };
-    let route = Route::of_number(wish.route).unwrap_or(Route::HostedPage);
-    let judged = Judged { command, intent, stored, route, opened: Some(opened) };
-    let paid =
-        pay::carry_out(inner, &seen.account, judged, Start::Try { order, checkout: &seen.checkout }, told).await?;
-    after_try(inner, seen, &paid.answer).await;
-    Ok(paid.answer)
-}
-
-/// The card that an order holds, with the security code if it waits; and what the audit log is told of it.
-async fn held_card(inner: &Inner, seen: &SeenCheckout, why: AuditReason) -> Result<(CardData, Opened), Refused> {
-    let Some(order) = &seen.order else { return Err(unreadable().into()) };
-    let target = tollgate_core::command::OrderTarget::FortId(order.fort_id);
-    let stored = inner.store.order(order.merchant, &target).await?;
-    let Some(stored) = stored.filter(|stored: &StoredOrder| stored.order.version == order.version) else {
-        return Err(pay::overtaken().into());
-    };
-    let Revealed { pan, receipt } = token::open_card(inner, &stored).await?;
-    let Some(facts) = &order.card else { return Err(unreadable().into()) };
-    let Some(expiry) = Expiry::parse(&facts.expiry) else { return Err(unreadable().into()) };
-    // The security code is taken once the try is claimed.
-    Ok((CardData { pan, expiry, security_code: None, holder: facts.holder.clone() }, Opened { receipt, why }))
-}
-
-fn money_of(seen: &SeenCheckout) -> Result<tollgate_core::money::Money, Refused> {
-    match &seen.checkout.purpose {
-        Purpose::Pay(wish) => Ok(wish.money()),
-        Purpose::Tokenize(_) => Err(unreadable().into()),
-    }
-}
-
-fn unreadable() -> Refusal {
+pub(super) fn unreadable() -> Refusal {
     Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, "the state of an authentication cannot be read")
 }
 
 /// The link to the checkout of an order that the payment API begins.
 pub(crate) async fn link_of(inner: &Inner, id: CheckoutId) -> Result<CheckoutLink, Refused> {
     Ok(link_to(inner, id).await?)
-}
-
-/// Whether a try that the issuer declined for want of an authentication is followed by one with a challenge. If so, it has
-/// begun: the order has the card, and the security code was for one authorization.
-pub(super) async fn retries(inner: &Inner, seen: &SeenCheckout, answer: &Answer) -> Result<bool, Refused> {
-    let Purpose::Pay(wish) = &seen.checkout.purpose else { return Ok(false) };
-    if !answer.acquirer_code.as_deref().is_some_and(is_soft_decline) {
-        return Ok(false);
-    }
-    let Some(checkout) = inner.store.checkout(seen.checkout.id).await? else { return Ok(false) };
-    let tried = see(inner, checkout).await?;
-    let takes_one = |order: &&Order| order.takes_a_try() && may_try_again(&seen.checkout, order);
-    let Some(order) = tried.order.as_ref().filter(takes_one) else { return Ok(false) };
-    let Some(facts) = &order.card else { return Ok(false) };
-    let typed = Typed { card: TypedCard::CodeOfToken(None), remember_me: None };
-    let command = wish.command(typed, &tried.checkout.params);
-    let asked = PaymentFacts { turn: PaymentTurn::AfterSoftDecline, ..PaymentFacts::of(&command) };
-    if let ThreeDsDecision::Skip(_) = wanted(&seen.account.merchant.terms.three_ds, &asked, &inner.origin(facts)) {
-        return Ok(false);
-    }
-    let (card, opened) = held_card(inner, &tried, AuditReason::Authentication).await?;
-    inner.store.note_audit(vec![opened.entry(inner.clock.now(), OperationId(order.fort_id.0))]).await?;
-    match before(inner, &seen.account, &command, facts, &card, PaymentTurn::AfterSoftDecline).await? {
-        Before::Authentication(range, wish) => {
-            let flow = begin(inner, &seen.link, facts, range, wish, None)?;
-            write(inner, &tried, &flow).await.map(|_| true)
-        }
-        Before::Nothing | Before::PassBy => Ok(false),
-    }
 }
 
 /// Whether a card is held.

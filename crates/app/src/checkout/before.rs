@@ -10,6 +10,7 @@ use tollgate_core::audit::{AuditReason, AuditWho};
 use tollgate_core::card::CardFacts;
 use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, PayWish, Purpose, Step};
 use tollgate_core::code::{THREE_DS_WANTED, refused};
+use tollgate_core::command::PayCommand;
 use tollgate_core::decide::PayCard;
 use tollgate_core::feedback::Channel;
 use tollgate_core::ident::{FortId, OperationId};
@@ -51,7 +52,7 @@ pub(crate) async fn before_payment(
         Before::Authentication(range, wish) => Some(Wait { range, wish }),
         Before::PassBy => None,
     };
-    can_come_back(account, &judged)?;
+    can_come_back(account, &judged.command)?;
     let token = token_of(inner, judged.intent.token.clone(), inner.clock.now())?;
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
@@ -65,20 +66,8 @@ pub(crate) async fn before_payment(
             }
         };
         let order = Order { token: token.clone(), ..open_order(inner, account, &judged, &facts, id) };
-        let checkout = Checkout {
-            id: CheckoutId(id.0),
-            merchant: account.merchant.id,
-            access_code: judged.command.params.get("access_code").unwrap_or_default().to_owned(),
-            purpose: Purpose::Pay(Box::new(PayWish::of(order.fort_id, &judged.command, judged.route))),
-            params: judged.command.params.clone(),
-            opened_at: now,
-            expires_at: now.plus_ms(CHECKOUT_MS_MAX),
-            due_at: now.plus_ms(CHECKOUT_MS_MAX),
-            tries: 0,
-            step,
-            told: Vec::new(),
-            version: 1,
-        };
+        let wish = PayWish::of(order.fort_id, &judged.command, judged.route);
+        let checkout = Checkout { step, ..new_checkout(inner, account, &judged.command, wish) };
         let sealed = inner.vault.seal_card(order.merchant, order.fort_id, &card.pan, now).await?;
         if let Some(receipt) = &receipt {
             let entry = receipt.entry(now, AuditWho::Request, AuditReason::Authentication, id);
@@ -93,7 +82,7 @@ pub(crate) async fn before_payment(
             }
             CheckoutOpened::Opened | CheckoutOpened::GoesOn(_) => {
                 hold_code(inner, order.fort_id.0, &card);
-                return wanted(inner, &order, &link).map(|answer| BeforePayment::Customer(Box::new(answer)));
+                return wanted_answer(inner, &order, &link).map(|answer| BeforePayment::Customer(Box::new(answer)));
             }
         }
     }
@@ -107,9 +96,8 @@ struct Wait {
 }
 
 /// A customer who is sent away has to be able to come back.
-fn can_come_back(account: &Account, judged: &Judged) -> Result<(), Refusal> {
-    let own = account.merchant.terms.channel.page.return_url.is_some();
-    if own || judged.command.params.get("return_url").is_some() {
+fn can_come_back(account: &Account, command: &PayCommand) -> Result<(), Refusal> {
+    if has_way_back(account, command) {
         return Ok(());
     }
     let detail = "the customer has to be authenticated, and neither the request has a return_url nor the merchant one of \
@@ -117,7 +105,33 @@ fn can_come_back(account: &Account, judged: &Judged) -> Result<(), Refusal> {
     Err(Refusal::request(refused::MISSING_RETURN_URL, "return_url", detail))
 }
 
-fn wanted(inner: &Inner, order: &Order, link: &super::CheckoutLink) -> Result<Answer, Refused> {
+/// Whether the request, or the merchant's account, says where the customer goes back to.
+pub(super) fn has_way_back(account: &Account, command: &PayCommand) -> bool {
+    account.merchant.terms.channel.page.return_url.is_some() || command.params.get("return_url").is_some()
+}
+
+/// The checkout of the customer of a payment of the payment API, from now on. It has the number of its order.
+pub(super) fn new_checkout(inner: &Inner, account: &Account, command: &PayCommand, wish: PayWish) -> Checkout {
+    let now = inner.clock.now();
+    Checkout {
+        id: CheckoutId(wish.fort_id.0),
+        merchant: account.merchant.id,
+        access_code: command.params.get("access_code").unwrap_or_default().to_owned(),
+        purpose: Purpose::Pay(Box::new(wish)),
+        params: command.params.clone(),
+        opened_at: now,
+        expires_at: now.plus_ms(CHECKOUT_MS_MAX),
+        due_at: now.plus_ms(CHECKOUT_MS_MAX),
+        tries: 0,
+        step: Step::PassBy,
+        told: Vec::new(),
+        past: Vec::new(),
+        version: 1,
+    }
+}
+
+/// 20064: the merchant sends the customer's browser to the link.
+pub(super) fn wanted_answer(inner: &Inner, order: &Order, link: &super::CheckoutLink) -> Result<Answer, Refused> {
     let missing = || {
         let detail = "3-D Secure needs the gateway's public address: set server.public_url";
         Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail)

@@ -1,7 +1,7 @@
 //! How a checkout ends without a payment: the customer cancels, or time is over.
 
-use super::authenticate;
 use super::seen::{SeenCheckout, order_of};
+use super::{authenticate, past};
 use crate::feedback;
 use crate::gateway::{Gateway, Inner, Refused};
 use crate::settle::{self, Overtaking};
@@ -14,6 +14,7 @@ use tollgate_core::order::{LastOperation, Operation, OperationEvent, OperationSt
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{CheckoutChange, CheckoutChanged, CloseUnsent, NewOrder, NewTry, StoreError, TryClaim};
+use tollgate_threeds::flow::Event;
 use tollgate_vault::SealedCard;
 
 /// How long it is at least between two looks for checkouts whose time is over, in milliseconds of the gateway's clock.
@@ -34,8 +35,9 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
     if checkout.is_late(inner.clock.now()) {
         return expire(inner, checkout).await;
     }
+    let checkout = &past::left_in_the_middle(checkout, Event::Cancelled, inner.clock.now());
     match &seen.order {
-        Some(order) if order.phase == Phase::Open => {
+        Some(order) if order.waits_for_its_customer() => {
             let after = checkout.at(Step::Ended(End::Cancelled));
             close(inner, order, OperationEvent::Cancelled, &after).await?;
         }
@@ -50,12 +52,13 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
 
 /// The end of a checkout whose time is over.
 async fn expire(inner: &Inner, checkout: &Checkout) -> Result<(), Refused> {
+    let checkout = &past::left_in_the_middle(checkout, Event::Abandoned, inner.clock.now());
     let Some(fort_id) = checkout.order() else {
         end(inner, checkout, End::TimedOut).await;
         return Ok(());
     };
     let order = order_of(inner, checkout, fort_id).await?;
-    if order.phase != Phase::Open {
+    if !order.waits_for_its_customer() {
         end(inner, checkout, End::AsOrder).await;
         return Ok(());
     }

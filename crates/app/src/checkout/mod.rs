@@ -5,9 +5,12 @@
 mod authenticate;
 mod before;
 pub(crate) mod close;
+mod follow;
 mod link;
 mod open;
+mod past;
 mod seen;
+mod soft_decline;
 mod submit;
 
 pub use authenticate::ThreeDsEvent;
@@ -16,6 +19,7 @@ pub use seen::{SeenCheckout, Stage};
 
 pub(crate) use before::{BeforePayment, before_payment};
 pub(crate) use close::Expiries;
+pub(crate) use soft_decline::{Tried, may_follow};
 
 use crate::directory::Account;
 use crate::gateway::{Gateway, Refused};

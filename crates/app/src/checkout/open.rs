@@ -125,6 +125,7 @@ fn new(
         tries: 0,
         step: Step::Card,
         told: Vec::new(),
+        past: Vec::new(),
         version: 1,
     }
 }

@@ -58,7 +58,7 @@ impl SeenCheckout {
             (Step::Card, Some(order)) => match order.phase {
                 Phase::Open => Stage::Form(None),
                 Phase::Pending => return Stage::Wait,
-                Phase::Declined | Phase::Failed if self.takes_another_card() => {
+                Phase::Declined | Phase::Failed if order.takes_a_try() && self.takes_another_card() => {
                     Stage::Form((self.checkout.tries > 0).then_some(order.last.code))
                 }
                 // The gateway stopped between the outcome and the end of the checkout.
@@ -71,12 +71,7 @@ impl SeenCheckout {
     /// The state of the customer's authentication, where one is under way.
     #[must_use]
     pub fn flow(&self) -> Option<Flow> {
-        match &self.checkout.step {
-            Step::Authentication(text) => {
-                Flow::from_json(text).map_err(|error| tracing::error!(%error, "unreadable")).ok()
-            }
-            _ => None,
-        }
+        flow_of(&self.checkout)
     }
 
     /// How many cards the customer may still try.
@@ -107,6 +102,14 @@ impl SeenCheckout {
 
     fn takes_another_card(&self) -> bool {
         self.tries_left() > 0
+    }
+}
+
+/// The state of the authentication that is under way at a checkout.
+pub(super) fn flow_of(checkout: &Checkout) -> Option<Flow> {
+    match &checkout.step {
+        Step::Authentication(text) => Flow::from_json(text).map_err(|error| tracing::error!(%error, "unreadable")).ok(),
+        Step::Card | Step::PassBy | Step::Ended(_) => None,
     }
 }
 

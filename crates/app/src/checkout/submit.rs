@@ -3,6 +3,7 @@
 use super::authenticate::{self, Held};
 use super::close::{self, Written};
 use super::seen::{SeenCheckout, Stage};
+use super::soft_decline;
 use crate::gateway::{Gateway, Inner, Refused, Unsettled};
 use crate::pay::{self, Judged, Start};
 use crate::{token, tokenize};
@@ -61,7 +62,7 @@ async fn payment(
         };
         let start = Start::Try { order, checkout: &seen.checkout };
         let paid = pay::carry_out(&inner, account, judged, start, &told).await?;
-        if !authenticate::retries(&inner, &seen, &paid.answer).await? {
+        if !soft_decline::retries(&inner, &seen, &paid.answer).await? {
             after_try(&inner, &seen, &paid.answer).await;
         }
         Ok(paid.answer)

@@ -352,6 +352,7 @@ impl World {
             recovery: RecoveryChange::None,
             feedback: Some(NewFeedback { channel: Channel::Trusted, kind }),
             next: None,
+            checkout: None,
             at: self.now(),
         };
         assert_eq!(self.parts.store.record_outcome(record).await.unwrap(), Recorded::Written);

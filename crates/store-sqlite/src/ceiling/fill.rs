@@ -176,6 +176,7 @@ fn outcome(new: &NewOrder) -> Result<OutcomeRecord, StoreError> {
         recovery: RecoveryChange::None,
         feedback: None,
         next: None,
+        checkout: None,
         at: new.order.created_at.plus_ms(1),
     })
 }

@@ -94,6 +94,7 @@ fn outcome(new: &NewOrder, event: OperationEvent, recovery: RecoveryChange) -> O
         recovery,
         feedback: None,
         next: None,
+        checkout: None,
         at: at(1_001),
     }
 }

@@ -1,9 +1,11 @@
 //! Rules of customers at the gateway's pages, and of the tries of their payments.
 
 mod cards;
+mod soft_declines;
 mod tries;
 
 pub use cards::*;
+pub use soft_declines::*;
 pub use tries::*;
 
 use super::Subject;
@@ -65,6 +67,7 @@ fn checkout_for(number: i64, purpose: Purpose) -> Checkout {
         tries: 0,
         step: Step::Card,
         told: Vec::new(),
+        past: Vec::new(),
         version: 1,
     }
 }
@@ -201,12 +204,14 @@ fn renumbered(new: &NewCheckout, number: i64) -> NewCheckout {
 }
 
 /// Rule: a second request for the same order goes on with its checkout: same number, the new request's words and time,
-/// one version on. Cards that were tried still count, unless the checkout had ended.
+/// one version on. Cards that were tried still count, unless the checkout had ended; authentications that are over are known
+/// in any case.
 pub async fn a_second_request_goes_on_with_the_first_ones_checkout(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = opened(&*store, on_the_page(1, "order-1")).await;
     let goes_on = async |number: i64, tries: u8, version: u32| {
         let again = renumbered(&first, number);
+        let before = store.checkout(first.checkout.id).await.unwrap().unwrap();
         let CheckoutOpened::GoesOn(checkout) = store.open_checkout(again.clone()).await.unwrap() else {
             panic!("it goes on with the first one's checkout")
         };
@@ -214,6 +219,8 @@ pub async fn a_second_request_goes_on_with_the_first_ones_checkout(subject: &dyn
             id: first.checkout.id,
             purpose: first.checkout.purpose.clone(),
             tries,
+            told: before.told,
+            past: before.past,
             version,
             ..again.checkout
         };
@@ -229,10 +236,12 @@ pub async fn a_second_request_goes_on_with_the_first_ones_checkout(subject: &dyn
     let declined = try_came_to(&*store, &goes_on(11, 0, 3).await, 12, OperationEvent::Declined).await;
     assert_eq!(declined.checkout.tries, 1);
     let again = goes_on(13, 1, 5).await;
-    let ended = again.at(Step::Ended(End::AsOrder));
+    let (told, past) = (vec!["what it came to".to_owned()], vec!["how its results are answered".to_owned()]);
+    let ended = Checkout { told: told.clone(), past: past.clone(), ..again.at(Step::Ended(End::AsOrder)) };
     change(&*store, ended, CheckoutChanged::Written).await;
     assert!(store.checkouts_due(at(1_000_000), 10).await.unwrap().is_empty(), "it has ended");
-    goes_on(14, 0, 7).await;
+    let again = goes_on(14, 0, 7).await;
+    assert_eq!((again.told, again.past), (told, past), "authentications that were over are still known");
     assert_eq!(store.forget_checkouts(at(1_000_000), 10).await.unwrap(), 0, "it is open again");
     assert_eq!(store.checkouts_due(at(1_000_000), 10).await.unwrap().len(), 1);
 }

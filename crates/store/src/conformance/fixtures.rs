@@ -121,6 +121,7 @@ pub(super) fn outcome(order: &Order, operation: &Operation, event: OperationEven
             Some("00")
         }
         OperationEvent::Declined | OperationEvent::AdviceRefused => Some("51"),
+        OperationEvent::AuthenticationWanted => Some("1A"),
         _ => None,
     };
     let authorization_code = (event == OperationEvent::Approved).then(|| "A1B2C3".to_owned());
@@ -143,6 +144,7 @@ pub(super) fn outcome(order: &Order, operation: &Operation, event: OperationEven
         },
         feedback: None,
         next: None,
+        checkout: None,
         at,
     }
 }

@@ -211,6 +211,9 @@ macro_rules! conformance_tests {
             a_try_brings_all_that_an_intent_has
             an_order_of_which_nothing_was_sent_is_closed_in_one_commit
             an_order_is_closed_on_what_was_judged
+            feedback_of_a_try_has_the_card_of_its_own
+            an_authentication_that_is_wanted_begins_with_the_decline
+            what_begins_with_a_decline_fits_it_or_nothing_is_written
             random_calls_answer_as_the_model_does
         }
     };

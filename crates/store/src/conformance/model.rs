@@ -101,7 +101,11 @@ fn random_outcome(model: &Model, chance: &mut Chance, now: Timestamp) -> Option<
     }
     let order = *chance.pick(&open);
     let operation = &model.operations.get(&order.open_operation?)?.operation;
+    // What begins a checkout has rules of its own: see `checkouts::tries`.
     let event = *chance.pick(OperationEvent::ALL);
+    if event == OperationEvent::AuthenticationWanted {
+        return None;
+    }
     // Not every event can happen to every operation, nor every operation to every order.
     apply(order, operation, &Outcome::silent(event)).ok()?;
     let mut record = outcome(order, operation, event, now);

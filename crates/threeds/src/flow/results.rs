@@ -2,11 +2,12 @@
 
 use super::edges::Happening;
 use super::outcome::{Judgement, Outcome};
-use super::{Flow, Judged, Reply, Taken};
-use crate::element::{Digits, ErrorComponent, ResultsStatus, Text, TransStatus, TransactionId};
+use super::{Answered, Flow, Judged, Reply, Taken, fitting_eci};
+use crate::element::{Digits, ErrorComponent, ProtocolVersion, ResultsStatus, Text, TransStatus, TransactionId};
 use crate::fault::ErrorCode;
 use crate::message::{Erro, MessageType, RReq, RRes};
 use serde::{Deserialize, Serialize};
+use tollgate_core::bin::Brand;
 use tollgate_core::three_ds::{AuthenticatedBy, Authentication, AuthenticationStatus};
 use tollgate_core::time::Timestamp;
 
@@ -45,7 +46,8 @@ pub fn not_recognised(rreq: &RReq) -> Erro {
 impl Flow {
     /// Takes an RReq. It is answered once, and then the same way as often as it comes, also when it comes too late.
     pub(super) fn results_came(&mut self, rreq: &RReq, now: Timestamp) -> (Taken, Option<Reply>) {
-        let answered = match self.belongs(rreq) {
+        let asked = Asked { id: &self.id, version: self.version, answer: self.answer.as_ref() };
+        let answered = match asked.is_answered_by(rreq) {
             Ok(answered) => answered,
             Err(Refusal { code, element }) => {
                 self.history.passed_over(now, happening(rreq), &format!("refused: {code}: {element}"));
@@ -73,11 +75,53 @@ impl Flow {
         (taken, Some(Reply::Results(rres(rreq, answered))))
     }
 
+    /// What stays of an authentication that is over, for results that come then. `None` while it is not over, and where the
+    /// ACS never answered: nobody can have a result of it.
+    #[must_use]
+    pub fn past(&self) -> Option<PastFlow> {
+        let answer = self.answer.clone().filter(|_| self.state.is_over())?;
+        // The customer has been told, or never will be; and nobody is sent to the ACS any more.
+        let answer = Answered { acs_url: None, cardholder_info: None, ..answer };
+        let answered = self.results.as_ref().map(|first| first.answered);
+        Some(PastFlow { id: self.id.clone(), version: self.version, brand: self.brand, answer, answered })
+    }
+
+    /// What an RReq says; `None` when its ECI does not fit.
+    fn judgement_of(&self, rreq: &RReq) -> Option<Judgement> {
+        let status = AuthenticationStatus::parse(rreq.trans_status.code())?;
+        let eci = fitting_eci(rreq.eci.as_ref().map(Digits::as_str), status, self.brand)?;
+        Some(Judgement {
+            authentication: Authentication {
+                status,
+                eci: eci.0,
+                value: rreq.authentication_value.clone(),
+                ds_transaction_id: Some(rreq.ds_trans_id.to_string()),
+                xid: None,
+                version: Some(self.version.to_string()),
+                by: AuthenticatedBy::Gateway,
+            },
+            is_informational: false,
+            reason: rreq.trans_status_reason.as_ref().map(ToString::to_string),
+            challenge_cancel: rreq.challenge_cancel,
+            cardholder_info: self.answer.as_ref().and_then(|answer| answer.cardholder_info.clone()),
+            was_challenged: true,
+        })
+    }
+}
+
+/// The transaction that the ACS was asked for, as far as results tell whether they belong to it.
+struct Asked<'a> {
+    id: &'a TransactionId,
+    version: ProtocolVersion,
+    answer: Option<&'a Answered>,
+}
+
+impl Asked<'_> {
     /// How an RReq of this transaction is answered, or why it is none.
-    fn belongs(&self, rreq: &RReq) -> Result<ResultsStatus, Refusal> {
+    fn is_answered_by(&self, rreq: &RReq) -> Result<ResultsStatus, Refusal> {
         let refused = |code, element| Err(Refusal { code, element });
         // Without an ARes nobody can have a result.
-        let Some(answer) = self.answer.as_ref().filter(|_| rreq.three_ds_server_trans_id == self.id) else {
+        let Some(answer) = self.answer.filter(|_| rreq.three_ds_server_trans_id == *self.id) else {
             return refused(ErrorCode::TransactionNotRecognised, "threeDSServerTransID");
         };
         if rreq.acs_trans_id != answer.acs_id {
@@ -97,27 +141,43 @@ impl Flow {
             _ => refused(ErrorCode::TransactionDataInvalid, "transStatus"),
         }
     }
+}
 
-    /// What an RReq says; `None` when its ECI does not fit.
-    fn judgement_of(&self, rreq: &RReq) -> Option<Judgement> {
-        let status = AuthenticationStatus::parse(rreq.trans_status.code())?;
-        let eci = self.eci_of(rreq.eci.as_ref().map(Digits::as_str), status)?;
-        Some(Judgement {
-            authentication: Authentication {
-                status,
-                eci: eci.0,
-                value: rreq.authentication_value.clone(),
-                ds_transaction_id: Some(rreq.ds_trans_id.to_string()),
-                xid: None,
-                version: Some(self.version.to_string()),
-                by: AuthenticatedBy::Gateway,
-            },
-            is_informational: false,
-            reason: rreq.trans_status_reason.as_ref().map(ToString::to_string),
-            challenge_cancel: rreq.challenge_cancel,
-            cardholder_info: self.answer.as_ref().and_then(|answer| answer.cardholder_info.clone()),
-            was_challenged: true,
-        })
+/// What stays of an authentication that is over: how an RReq is answered that comes, or comes again, when its payment has
+/// followed long since. It holds nothing that proves anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastFlow {
+    id: TransactionId,
+    version: ProtocolVersion,
+    brand: Brand,
+    answer: Answered,
+    /// How the first RReq was answered, if one came in time.
+    answered: Option<ResultsStatus>,
+}
+
+impl PastFlow {
+    /// Whether an RReq names this transaction.
+    #[must_use]
+    pub fn is_named_by(&self, rreq: &RReq) -> bool {
+        rreq.three_ds_server_trans_id == self.id
+    }
+
+    /// The answer to an RReq: the one that the flow itself would give.
+    #[must_use]
+    pub fn reply(&self, rreq: &RReq) -> Reply {
+        let asked = Asked { id: &self.id, version: self.version, answer: Some(&self.answer) };
+        let answered = match asked.is_answered_by(rreq) {
+            Ok(answered) => self.answered.unwrap_or(answered),
+            Err(Refusal { code, element }) => return Reply::Erro(erro(rreq, code, element)),
+        };
+        let is_fit = || {
+            let status = AuthenticationStatus::parse(rreq.trans_status.code())?;
+            fitting_eci(rreq.eci.as_ref().map(Digits::as_str), status, self.brand)
+        };
+        if self.answered.is_none() && is_fit().is_none() {
+            return Reply::Erro(erro(rreq, ErrorCode::TransactionDataInvalid, "eci"));
+        }
+        Reply::Results(rres(rreq, answered))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Transaction feedback from the real binary to real receivers, good and bad ones.
 
+use crate::support::customer::Customer;
 use crate::support::receiver::{Behaviour, QUICK_FEEDBACK, Received, Receiver};
 use crate::support::{Gateway, Merchant, QUICK, accounts, binary, field, operation, payment, text, wait_for};
 use serde_json::{Map, Value};
@@ -267,6 +268,32 @@ fn a_dead_receiver_holds_back_nobody_elses_feedback() {
         bed.receiver.wait(number + 1);
     }
     assert_eq!(silent.received().len(), 4, "the dead one has its four places and no more");
+}
+
+#[test]
+fn feedback_of_a_declined_try_shows_its_own_card_however_late_it_is_delivered() {
+    let mut bed = Bed::start();
+    bed.receiver.go_away();
+    let order = [
+        ("command", "PURCHASE"),
+        ("merchant_reference", "two-cards"),
+        ("amount", "15000"),
+        ("currency", "AED"),
+        ("customer_email", "jo@example.org"),
+        ("return_url", "https://shop.example/back"),
+    ];
+    accounts::set(&bed.gateway, "demo", &["--three-ds", "never"]);
+    let customer = Customer::arrive(&bed.gateway, &bed.demo, &order);
+    customer.type_card(DECLINED, &[]);
+    customer.pay(&bed.demo, "5123456789012346", &[("card_holder_name", "Ann Other")]);
+    bed.receiver.come_back();
+    let card = |code: &str| {
+        let told = bed.receiver.wait_for("two-cards", code).json();
+        bed.demo.check(&told);
+        ["card_number", "payment_option", "card_holder_name"].map(|name| field(&told, name).to_owned())
+    };
+    assert_eq!(card("13666"), ["400555******1000", "VISA", "Jo Doe"], "the first card");
+    assert_eq!(card("14000"), ["512345******2346", "MASTERCARD", "Ann Other"], "the second card");
 }
 
 #[test]

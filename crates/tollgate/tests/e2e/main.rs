@@ -33,6 +33,7 @@ mod recut;
 mod responses;
 mod stray_numbers;
 mod three_ds;
+mod three_ds_killed;
 mod token_care;
 mod tokenization;
 mod tokens;

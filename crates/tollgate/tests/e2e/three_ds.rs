@@ -7,6 +7,8 @@ use crate::support::shop::*;
 use crate::support::wire::HttpAnswer;
 use crate::support::{accounts, field, payment, status, text, wait_for};
 use serde_json::{Map, Value};
+use tollgate_threeds::encode::from_base64url;
+use tollgate_threeds::message::CReq;
 
 const BACK: &str = "https://shop.example/pay/return?discriminator=0f3a";
 const CHALLENGED_VISA: &str = "4557012345678902";
@@ -171,6 +173,78 @@ fn a_forged_end_of_a_challenge_proves_nothing() {
     assert_eq!(told(&shop, &waiting.reference), "20064");
 }
 
+/// The RReq of a challenge that was passed, as the directory server has sent it: its numbers are those of the challenge.
+fn result_of(challenge: &HttpAnswer, ds_transaction: &str) -> Value {
+    let form = Form::to(&html(challenge), "/acs/challenge");
+    let (_, creq) = form.fields.iter().find(|(name, _)| name == "creq").unwrap();
+    let creq: CReq = from_base64url(creq).unwrap();
+    serde_json::json!({
+        "messageType": "RReq", "messageVersion": creq.message_version, "messageCategory": "01",
+        "threeDSServerTransID": creq.three_ds_server_trans_id, "acsTransID": creq.acs_trans_id,
+        "dsTransID": ds_transaction, "transStatus": "Y", "eci": "05",
+        "authenticationValue": "AAABBWcSNIdjeUZThmNHAAAAAAA=", "authenticationType": "02", "interactionCounter": "01",
+    })
+}
+
+/// The directory server's number of the authentication that an order was paid with.
+fn ds_transaction(shop: &Shop, reference: &str) -> String {
+    let story = shop.gateway.run_well(&["explain", reference, "--format", "json"]);
+    let (_, rest) = story.split_once("\"ds_transaction_id\":").unwrap_or_else(|| panic!("{story}"));
+    rest.trim_start().trim_start_matches('"').chars().take(36).collect()
+}
+
+/// Posts an RReq to where the results of a customer's authentication go.
+fn post_result(shop: &Shop, waiting: &Waiting, rreq: &Value) -> Value {
+    let link = waiting.customer.path.strip_prefix("/checkout/").unwrap();
+    let (path, body) = (format!("/3ds/results/{link}"), rreq.to_string());
+    let (status, answer) = crate::support::post(&shop.gateway.address, &path, body.as_bytes(), "application/json");
+    assert_eq!(status, 200, "{}", text(&answer));
+    serde_json::from_slice(&answer).unwrap()
+}
+
+#[test]
+fn a_result_that_comes_again_after_the_payment_gets_the_same_answer_again() {
+    let shop = Shop::open();
+    let waiting = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    let issuer = waiting.customer.at_the_issuer(&challenge);
+    let back = waiting.customer.type_code(&issuer, &shown_code(&issuer));
+    assert_code(&went_back(&shop.merchant, &back.answer).fields, "14000", "paid");
+    let rreq = result_of(&challenge, &ds_transaction(&shop, &waiting.reference));
+    let answer = post_result(&shop, &waiting, &rreq);
+    let named = ["threeDSServerTransID", "acsTransID", "dsTransID", "messageVersion"];
+    assert!(named.iter().all(|name| answer[name] == rreq[name]), "{answer}");
+    assert_eq!((&answer["messageType"], &answer["resultsStatus"]), (&"RRes".into(), &"01".into()), "{answer}");
+    let mut other = rreq.clone();
+    other["transStatus"] = "N".into();
+    other["transStatusReason"] = "01".into();
+    assert_eq!(post_result(&shop, &waiting, &other), answer, "another result counts for nothing, and is answered so");
+    other["dsTransID"] = rreq["acsTransID"].clone();
+    let answer = post_result(&shop, &waiting, &other);
+    assert_eq!((&answer["messageType"], &answer["errorCode"]), (&"Erro".into(), &"305".into()), "{answer}");
+    assert_eq!(told(&shop, &waiting.reference), "14000");
+    assert_eq!(shop.gateway.run_well(&["explain", &waiting.reference]).matches("F048.92").count(), 1, "paid once");
+}
+
+#[test]
+fn a_result_that_comes_after_the_customer_cancelled_is_answered_and_pays_nothing() {
+    let shop = Shop::open();
+    let waiting = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    let issuer = waiting.customer.at_the_issuer(&challenge);
+    waiting.customer.cancel();
+    assert_eq!(told(&shop, &waiting.reference), "00072");
+    // Another directory server's number is no secret of ours: the answer tells that the transaction is known.
+    let answer = post_result(&shop, &waiting, &result_of(&challenge, "f25084f0-5b16-4c0a-ae5d-b24808a95e4b"));
+    let error = (&answer["messageType"], &answer["errorCode"], &answer["errorDetail"]);
+    assert_eq!(error, (&"Erro".into(), &"305".into(), &"dsTransID".into()), "{answer}");
+    // The customer has the issuer's page still, and types the code there.
+    waiting.customer.send(&issuer.form("submit", Some(&shown_code(&issuer))));
+    assert_eq!(told(&shop, &waiting.reference), "00072");
+    let story = shop.gateway.run_well(&["explain", &waiting.reference]);
+    assert!(story.contains("3-D Secure") && !story.contains("F048.92"), "{story}");
+}
+
 #[test]
 fn a_result_that_never_comes_ends_with_its_time() {
     let shop = Shop::open();
@@ -302,4 +376,178 @@ fn a_soft_decline_on_the_page_is_followed_by_a_challenge_where_the_account_says_
     let customer = arrive(&shop.reference());
     let form = customer.go_on(customer.type_card(CHALLENGED_VISA, &[]));
     assert!(html(&form).contains("name=\"card_number\""), "no second turn");
+}
+
+/// Has the account try again with an authentication what the issuer declines for want of one.
+fn retrying(shop: &Shop) {
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "on-soft-decline"]);
+}
+
+/// The final feedback of a reference and nothing else: no decline before it.
+fn only_feedback(shop: &Shop, receiver: &Receiver, reference: &str, code: &str) {
+    shop.merchant.check(&receiver.wait_for(reference, code).json());
+    let told = receiver.received().iter().filter(|one| text(&one.body).contains(reference)).count();
+    assert_eq!(told, 1, "{reference}: no other feedback");
+}
+
+#[test]
+fn a_soft_decline_of_a_payment_is_answered_20064_and_the_challenge_pays_under_the_same_number() {
+    let shop = Shop::open();
+    let receiver = Receiver::start();
+    accounts::set(&shop.gateway, "demo", &["--direct-feedback-url", &receiver.url("/direct")]);
+    retrying(&shop);
+    for (command, card, code) in
+        [("PURCHASE", CHALLENGED_VISA, "14000"), ("AUTHORIZATION", CHALLENGED_MASTERCARD, "02000")]
+    {
+        let waiting = begin(&shop, command, card, &[("remember_me", "YES")]);
+        let absent = ["acquirer_response_code", "authorization_code", "token_name"];
+        assert!(absent.iter().all(|name| !waiting.answer.contains_key(*name)), "{:?}", waiting.answer);
+        assert_eq!(told(&shop, &waiting.reference), "20064", "not final");
+        let used_up = shop.call(&asked(command, &waiting.reference, VISA, &[]));
+        assert_code(&used_up, "00066", "the reference");
+        let challenge = waiting.customer.go_on(waiting.customer.look());
+        let issuer = waiting.customer.at_the_issuer(&challenge);
+        assert_eq!(told(&shop, &waiting.reference), "20064", "not final");
+        let back = waiting.customer.type_code(&issuer, &shown_code(&issuer));
+        let back = went_back(&shop.merchant, &back.answer);
+        assert_eq!(back.to, BACK);
+        assert_code(&back.fields, code, card);
+        assert_eq!(field(&back.fields, "fort_id"), field(&waiting.answer, "fort_id"), "one order");
+        assert!(!field(&back.fields, "token_name").is_empty(), "what the first try was to keep");
+        only_feedback(&shop, &receiver, &waiting.reference, code);
+        let story = shop.gateway.run_well(&["explain", &waiting.reference]);
+        assert!(story.contains("declined, an authentication follows"), "{story}");
+        assert_eq!(story.matches("F048.92").count(), 2, "the security code waited for the second try: {story}");
+        assert!(story.contains("the customer passed the challenge"), "{story}");
+    }
+    assert!(!shop.gateway.output().contains(CHALLENGED_VISA), "no card number in the log");
+}
+
+#[test]
+fn a_soft_decline_of_a_payment_by_token_and_with_an_encrypted_card_waits_for_its_customer_too() {
+    let shop = Shop::open();
+    retrying(&shop);
+    let first = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[("remember_me", "YES")]);
+    let pass = |waiting: &Waiting| {
+        let challenge = waiting.customer.go_on(waiting.customer.look());
+        let issuer = waiting.customer.at_the_issuer(&challenge);
+        let back = waiting.customer.type_code(&issuer, &shown_code(&issuer));
+        went_back(&shop.merchant, &back.answer).fields
+    };
+    let token = field(&pass(&first), "token_name").to_owned();
+    let reference = shop.reference();
+    let by_token = asked("PURCHASE", &reference, CHALLENGED_VISA, &[("token_name", &token)]);
+    let without_card = |(name, _): &(&str, &str)| !matches!(*name, "card_number" | "expiry_date" | "card_holder_name");
+    let answer = shop.call(&by_token.into_iter().filter(without_card).collect::<Vec<_>>());
+    assert_code(&answer, "20064", "by token");
+    let customer = Customer::sent_to(&shop.gateway, field(&answer, "3ds_url"));
+    let fields = pass(&Waiting { reference, answer, customer });
+    assert_code(&fields, "14000", "by token");
+    assert_eq!(field(&fields, "token_name"), token);
+    let encrypted = encrypted_card(&shop);
+    let reference = shop.reference();
+    let by_jwe = asked("PURCHASE", &reference, CHALLENGED_VISA, &[("encrypted_card_data", &encrypted)]);
+    let without_card = |(name, _): &(&str, &str)| !name.starts_with("card_") && *name != "expiry_date";
+    let answer = shop.call(&by_jwe.into_iter().filter(without_card).collect::<Vec<_>>());
+    assert_code(&answer, "20064", "encrypted");
+    let customer = Customer::sent_to(&shop.gateway, field(&answer, "3ds_url"));
+    assert_code(&pass(&Waiting { reference: reference.clone(), answer, customer }), "14000", "encrypted");
+    let story = shop.gateway.run_well(&["explain", &reference]);
+    assert_eq!(story.matches("F048.92").count(), 2, "its security code waited for the second try: {story}");
+}
+
+/// A card that wants 3-D Secure, encrypted to the gateway.
+fn encrypted_card(shop: &Shop) -> String {
+    let (status, body) = crate::support::get(&shop.gateway.address, "/.well-known/tollgate/jwks.json");
+    assert_eq!(status, 200, "{}", text(&body));
+    let shown: Value = serde_json::from_slice(&body).unwrap();
+    let keys: Vec<tollgate_vault::Jwk> = serde_json::from_value(shown["keys"].clone()).unwrap();
+    let clock: Value = serde_json::from_str(&shop.gateway.run_well(&["clock", "show", "--format", "json"])).unwrap();
+    let now = tollgate_core::time::Timestamp::parse_utc(clock["now"].as_str().unwrap()).unwrap();
+    let content = serde_json::json!({
+        "card_number": CHALLENGED_VISA, "expiry_date": "3005", "card_security_code": "123", "card_holder_name": "Jo Doe",
+        "jti": "soft-0123456789abcdef", "iat": now.unix_seconds(),
+    });
+    tollgate_vault::encrypt(content.to_string().as_bytes(), &keys[0]).unwrap()
+}
+
+#[test]
+fn a_second_soft_decline_is_final() {
+    let shop = Shop::open();
+    let receiver = Receiver::start();
+    accounts::set(&shop.gateway, "demo", &["--direct-feedback-url", &receiver.url("/direct")]);
+    retrying(&shop);
+    shop.gateway.run_well(&["fault", "set", "--behaviour", "decline:65", "--count", "2"]);
+    let waiting = begin(&shop, "PURCHASE", KNOWN, &[]);
+    // A customer whom the issuer knows is asked all the same: the challenge is mandated.
+    let issuer = waiting.customer.at_the_issuer(&waiting.customer.go_on(waiting.customer.look()));
+    let back = waiting.customer.type_code(&issuer, &shown_code(&issuer));
+    let back = went_back(&shop.merchant, &back.answer);
+    assert_code(&back.fields, "13666", "declined again");
+    assert_eq!(field(&back.fields, "acquirer_response_code"), "65");
+    assert_eq!(told(&shop, &waiting.reference), "13666");
+    only_feedback(&shop, &receiver, &waiting.reference, "13666");
+}
+
+#[test]
+fn a_soft_decline_stays_one_where_the_customer_cannot_follow_or_nobody_wants_it() {
+    let shop = Shop::open();
+    let receiver = Receiver::start();
+    accounts::set(&shop.gateway, "demo", &["--direct-feedback-url", &receiver.url("/direct")]);
+    let direct = |more: &[(&str, &str)], code: &str| {
+        let reference = shop.reference();
+        let answer = shop.call(&asked("PURCHASE", &reference, CHALLENGED_VISA, more));
+        assert_code(&answer, code, "at once");
+        assert!(!answer.contains_key("3ds_url"));
+        assert_eq!(told(&shop, &reference), code);
+        only_feedback(&shop, &receiver, &reference, code);
+    };
+    accounts::set(&shop.gateway, "demo", &["--three-ds", "never"]);
+    direct(&[], "13030");
+    retrying(&shop);
+    direct(&[("return_url", "")], "13030");
+    direct(&[("check_3ds", "NO")], "14000");
+}
+
+#[test]
+fn who_does_not_follow_a_soft_decline_or_fails_there_is_declined_once() {
+    let shop = Shop::open();
+    let receiver = Receiver::start();
+    accounts::set(&shop.gateway, "demo", &["--direct-feedback-url", &receiver.url("/direct")]);
+    retrying(&shop);
+    let fails = begin(&shop, "PURCHASE", CHALLENGE_FAILS, &[]);
+    let challenge = fails.customer.go_on(fails.customer.look());
+    let issuer = fails.customer.at_the_issuer(&challenge);
+    let back = fails.customer.type_code(&issuer, &shown_code(&issuer));
+    assert_code(&went_back(&shop.merchant, &back.answer).fields, "13030", "the challenge failed");
+    only_feedback(&shop, &receiver, &fails.reference, "13030");
+    let cancels = begin(&shop, "PURCHASE", CHALLENGED_VISA, &[]);
+    let back = went_back(&shop.merchant, &cancels.customer.cancel());
+    assert_code(&back.fields, "00072", "the customer cancelled");
+    let never = begin(&shop, "AUTHORIZATION", CHALLENGED_VISA, &[]);
+    let half_way = begin(&shop, "PURCHASE", CHALLENGED_MASTERCARD, &[]);
+    half_way.customer.go_on(half_way.customer.look());
+    let waits = |waiting: &Waiting| !receiver.received().iter().any(|one| text(&one.body).contains(&waiting.reference));
+    assert!(waits(&never) && waits(&half_way), "20064 is not final");
+    shop.gateway.run_well(&["clock", "advance", "16m"]);
+    only_feedback(&shop, &receiver, &never.reference, "03030");
+    only_feedback(&shop, &receiver, &half_way.reference, "13030");
+    assert_eq!(told(&shop, &never.reference), "03030");
+}
+
+#[test]
+fn a_soft_decline_while_the_browser_only_comes_by_is_followed_by_a_challenge_there() {
+    let shop = Shop::open();
+    accounts::set(
+        &shop.gateway,
+        "demo",
+        &["--three-ds", "never", "--three-ds-url-for-authorization", "always", "--three-ds-soft-decline-retry", "on"],
+    );
+    let waiting = begin(&shop, "AUTHORIZATION", CHALLENGED_VISA, &[]);
+    let challenge = waiting.customer.go_on(waiting.customer.look());
+    assert_eq!(told(&shop, &waiting.reference), "20064", "not final");
+    let issuer = waiting.customer.at_the_issuer(&challenge);
+    let back = went_back(&shop.merchant, &waiting.customer.type_code(&issuer, &shown_code(&issuer)).answer);
+    assert_code(&back.fields, "02000", "with the challenge");
+    assert_eq!(field(&back.fields, "fort_id"), field(&waiting.answer, "fort_id"));
 }

@@ -18,7 +18,7 @@ use tollgate_vault::{AuditKey, DataKeyBytes, DataKeyId};
 const TABS: i64 = 24;
 
 /// A try with operation [`FIRST`] + `number` on an order and a checkout as they are now.
-fn new_try(order: &Order, checkout: &Checkout, number: i64) -> NewTry {
+pub(super) fn new_try(order: &Order, checkout: &Checkout, number: i64) -> NewTry {
     let new = new_order(number, &order.merchant_reference, order.kind);
     let operation = tollgate_core::order::Operation { fort_id: order.fort_id, money: order.money, ..new.operation };
     let order = Order {
@@ -127,7 +127,7 @@ pub async fn a_try_begins_where_the_table_says(subject: &dyn Subject) {
             let checkout = store.checkout(new.checkout.id).await.unwrap().unwrap();
             let before = whole(&*store, checkout.id, order.fort_id).await;
             let claim = store.claim_try(new_try(&placed.order, &checkout, number + 1)).await.unwrap();
-            if try_may_begin(phase, channel) {
+            if try_may_begin(phase, channel, placed.order.last.code) {
                 assert_eq!(claim, TryClaim::Claimed, "{phase} {channel:?}");
             } else {
                 assert_eq!(claim, TryClaim::Changed, "{phase} {channel:?}");
@@ -283,6 +283,41 @@ pub async fn a_try_brings_all_that_an_intent_has(subject: &dyn Subject) {
     recorded(&*store, &begun, OperationEvent::Approved).await;
     assert_eq!(store.token(MERCHANT, "mine").await.unwrap(), None);
     assert!(store.token(MERCHANT, "second").await.unwrap().is_some());
+}
+
+/// Rule: what is told of a try by feedback is told with its own card and token, also when the order has those of a later
+/// one; and what is told of an order that had no card yet has none.
+pub async fn feedback_of_a_try_has_the_card_of_its_own(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let first = opened(&*store, on_the_page(1, "order-1")).await;
+    let close = closing(&order_of(&first), &first.checkout, 1, OperationEvent::Abandoned);
+    assert_eq!(store.close_unsent(close).await.unwrap(), TryClaim::Claimed);
+    let mut checkout = goes_on(&*store, 1).await;
+    let uses = |name: &str| Some(OrderToken { name: name.to_owned(), role: TokenRole::Uses });
+    let tries =
+        [(2, "411111******1111", uses("first")), (3, "512345******2346", None), (4, "400555******0001", uses("last"))];
+    for (number, mask, token) in &tries {
+        let order = stored(&*store, FortId(FIRST + 1), MERCHANT).await;
+        let mut new = new_try(&order, &checkout, *number);
+        let facts = CardFacts { mask: (*mask).to_owned(), ..new.intent.order.card.clone().unwrap() };
+        (new.intent.order.card, new.intent.order.token) = (Some(facts), token.clone());
+        assert_eq!(store.claim_try(new.clone()).await.unwrap(), TryClaim::Claimed);
+        let mut record = outcome(&new.intent.order, &new.intent.operation, OperationEvent::Declined, at(*number));
+        record.feedback = Some(NewFeedback { channel: Channel::Redirection, kind: FeedbackKind::Direct });
+        assert_eq!(store.record_outcome(record).await.unwrap(), crate::Recorded::Written);
+        checkout = new.checkout;
+    }
+    drop(store);
+    let store = subject.open().await;
+    let told = async |number: i64| {
+        let id = FeedbackId { operation: OperationId(FIRST + number), place: 0 };
+        let order = store.feedback_content(id).await.unwrap().unwrap().order;
+        (order.card.map(|card| card.mask), order.token)
+    };
+    assert_eq!(told(1).await, (None, None), "nothing was known of a card");
+    for (number, mask, token) in tries {
+        assert_eq!(told(number).await, (Some(mask.to_owned()), token), "try {number}");
+    }
 }
 
 /// The end of an order of which nothing was sent.

@@ -98,6 +98,16 @@ impl CardNetwork {
         serde_json::from_slice(&body).unwrap()
     }
 
+    /// The address of its directory server.
+    pub fn directory_server(&self) -> String {
+        let begin = "3-D Secure: directory server on ";
+        wait_for("the card network tells its directory server", || {
+            let printed = self.output();
+            let (_, rest) = printed.split_once(begin)?;
+            rest.split_once(',').map(|(url, _)| url.to_owned())
+        })
+    }
+
     /// Everything it printed and logged so far.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().clone()
