@@ -46,6 +46,14 @@ impl Html {
     }
 }
 
+/// A text as it may stand inside an element or a quoted attribute.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_escaped(&mut out, text);
+    out
+}
+
 /// Line breaks are written out, because a browser would change them, and the signature of a returned field is over the
 /// text as it is.
 fn push_escaped(out: &mut String, text: &str) {

@@ -28,6 +28,7 @@ mod words;
 pub use browser::browser_field;
 pub use card_form::card_page;
 pub use ends::{return_link_page, return_page, told_page};
+pub use html::escaped;
 pub use steps::{browser_page, challenge_page, method_page, notification_page, wait_page};
 
 /// The names of the fields of the card form.

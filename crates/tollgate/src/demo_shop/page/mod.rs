@@ -13,6 +13,7 @@ use super::passed::Passed;
 use super::web::in_language;
 use super::{PATH, plan};
 use tollgate_fort::text::Language;
+use tollgate_http::pages::escaped;
 use words::Words;
 
 /// What came back and belongs to no try that is known.
@@ -101,33 +102,5 @@ fn tone(outcome: Option<&Outcome>) -> &'static str {
         Some("15" | "20") => "wait",
         Some(_) => "bad",
         None => "",
-    }
-}
-
-/// A text as it may stand inside an element or a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\r' => out.push_str("&#13;"),
-            '\n' => out.push_str("&#10;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_breaks_out_of_an_attribute() {
-        assert_eq!(escaped("<a b='c' d=\"e\">&\r\n"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;&#13;&#10;");
     }
 }
