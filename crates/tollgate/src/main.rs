@@ -43,6 +43,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    quiet_when_nobody_reads();
     let matches = command::Cli::command().get_matches();
     who::is_command(command::name_of(&matches));
     let command = command::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -53,4 +54,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends the process in silence when who reads its output is gone (`tollgate explain X | head`): printing panics then.
+fn quiet_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
+            // As a program that a closed pipe has ended: 128 and the number of SIGPIPE.
+            std::process::exit(141);
+        }
+        usual(panic);
+    }));
 }

@@ -518,6 +518,19 @@ fn answered(gateway: &Gateway, body: &str, content_type: &str) -> String {
     answer["response_code"].as_str().unwrap().to_owned()
 }
 
+/// Rule: who pipes a command into another that stops reading (`| head`) sees no panic.
+#[test]
+fn a_reader_that_goes_away_ends_a_command_in_silence() {
+    let gateway = Gateway::start();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = crate::support::command();
+    command.args(["merchant", "show", "demo", "--data"]).arg(&gateway.data).stdout(writer);
+    let output = command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141), "as a program that SIGPIPE has ended");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
 /// What a client sends, in an order that is not the sorted one.
 fn client_params(demo: &Merchant) -> [(&str, &str); 11] {
     [
