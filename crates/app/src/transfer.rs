@@ -240,6 +240,7 @@ impl Transfer {
             },
             bin: card.pan.bin(),
             currency: facts.currency,
+            first_payment: None,
             created_at: facts.created_at.min(now),
             updated_at: now,
             version: 1,

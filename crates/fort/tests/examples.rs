@@ -145,6 +145,7 @@ impl Example {
                 },
                 bin: text("card_bin"),
                 currency: None,
+                first_payment: None,
                 created_at: Timestamp::parse_with_offset(&text("creation_date")).unwrap(),
                 updated_at: Timestamp(0),
                 version: 1,

@@ -204,6 +204,7 @@ fn new_order(number: u64) -> NewOrder {
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),

@@ -80,6 +80,7 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
         channel: codes::channel(row.get(29)?)?,
         card: card_facts(row)?,
         token: order_token(row)?,
+        credential: None,
         phase: codes::phase(row.get(12)?)?,
         totals: Totals {
             authorized: codes::amount(row.get(13)?)?,

@@ -481,6 +481,7 @@ fn token(row: &Row<'_>) -> Result<Token, Failure> {
         },
         bin: row.get(9)?,
         currency: row.get::<_, Option<i64>>(10)?.map(codes::currency).transpose()?,
+        first_payment: None,
         created_at: Timestamp(row.get(11)?),
         updated_at: Timestamp(row.get(12)?),
         version: row.get(13)?,

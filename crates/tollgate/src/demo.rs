@@ -78,6 +78,7 @@ pub fn default_terms() -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
+        recurring: RecurringTerms::default(),
     }
 }
 

@@ -93,6 +93,7 @@ fn open_order(inner: &Inner, merchant: MerchantId, command: &PayCommand, now: Ti
         channel: Channel::Redirection,
         card: None,
         token: None,
+        credential: None,
         phase: Phase::Open,
         totals: Totals::default(),
         open_operation: None,

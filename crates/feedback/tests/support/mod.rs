@@ -477,6 +477,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),

@@ -44,6 +44,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),

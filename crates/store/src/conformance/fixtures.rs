@@ -70,6 +70,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -259,5 +260,6 @@ fn terms() -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
+        recurring: RecurringTerms::default(),
     }
 }

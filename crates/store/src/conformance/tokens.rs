@@ -353,6 +353,7 @@ pub(super) fn token(number: i64, name: &str) -> StoredToken {
             },
             bin: "400555".to_owned(),
             currency: Some(aed(1).currency),
+            first_payment: None,
             created_at: at(number),
             updated_at: at(number),
             version: 1,
