@@ -524,7 +524,7 @@ mod tests {
     #[test]
     fn a_repeated_advice_is_refused_only_by_a_plain_no() {
         let judged = |code: &str| {
-            let reply = NetworkReply { code: code.to_owned(), authorization_code: None };
+            let reply = NetworkReply::bare(code);
             match judge(WayOut::Repeat, OperationKind::Capture, &ExchangeResult::Answered(reply)) {
                 Verdict::Settled(outcome) => Some(outcome.event),
                 Verdict::Again => None,

@@ -205,6 +205,8 @@ pub(crate) fn record_of(
         code: applied.code,
         network_code: outcome.network_code.clone(),
         authorization_code: outcome.authorization_code.clone(),
+        network_transaction_id: outcome.network_transaction_id.clone(),
+        advice: outcome.advice,
         trace: trace.0,
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
         feedback: None,
@@ -281,7 +283,7 @@ mod tests {
             ("08", OperationEvent::Unreadable),
             ("85", OperationEvent::Declined),
         ] {
-            assert_eq!(event_of(&NetworkReply { code: code.into(), authorization_code: None }), event, "{code}");
+            assert_eq!(event_of(&NetworkReply::bare(code)), event, "{code}");
         }
     }
 }

@@ -232,23 +232,20 @@ pub struct AgreementEnd {
 pub enum EndReason {
     /// An operator ended it.
     Operator,
-    /// Its token was deleted.
-    TokenDeleted,
     /// An operator found out that the payment that opened it never counted.
     PaymentUndone,
 }
 
 impl EndReason {
     /// All of them.
-    pub const ALL: [EndReason; 3] = [EndReason::Operator, EndReason::TokenDeleted, EndReason::PaymentUndone];
+    pub const ALL: [EndReason; 2] = [EndReason::Operator, EndReason::PaymentUndone];
 
     /// The number that stores keep; it never changes its meaning.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
             EndReason::Operator => 0,
-            EndReason::TokenDeleted => 1,
-            EndReason::PaymentUndone => 2,
+            EndReason::PaymentUndone => 1,
         }
     }
 
@@ -263,7 +260,6 @@ impl EndReason {
     pub const fn words(self) -> &'static str {
         match self {
             EndReason::Operator => "an operator ended it",
-            EndReason::TokenDeleted => "its token was deleted",
             EndReason::PaymentUndone => "the payment that opened it never counted",
         }
     }
@@ -280,9 +276,12 @@ pub struct Agreement {
     pub id: String,
     /// What was agreed.
     pub terms: AgreementTerms,
-    /// The name of the token that it charges, by which a new card under the same name is charged as well.
+    /// The token that it charges, by its name and its age: a new card under the same name is charged as well, but not that
+    /// of a token that took the name after this one was deleted.
     pub token_name: String,
-    /// The card under that name when it was opened.
+    /// Since when that token has been there.
+    pub token_since: Timestamp,
+    /// The card that the token had when it was opened.
     pub token_id: TokenId,
     /// The order that opened it.
     pub opened_by: FortId,
@@ -354,10 +353,13 @@ impl Agreement {
     }
 
     fn is_of_token(&self, token: &Token) -> Result<(), Refusal> {
-        if self.token_name == token.name {
+        if self.token_name == token.name && self.token_since == token.created_at {
             return Ok(());
         }
-        let detail = "the agreement is about another token than token_name names";
+        let detail = match self.token_name == token.name {
+            true => "the agreement was about an earlier token of this name, which was deleted",
+            false => "the agreement is about another token than token_name names",
+        };
         Err(Refusal::request(code::CONTRADICTING_PARAMETERS, "token_name", detail))
     }
 

@@ -60,6 +60,7 @@ fn agreement() -> Agreement {
             days_between_min: Some(30),
         },
         token_name: "t".into(),
+        token_since: START,
         token_id: TokenId(7),
         opened_by: FortId(5),
         opened_at: START,
@@ -92,6 +93,12 @@ fn each_guard_of_a_charge_has_its_code() {
             "another token",
             agreement(),
             Charge { token: &other, ..good },
+            (refused::CONTRADICTING_PARAMETERS, "token_name"),
+        ),
+        (
+            "a token that came after the agreed one was deleted",
+            Agreement { token_since: Timestamp(START.0 - 1), ..agreement() },
+            good,
             (refused::CONTRADICTING_PARAMETERS, "token_name"),
         ),
         (

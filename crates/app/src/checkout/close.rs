@@ -125,6 +125,7 @@ async fn closing(
         request: after.params.clone(),
         owner,
         token: None,
+        agreement: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

@@ -251,7 +251,7 @@ impl Acquirer for Wire {
         self.waiting.lock().unwrap().push(Waiting { kind: request.kind, answer });
         Box::pin(async move {
             let code = answered.await.unwrap();
-            let reply = NetworkReply { code, authorization_code: None };
+            let reply = NetworkReply::bare(code);
             Exchange { result: ExchangeResult::Answered(reply), trace: WireTrace::default() }
         })
     }
