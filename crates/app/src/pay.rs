@@ -1,5 +1,6 @@
 //! AUTHORIZATION and PURCHASE; and VERIFY_CARD, which goes the same way.
 
+use crate::agreement::{self, AgreementPlan};
 use crate::checkout::{self, BeforePayment};
 use crate::claims::Claim;
 use crate::directory::Account;
@@ -8,12 +9,13 @@ use crate::release::Release;
 use crate::settle::{self, Settled};
 use crate::token::{self, PaymentCard, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
+use tollgate_core::agreement::Agreement;
 use tollgate_core::answer::{Answer, OrderFacts, TokenEcho};
 use tollgate_core::audit::{AuditEntry, AuditReason, AuditWho};
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::checkout::{Checkout, Step};
 use tollgate_core::code::{self, refused};
-use tollgate_core::command::PayCommand;
+use tollgate_core::command::{Eci, PayCommand};
 use tollgate_core::decide::{self, PayIntent};
 use tollgate_core::feedback::Channel;
 use tollgate_core::ident::{FortId, OperationId};
@@ -52,8 +54,9 @@ pub(crate) async fn pay(
         true => decide::verify(merchant, &command, now)?,
         false => decide::pay(merchant, &command, stored.as_ref().map(|stored| &stored.token), now)?,
     };
+    let agreement = agreement::judged(inner, account, &command, stored.as_ref()).await?;
     let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
-    let mut judged = Judged { command, intent, stored, route, opened: None };
+    let mut judged = Judged { command, intent, stored, route, agreement, opened: None };
     if may_wait_for_the_customer(account, &judged) {
         match checkout::before_payment(inner, account, judged).await? {
             BeforePayment::Nothing(same) => judged = *same,
@@ -80,6 +83,8 @@ pub(crate) struct Judged {
     /// The token that the command names, as the store has it.
     pub(crate) stored: Option<StoredToken>,
     pub(crate) route: Route,
+    /// The agreement that it charges, judged.
+    pub(crate) agreement: Option<Agreement>,
     /// The card, where the vault has lent it before.
     pub(crate) opened: Option<Opened>,
 }
@@ -116,18 +121,23 @@ pub(crate) async fn carry_out(
     unsettled: &Unsettled,
 ) -> Result<Paid, Refused> {
     inner.link_ready()?;
-    let Judged { command, intent, stored, route, opened } = judged;
+    let Judged { command, intent, stored, route, agreement, opened } = judged;
+    let agreement = AgreementPlan::of(inner, &command, agreement)?;
     let PayIntent { card, facts, token, kind, money, authentication } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
     let opened = opened.or(receipt.map(|receipt| Opened { receipt, why: AuditReason::PaymentByToken }));
-    let mut means = Means { card, opened, facts, token, route, kind, money, authentication };
-    let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means, start).await? {
-        Intent::Durable(claimed) => *claimed,
-        Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
-    };
+    let mut means = Means { card, opened, facts, token, stored, agreement, route, kind, money, authentication };
+    let Claimed { order, operation, owner, _in_flight } =
+        match claim(inner, account, &command, &mut means, start).await? {
+            Intent::Durable(claimed) => *claimed,
+            Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
+        };
     unsettled.set(paid(&order, Settled::UNCERTAIN).answer);
-    token::take_held_code(inner, stored.as_ref(), &mut means.card);
+    // In a charge nobody is there who could have told one.
+    if command.eci != Eci::Recurring {
+        token::take_held_code(inner, means.stored.as_ref(), &mut means.card);
+    }
     if matches!(start, Start::Try { .. }) {
         token::take_code_of_order(inner, order.fort_id, &mut means.card);
     }
@@ -144,6 +154,7 @@ pub(crate) async fn carry_out(
         eci: command.eci,
         three_ds: command.three_ds,
         authentication: means.authentication,
+        credential: order.credential.as_ref().map(|credential| credential.told.clone()),
         original: None,
         settlement_reference: command.settlement_reference,
     };
@@ -168,6 +179,9 @@ struct Means {
     opened: Option<Opened>,
     facts: CardFacts,
     token: TokenPart,
+    /// The token that it names, as the store has it.
+    stored: Option<StoredToken>,
+    agreement: AgreementPlan,
     route: Route,
     kind: PayKind,
     money: Money,
@@ -197,13 +211,14 @@ async fn claim(
     inner: &Inner,
     account: &Account,
     command: &PayCommand,
-    means: &Means,
+    means: &mut Means,
     start: Start<'_>,
 ) -> Result<Intent, Refused> {
-    for number in 0..NUMBER_TRIES_MAX {
+    let (mut number, mut overtaken_times) = (0, 0);
+    while number < NUMBER_TRIES_MAX {
         let owner = inner.living().await?;
         let now = inner.clock.now();
-        let (order, operation) = match start {
+        let (mut order, operation) = match start {
             Start::NewOrder => draft(inner, account, command, means, now),
             Start::Try { order, .. } => draft_of_try(inner, order, means, number, now),
         };
@@ -211,8 +226,12 @@ async fn claim(
         if in_flight.is_none() && matches!(start, Start::Try { .. }) {
             // Of an order whose first try may or may not have been written the janitor looks for that one under this
             // number: another number is not in its way.
+            number += 1;
             continue;
         }
+        let credential = agreement::part(&means.agreement, &order, &operation, &means.token, means.stored.as_ref());
+        agreement::may_be_unlinked(inner, credential.order.as_ref().map(|credential| &credential.told))?;
+        order.credential = credential.order;
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &means.card.pan, now).await?;
         let unnoted = inner.route_days.unnoted(order.merchant, means.route, now);
         let new = NewOrder {
@@ -222,6 +241,7 @@ async fn claim(
             request: command.params.clone(),
             owner,
             token: means.token.intent.clone(),
+            agreement: credential.agreement,
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
             authentication: means.authentication.clone(),
@@ -237,7 +257,13 @@ async fn claim(
                 }
                 return Ok(Intent::Durable(Box::new(Claimed { order, operation, owner, _in_flight: in_flight })));
             }
-            Ok(OrderClaim::NumberTaken) => {}
+            Ok(OrderClaim::NumberTaken) => number += 1,
+            Ok(OrderClaim::AgreementChanged) => {
+                overtaken_times += 1;
+                let plan = std::mem::replace(&mut means.agreement, AgreementPlan::None);
+                let token = means.stored.as_ref().map(|stored| &stored.token);
+                means.agreement = agreement::judge_anew(inner, account, command, token, plan, overtaken_times).await?;
+            }
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
                 drop(in_flight);
@@ -270,6 +296,7 @@ async fn claim_try(
     Ok(match inner.store.claim_try(NewTry { intent, checkout }).await {
         Ok(TryClaim::Claimed) => Ok(OrderClaim::Claimed),
         Ok(TryClaim::NumberTaken) => Ok(OrderClaim::NumberTaken),
+        Ok(TryClaim::AgreementChanged) => Ok(OrderClaim::AgreementChanged),
         Ok(TryClaim::Changed) => return Err(overtaken().into()),
         Err(error) => Err(error),
     })
@@ -351,6 +378,7 @@ fn paid(order: &Order, settled: Settled) -> Paid {
         authorization_code: settled.authorization_code.filter(|_| approved),
         acquirer_code: settled.network_code.filter(|_| declined),
         token_name: order.token_name_in(settled.state).map(str::to_owned),
+        agreement_id: order.agreement_id_in(settled.state).map(str::to_owned),
         ..Answer::bare(settled.code)
     };
     Paid { answer, release: settled.release }

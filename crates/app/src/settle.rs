@@ -5,6 +5,7 @@ use crate::feedback;
 use crate::gateway::Inner;
 use crate::release::Release;
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
+use tollgate_core::advice::RetryAdvice;
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
 use tollgate_core::code::{self, ResponseCode};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, WayOut};
@@ -241,13 +242,26 @@ pub(crate) fn outcome_of(result: ExchangeResult) -> Outcome {
     match result {
         ExchangeResult::Answered(reply) => {
             let event = event_of(&reply);
-            Outcome { event, network_code: Some(reply.code), authorization_code: reply.authorization_code }
+            answered(event, reply)
         }
         ExchangeResult::NotSent(reason) => {
             tracing::warn!(?reason, "a message could not be sent after its intent was written");
             Outcome::silent(OperationEvent::NotSent)
         }
         ExchangeResult::Unknown(reason) => Outcome::silent(reason.event()),
+    }
+}
+
+/// What an answer brings, besides the event that it is.
+pub(crate) fn answered(event: OperationEvent, reply: NetworkReply) -> Outcome {
+    let advice =
+        (event == OperationEvent::Declined).then(|| RetryAdvice::of(&reply.code, reply.advice_code.as_deref()));
+    Outcome {
+        event,
+        network_code: Some(reply.code),
+        authorization_code: reply.authorization_code,
+        network_transaction_id: reply.network_transaction_id,
+        advice,
     }
 }
 

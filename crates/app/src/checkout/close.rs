@@ -77,7 +77,7 @@ pub(super) async fn close(
         let is_told = close.outcome.feedback.is_some();
         match inner.store.close_unsent(close).await? {
             TryClaim::NumberTaken => {}
-            TryClaim::Changed => return Ok(()),
+            TryClaim::Changed | TryClaim::AgreementChanged => return Ok(()),
             TryClaim::Claimed => {
                 if is_told {
                     feedback::written(inner);

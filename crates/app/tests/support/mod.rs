@@ -23,8 +23,8 @@ use tollgate_core::checkout::{Typed, TypedCard};
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, ThreeDsTerms,
-    TokenService, VerificationTerms,
+    AcquirerRecurringTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms,
+    ThreeDsTerms, TokenService, VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{Order, PayKind};
@@ -195,6 +195,7 @@ fn command(kind: PayKind, reference: &str) -> PayCommand {
         three_ds: ThreeDsWish::Default,
         authentication: None,
         settlement_reference: None,
+        recurring: tollgate_core::agreement::RecurringWish::default(),
         params: SafeParams::default(),
     }
 }
