@@ -475,7 +475,8 @@ mod tests {
     use crate::{AuditFilter, begin_audit, read_audit};
     use tollgate_core::audit::{AuditEntry, AuditWho};
     use tollgate_core::merchant::{
-        AcquirerTerms, CardTerms, ChannelTerms, FeedbackTerms, ThreeDsTerms, TokenService, VerificationTerms,
+        AcquirerTerms, CardTerms, ChannelTerms, FeedbackTerms, RecurringTerms, ThreeDsTerms, TokenService,
+        VerificationTerms,
     };
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};

@@ -23,7 +23,7 @@ use tollgate_core::checkout::{Typed, TypedCard};
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
-    AcquirerRecurringTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, RecurringTerms, ShaType, Terms,
     ThreeDsTerms, TokenService, VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
