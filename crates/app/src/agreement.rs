@@ -3,6 +3,7 @@
 
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, UnlinkedCharges};
+use crate::pay::Means;
 use crate::token::TokenPart;
 use tollgate_core::agreement::{
     Agreement, AgreementNumber, AgreementRole, AgreementState, AgreementTerms, Charge, OrderAgreement, contended,
@@ -123,22 +124,21 @@ pub(crate) async fn judge_anew(
     inner: &Inner,
     account: &Account,
     command: &PayCommand,
-    token: Option<&Token>,
-    plan: AgreementPlan,
+    means: &mut Means,
     times: usize,
-) -> Result<AgreementPlan, Refused> {
-    match (plan, token) {
-        (AgreementPlan::Charges(_), _) if times >= JUDGED_ANEW_MAX => Err(contended().into()),
-        (AgreementPlan::Charges(agreement), Some(token)) => {
-            let agreement = judge(inner, account, command, &agreement.id, token).await??;
-            Ok(AgreementPlan::Charges(Box::new(agreement)))
+) -> Result<(), Refused> {
+    if times >= JUDGED_ANEW_MAX {
+        return Err(contended().into());
+    }
+    match (&means.agreement, &means.stored) {
+        (AgreementPlan::Charges(agreement), Some(stored)) => {
+            let agreement = judge(inner, account, command, &agreement.id, &stored.token).await??;
+            means.agreement = AgreementPlan::Charges(Box::new(agreement));
+            Ok(())
         }
-        (AgreementPlan::Opens { id, terms }, _) => {
-            is_free(inner, account, &id).await?;
-            Ok(AgreementPlan::Opens { id, terms })
-        }
+        (AgreementPlan::Opens { id, .. }, _) => is_free(inner, account, id).await,
         (AgreementPlan::Charges(_), None) => Err(without_token().into()),
-        (AgreementPlan::None, _) => Ok(AgreementPlan::None),
+        (AgreementPlan::None, _) => Ok(()),
     }
 }
 

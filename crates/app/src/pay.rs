@@ -26,7 +26,7 @@ use tollgate_core::scope::Route;
 use tollgate_core::three_ds::Authentication;
 use tollgate_core::three_ds::{self, PaymentFacts, ThreeDsDecision};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
+use tollgate_store::{AgreementIntent, LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
 use tollgate_vault::Receipt;
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
@@ -172,7 +172,7 @@ pub(crate) async fn carry_out(
 }
 
 /// With what a payment is made.
-struct Means {
+pub(crate) struct Means {
     card: CardData,
     /// What the audit log is told of a card that the vault has lent. A card that came with the request is told of by
     /// its order alone.
@@ -180,8 +180,8 @@ struct Means {
     facts: CardFacts,
     token: TokenPart,
     /// The token that it names, as the store has it.
-    stored: Option<StoredToken>,
-    agreement: AgreementPlan,
+    pub(crate) stored: Option<StoredToken>,
+    pub(crate) agreement: AgreementPlan,
     route: Route,
     kind: PayKind,
     money: Money,
@@ -222,6 +222,7 @@ async fn claim(
             Start::NewOrder => draft(inner, account, command, means, now),
             Start::Try { order, .. } => draft_of_try(inner, order, means, number, now),
         };
+        let agreement = with_credential(inner, &mut order, &operation, means)?;
         let in_flight = inner.claims.take(operation.id);
         if in_flight.is_none() && matches!(start, Start::Try { .. }) {
             // Of an order whose first try may or may not have been written the janitor looks for that one under this
@@ -229,9 +230,6 @@ async fn claim(
             number += 1;
             continue;
         }
-        let credential = agreement::part(&means.agreement, &order, &operation, &means.token, means.stored.as_ref());
-        agreement::may_be_unlinked(inner, credential.order.as_ref().map(|credential| &credential.told))?;
-        order.credential = credential.order;
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &means.card.pan, now).await?;
         let unnoted = inner.route_days.unnoted(order.merchant, means.route, now);
         let new = NewOrder {
@@ -241,7 +239,7 @@ async fn claim(
             request: command.params.clone(),
             owner,
             token: means.token.intent.clone(),
-            agreement: credential.agreement,
+            agreement,
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
             authentication: means.authentication.clone(),
@@ -260,9 +258,7 @@ async fn claim(
             Ok(OrderClaim::NumberTaken) => number += 1,
             Ok(OrderClaim::AgreementChanged) => {
                 overtaken_times += 1;
-                let plan = std::mem::replace(&mut means.agreement, AgreementPlan::None);
-                let token = means.stored.as_ref().map(|stored| &stored.token);
-                means.agreement = agreement::judge_anew(inner, account, command, token, plan, overtaken_times).await?;
+                agreement::judge_anew(inner, account, command, means, overtaken_times).await?;
             }
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
@@ -283,6 +279,19 @@ async fn claim(
         "no free order number was found: check the clock and the node numbers",
     )
     .into())
+}
+
+/// Gives an order what it has to do with a kept card; what is written for its agreement.
+fn with_credential(
+    inner: &Inner,
+    order: &mut Order,
+    operation: &Operation,
+    means: &Means,
+) -> Result<Option<AgreementIntent>, Refusal> {
+    let part = agreement::part(&means.agreement, order, operation, &means.token, means.stored.as_ref());
+    agreement::may_be_unlinked(inner, part.order.as_ref().map(|credential| &credential.told))?;
+    order.credential = part.order;
+    Ok(part.agreement)
 }
 
 /// Claims a try; what is no longer as it was judged is refused.

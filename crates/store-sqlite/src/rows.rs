@@ -146,7 +146,7 @@ fn order_token(row: &Row<'_>) -> Result<Option<OrderToken>, Failure> {
 
 /// What an order has to do with a kept card, as it is kept.
 pub(crate) fn credential_text(order: &Order) -> Result<Option<String>, StoreError> {
-    let text = order.credential.as_ref().map(|credential| serde_json::to_string(credential)).transpose();
+    let text = order.credential.as_ref().map(serde_json::to_string).transpose();
     text.map_err(|_| StoreError::Refused("what an order has to do with a kept card cannot be written".to_owned()))
 }
 
