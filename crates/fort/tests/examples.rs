@@ -204,7 +204,7 @@ fn answers_have_exactly_the_fields_and_the_signature_of_the_examples() {
         example.assert_fields(&fields);
         compared += 1;
     }
-    assert_eq!(compared, 70);
+    assert_eq!(compared, 77);
 }
 
 #[test]
