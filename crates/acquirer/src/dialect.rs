@@ -6,12 +6,13 @@ use crate::port::{NetworkKind, NetworkReply, NetworkRequest, OriginalReference};
 use crate::settings::{LinkSettings, SettingsError};
 use tollgate_core::card::RevealPermit;
 use tollgate_core::command::{Eci, ThreeDsWish};
+use tollgate_core::credential::{CredentialTurn, CredentialUse, Initiator, NetworkTransactionId, StoredCredential};
 use tollgate_core::ident::{Rrn, Stan};
 use tollgate_core::merchant::AcquirerTerms;
 use tollgate_core::secret::Wiped;
 use tollgate_core::three_ds::{Authentication, AuthenticationStatus, AuthenticationValue};
 use tollgate_core::time::Timestamp;
-use tollgate_iso8583::{Framing, Message, Mti, PackError, SetError, Spec};
+use tollgate_iso8583::{Framing, Message, Mti, PackError, SetError, Spec, Subelements};
 use zeroize::Zeroizing;
 
 /// Field 25 of a message that asks about the account and moves no money (ISO 8583:1987).
@@ -202,7 +203,18 @@ pub(crate) fn read_reply(message: &Message, facts: &Facts) -> Option<NetworkRepl
         return None;
     }
     let authorization_code = message.text(38).map(str::trim_end).filter(|code| !code.is_empty()).map(str::to_owned);
-    Some(NetworkReply { code: code.to_owned(), authorization_code })
+    let additional = |tag: u8| {
+        let elements = Subelements::new(message.get(48).unwrap_or_default());
+        let found = elements.map_while(Result::ok).find(|element| element.tag == tag)?;
+        std::str::from_utf8(found.value).ok()
+    };
+    Some(NetworkReply {
+        code: code.to_owned(),
+        authorization_code,
+        // What cannot be read of it is no reason to doubt the answer.
+        network_transaction_id: additional(63).and_then(|text| NetworkTransactionId::parse(text.trim_end())),
+        advice_code: additional(84).filter(|code| code.len() == 2).map(str::to_owned),
+    })
 }
 
 /// Leave to put card data into a message for the network: the only place of this crate.
@@ -259,6 +271,13 @@ fn set_card(message: &mut Message, request: &NetworkRequest) -> Result<(), Unbui
         message.set(14, expiry.to_string())?;
     }
     let mut additional = Zeroizing::new(Additional { bytes: [0; ADDITIONAL_BYTES_MAX], length: 0 });
+    if let Some(credential) = &request.credential {
+        if credential.by == Initiator::Merchant && request.card.security_code.is_some() {
+            // Nobody was there who could have told it: it must have been kept.
+            return Err(Unbuildable::Field { field: 48 });
+        }
+        push_credential(&mut additional, credential)?;
+    }
     if request.eci == Eci::Ecommerce {
         let authentication = request.authentication.as_ref();
         if let Some(authentication) = authentication {
@@ -309,6 +328,30 @@ fn push_authentication(additional: &mut Additional, authentication: &Authenticat
     Ok(())
 }
 
+/// Field 48 subelements 20 to 22: who begins the payment, whether its card was stored before, and what the first payment
+/// was named.
+fn push_credential(additional: &mut Additional, credential: &StoredCredential) -> Result<(), Unbuildable> {
+    let by: &[u8] = match credential.by {
+        Initiator::Customer => b"C",
+        Initiator::Merchant => b"M",
+    };
+    additional.push(*b"20", by)?;
+    let turn = match credential.turn {
+        CredentialTurn::Initial => b'1',
+        CredentialTurn::Subsequent => b'2',
+    };
+    let used_for = match credential.used_for {
+        CredentialUse::Recurring => b'R',
+        CredentialUse::StandingOrder => b'S',
+        CredentialUse::Unscheduled => b'U',
+    };
+    additional.push(*b"21", &[turn, used_for])?;
+    match &credential.original {
+        Some(original) => additional.push(*b"22", original.as_str().as_bytes()),
+        None => Ok(()),
+    }
+}
+
 /// A name of an authentication, and how many characters it may have.
 struct Name3ds<'a> {
     tag: [u8; 2],
@@ -326,7 +369,9 @@ fn set_place(message: &mut Message, request: &NetworkRequest) -> Result<(), Unbu
     message.set(18, category)?;
     let (entry_mode, condition) = match request.eci {
         Eci::Ecommerce => ("812", "59"),
-        Eci::Moto | Eci::Recurring => ("012", "08"),
+        Eci::Moto => ("012", "08"),
+        // The card was taken from what is kept.
+        Eci::Recurring => ("102", "08"),
     };
     message.set(22, entry_mode)?;
     message.set(25, if request.kind == NetworkKind::Verify { VERIFICATION_CONDITION } else { condition })?;
@@ -351,8 +396,8 @@ fn name_and_location(merchant: &AcquirerTerms) -> [u8; 40] {
 const DS_TRANSACTION_ID_CHARS: usize = 36;
 /// A version of the protocol (EMVCo 3DS 2.2, `messageVersion`).
 const VERSION_CHARS_MAX: usize = 8;
-/// The most that field 48 of this dialect has: all seven subelements at their longest, 136 bytes.
-const ADDITIONAL_BYTES_MAX: usize = 144;
+/// The most that field 48 of this dialect has: all ten subelements at their longest, 187 bytes.
+const ADDITIONAL_BYTES_MAX: usize = 192;
 /// The most that one subelement has: its length is two digits.
 const SUBELEMENT_BYTES_MAX: u8 = 99;
 

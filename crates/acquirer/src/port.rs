@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tollgate_core::card::{Expiry, Pan, SecurityCode};
 use tollgate_core::command::{Eci, ThreeDsWish};
+use tollgate_core::credential::{NetworkTransactionId, StoredCredential};
 use tollgate_core::merchant::AcquirerTerms;
 use tollgate_core::money::Money;
 use tollgate_core::order::{OperationEvent, OperationKind, WireReference};
@@ -53,6 +54,8 @@ pub struct NetworkRequest {
     pub three_ds: ThreeDsWish,
     /// What an authentication of the customer came to: told in the first message of an e-commerce payment.
     pub authentication: Option<Authentication>,
+    /// What is told of a card that is kept: in first messages only.
+    pub credential: Option<StoredCredential>,
     /// What it refers to: mandatory for completions, reversals and refunds (fields 38, 90).
     pub original: Option<OriginalReference>,
     /// The merchant's settlement reference, up to 34 characters.
@@ -176,9 +179,19 @@ pub struct NetworkReply {
     pub code: String,
     /// Field 38.
     pub authorization_code: Option<String>,
+    /// Field 48 subelement 63: how the network names the payment.
+    pub network_transaction_id: Option<NetworkTransactionId>,
+    /// Field 48 subelement 84: whether a decline may be tried again, as the network says it (two digits).
+    pub advice_code: Option<String>,
 }
 
 impl NetworkReply {
+    /// An answer that says no more than its code.
+    #[must_use]
+    pub fn bare(code: impl Into<String>) -> NetworkReply {
+        NetworkReply { code: code.into(), authorization_code: None, network_transaction_id: None, advice_code: None }
+    }
+
     /// Whether the network said yes to all that was asked: partial approval (`10`) and approval with
     /// identification (`08`) are not taken for a yes.
     #[must_use]

@@ -15,7 +15,7 @@ use tollgate_iso8583::Message;
 const NO_ANSWER: ExchangeResult = ExchangeResult::Unknown(UnknownReason::NoAnswer);
 
 fn approved() -> ExchangeResult {
-    ExchangeResult::Answered(NetworkReply { code: "00".into(), authorization_code: Some("A1B2C3".into()) })
+    ExchangeResult::Answered(NetworkReply { authorization_code: Some("A1B2C3".into()), ..NetworkReply::bare("00") })
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use tollgate_acquirer::{
 };
 use tollgate_core::card::Expiry;
 use tollgate_core::command::{Eci, ThreeDsWish};
+use tollgate_core::credential::{CredentialTurn, CredentialUse, Initiator, NetworkTransactionId, StoredCredential};
 use tollgate_core::merchant::AcquirerTerms;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::three_ds::{Authentication, AuthenticationStatus};
@@ -119,10 +120,10 @@ async fn channel_exemption_and_card_data_decide_over_their_fields() {
     let fields = with(&[(14, "2705"), (48, "42032104401N9203739")]);
     assert_eq!(sent(&mut rig, &mut host, exempt).await, fields);
 
-    for eci in [Eci::Moto, Eci::Recurring] {
+    for (eci, entry_mode) in [(Eci::Moto, "012"), (Eci::Recurring, "102")] {
         let mut by_phone = NetworkRequest { eci, ..request(NetworkKind::Authorize, 1) };
         by_phone.card.security_code = None;
-        let fields = with(&[(14, "2705"), (22, "012"), (25, "08")]);
+        let fields = with(&[(14, "2705"), (22, entry_mode), (25, "08")]);
         assert_eq!(sent(&mut rig, &mut host, by_phone).await, fields, "{eci}");
     }
 
@@ -193,6 +194,74 @@ async fn an_authentication_is_told_in_first_messages_of_ecommerce_alone() {
     for request in [capture, by_phone] {
         let lines = sent(&mut rig, &mut host, request).await;
         assert!(!lines.iter().any(|line| line.starts_with("48=")), "{lines:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_card_is_told_of_with_who_pays_for_which_time_and_what_for() {
+    let mut rig = Rig::new();
+    let mut host = rig.signed_on().await;
+    let (customer, merchant) = (Initiator::Customer, Initiator::Merchant);
+    let original = NetworkTransactionId::parse("MCC123456789012");
+    for (by, turn, used_for, original, expected) in [
+        (customer, CredentialTurn::Initial, CredentialUse::Recurring, None, "2001C21021R42032109203739"),
+        (customer, CredentialTurn::Subsequent, CredentialUse::Unscheduled, None, "2001C21022U42032109203739"),
+        (
+            merchant,
+            CredentialTurn::Subsequent,
+            CredentialUse::StandingOrder,
+            original,
+            "2001M21022S2215MCC123456789012",
+        ),
+        (merchant, CredentialTurn::Subsequent, CredentialUse::Unscheduled, None, "2001M21022U"),
+    ] {
+        let mut told = request(NetworkKind::Purchase, 1);
+        if by == merchant {
+            told.card.security_code = None;
+            told.eci = Eci::Recurring;
+        }
+        told.credential = Some(StoredCredential { by, turn, used_for, original });
+        let lines = sent(&mut rig, &mut host, told).await;
+        assert!(lines.contains(&format!("48={expected}")), "{expected}: {lines:?}");
+    }
+    let mut capture = later(NetworkKind::CaptureAdvice, 2);
+    let credential = StoredCredential {
+        by: customer,
+        turn: CredentialTurn::Initial,
+        used_for: CredentialUse::Recurring,
+        original: None,
+    };
+    capture.credential = Some(credential.clone());
+    let lines = sent(&mut rig, &mut host, capture).await;
+    assert!(!lines.iter().any(|line| line.starts_with("48=")), "only first messages tell of it: {lines:?}");
+    let mut with_code = request(NetworkKind::Purchase, 3);
+    with_code.credential = Some(StoredCredential { by: merchant, ..credential });
+    let exchange = rig.link.exchange(with_code).await;
+    assert_eq!(exchange.result, ExchangeResult::NotSent(NotSent::Unbuildable), "a code beside it must have been kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_names_the_payment_and_says_whether_a_decline_may_be_tried_again() {
+    let mut rig = Rig::new();
+    let mut host = rig.signed_on().await;
+    for (code, additional, id, advice) in [
+        ("00", "6315MCC123456789012", Some("MCC123456789012"), None),
+        ("00", "9203123", None, None),
+        ("51", "840202", None, Some("02")),
+        ("05", "840203", None, Some("03")),
+        // What cannot be read is no reason to doubt the answer.
+        ("00", "63031-2", None, None),
+        ("00", "6399MCC", None, None),
+        ("51", "840112", None, None),
+    ] {
+        let exchange = rig.spawn(request(NetworkKind::Authorize, 1));
+        let mut answer = answer_to(&host.receive().await, code);
+        answer.set(48, additional).unwrap();
+        host.send(&answer).await;
+        let ExchangeResult::Answered(reply) = exchange.await.unwrap().result else { panic!("{additional}") };
+        assert_eq!(reply.code, code);
+        assert_eq!(reply.network_transaction_id.as_ref().map(NetworkTransactionId::as_str), id, "{additional}");
+        assert_eq!(reply.advice_code.as_deref(), advice, "{additional}");
     }
 }
 

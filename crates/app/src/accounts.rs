@@ -475,7 +475,8 @@ mod tests {
     use crate::{AuditFilter, begin_audit, read_audit};
     use tollgate_core::audit::{AuditEntry, AuditWho};
     use tollgate_core::merchant::{
-        AcquirerTerms, CardTerms, ChannelTerms, FeedbackTerms, ThreeDsTerms, TokenService, VerificationTerms,
+        AcquirerTerms, CardTerms, ChannelTerms, FeedbackTerms, RecurringTerms, ThreeDsTerms, TokenService,
+        VerificationTerms,
     };
     use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
     use tollgate_vault::{FileKeyProvider, MemoryDataKeys, StoredDataKeys};
@@ -509,6 +510,7 @@ mod tests {
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
+            recurring: RecurringTerms::default(),
         }
     }
 

@@ -87,6 +87,7 @@ pub fn feedback_answer(content: &FeedbackContent) -> Answer {
         authorization_code: outcome.authorization_code.clone().filter(|_| outcome.state == OperationState::Approved),
         acquirer_code: outcome.network_code.clone().filter(|_| tells_code),
         token_name: order.token_name_in(outcome.state).map(str::to_owned),
+        agreement_id: order.agreement_id_in(outcome.state).map(str::to_owned),
         ..bare
     }
 }

@@ -1,5 +1,6 @@
 //! The gateway: the ports that the use cases need, and the entry to each of them.
 
+use crate::agreement_desk::AgreementDesk;
 use crate::channel::{self, ChannelKeys};
 use crate::claims::Claims;
 use crate::counted::Counted;
@@ -81,6 +82,20 @@ pub struct GatewaySettings {
     /// The longest time after which a merchant has an answer, in milliseconds: what is not known then is
     /// answered 15777 and goes on to its end. FORT clients wait 60 s.
     pub answer_ms_max: u64,
+    /// Whether the acquirer takes charges without the customer that go back to no payment which the network has named.
+    pub unlinked_charges: UnlinkedCharges,
+}
+
+/// What becomes of a charge of a token whose customer's payments the network never named, because they are older than such
+/// names or were made elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnlinkedCharges {
+    /// It is sent without a name: the networks' interim rule, which an acquirer has to permit.
+    #[default]
+    Allowed,
+    /// It is refused with 00113.
+    Refused,
 }
 
 impl Default for GatewaySettings {
@@ -96,6 +111,7 @@ impl Default for GatewaySettings {
             unknown_alarm_after_ms: 60 * 60_000,
             four_eyes: false,
             answer_ms_max: 50_000,
+            unlinked_charges: UnlinkedCharges::Allowed,
         }
     }
 }
@@ -335,6 +351,12 @@ impl Gateway {
     /// When it is refused.
     pub async fn list_tokens(&self, account: &Account, command: &ListTokensCommand) -> Result<Answer, Refused> {
         list_tokens::list_tokens(&self.inner, account, command).await
+    }
+
+    /// The agreements, for an operator.
+    #[must_use]
+    pub fn agreement_desk(&self) -> AgreementDesk {
+        AgreementDesk::new(Arc::clone(&self.inner.store), Arc::clone(&self.inner.clock))
     }
 
     /// The tokens, for an operator.

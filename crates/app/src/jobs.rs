@@ -346,11 +346,7 @@ const fn contradicts(event: OperationEvent, state: OperationState) -> bool {
 }
 
 fn late_outcome(reply: &NetworkReply) -> Outcome {
-    Outcome {
-        event: settle::event_of(reply),
-        network_code: Some(reply.code.clone()),
-        authorization_code: reply.authorization_code.clone(),
-    }
+    settle::answered(settle::event_of(reply), reply.clone())
 }
 
 /// Sends one recovery message. `true` when it settled the operation.
@@ -398,6 +394,7 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
         eci: stored.order.eci,
         three_ds: ThreeDsWish::Default,
         authentication: None,
+        credential: None,
         original: Some(recovery_original(&stored.order, &operation)),
         settlement_reference: None,
     };
@@ -482,7 +479,7 @@ fn judge(way_out: WayOut, kind: OperationKind, result: &ExchangeResult) -> Verdi
         WayOut::Repeat if is_final_no(&reply.code) => OperationEvent::AdviceRefused,
         WayOut::Reverse | WayOut::Repeat => return Verdict::Again,
     };
-    Verdict::Settled(Outcome { event, network_code: Some(reply.code.clone()), authorization_code: None })
+    Verdict::Settled(Outcome { network_code: Some(reply.code.clone()), ..Outcome::silent(event) })
 }
 
 /// Codes by which the network says no for good. Neither a yes with conditions is one, which may have moved money, nor what
@@ -524,7 +521,7 @@ mod tests {
     #[test]
     fn a_repeated_advice_is_refused_only_by_a_plain_no() {
         let judged = |code: &str| {
-            let reply = NetworkReply { code: code.to_owned(), authorization_code: None };
+            let reply = NetworkReply::bare(code);
             match judge(WayOut::Repeat, OperationKind::Capture, &ExchangeResult::Answered(reply)) {
                 Verdict::Settled(outcome) => Some(outcome.event),
                 Verdict::Again => None,

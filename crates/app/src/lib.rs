@@ -6,6 +6,8 @@
 
 mod accounts;
 mod ages;
+mod agreement;
+mod agreement_desk;
 mod audit;
 mod channel;
 mod check_status;
@@ -38,6 +40,7 @@ mod unknown;
 mod update_token;
 
 pub use accounts::{AccountError, Accounts, Activity, CardCustomers, NewMerchant, PhraseRotation, TermsChange};
+pub use agreement_desk::{AgreementDesk, AgreementDeskError, AgreementPage, AgreementRest, ShownAgreement};
 pub use audit::{
     AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
 };
@@ -46,7 +49,7 @@ pub use checkout::{CheckoutLink, SeenCheckout, Stage, ThreeDsEvent};
 pub use counted::Counted;
 pub use directory::{Account, Directory};
 pub use feedback::{FeedbackWatch, feedback_answer};
-pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused};
+pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused, UnlinkedCharges};
 pub use jobs::Jobs;
 pub use life::BeginError;
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};

@@ -39,6 +39,7 @@ pub(crate) async fn maintain(
         eci: order.eci,
         three_ds: ThreeDsWish::Default,
         authentication: None,
+        credential: None,
         original: Some(original_of(&order)),
         settlement_reference: None,
     };

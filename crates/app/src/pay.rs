@@ -1,5 +1,6 @@
 //! AUTHORIZATION and PURCHASE; and VERIFY_CARD, which goes the same way.
 
+use crate::agreement::{self, AgreementPlan};
 use crate::checkout::{self, BeforePayment, Tried};
 use crate::claims::Claim;
 use crate::directory::Account;
@@ -8,12 +9,13 @@ use crate::release::Release;
 use crate::settle::{self, Settled};
 use crate::token::{self, PaymentCard, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
+use tollgate_core::agreement::Agreement;
 use tollgate_core::answer::{Answer, OrderFacts, TokenEcho};
 use tollgate_core::audit::{AuditEntry, AuditReason, AuditWho};
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::checkout::{Checkout, Step};
 use tollgate_core::code::{self, refused};
-use tollgate_core::command::PayCommand;
+use tollgate_core::command::{Eci, PayCommand};
 use tollgate_core::decide::{self, PayIntent};
 use tollgate_core::feedback::Channel;
 use tollgate_core::ident::{FortId, OperationId};
@@ -24,7 +26,7 @@ use tollgate_core::scope::Route;
 use tollgate_core::three_ds::Authentication;
 use tollgate_core::three_ds::{self, PaymentFacts, ThreeDsDecision};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
+use tollgate_store::{AgreementIntent, LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
 use tollgate_vault::Receipt;
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
@@ -52,8 +54,9 @@ pub(crate) async fn pay(
         true => decide::verify(merchant, &command, now)?,
         false => decide::pay(merchant, &command, stored.as_ref().map(|stored| &stored.token), now)?,
     };
+    let agreement = agreement::judged(inner, account, &command, stored.as_ref()).await?;
     let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
-    let mut judged = Judged { command, intent, stored, route, opened: None };
+    let mut judged = Judged { command, intent, stored, route, agreement, opened: None };
     if may_wait_for_the_customer(inner, account, &judged) {
         match checkout::before_payment(inner, account, judged).await? {
             BeforePayment::Nothing(same) => judged = *same,
@@ -80,6 +83,8 @@ pub(crate) struct Judged {
     /// The token that the command names, as the store has it.
     pub(crate) stored: Option<StoredToken>,
     pub(crate) route: Route,
+    /// The agreement that it charges, judged.
+    pub(crate) agreement: Option<Agreement>,
     /// The card, where the vault has lent it before.
     pub(crate) opened: Option<Opened>,
 }
@@ -116,7 +121,8 @@ pub(crate) async fn carry_out(
     unsettled: &Unsettled,
 ) -> Result<Paid, Refused> {
     inner.link_ready()?;
-    let Judged { command, intent, stored, route, opened } = judged;
+    let Judged { command, intent, stored, route, agreement, opened } = judged;
+    let agreement = AgreementPlan::of(inner, &command, agreement)?;
     let PayIntent { card, facts, token, kind, money, authentication } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
@@ -125,13 +131,17 @@ pub(crate) async fn carry_out(
         None => checkout::may_follow(inner, account, &command, &facts, &card, start).await,
         Some(_) => None,
     };
-    let mut means = Means { card, opened, facts, token, route, kind, money, authentication };
-    let Claimed { order, operation, owner, _in_flight } = match claim(inner, account, &command, &means, start).await? {
-        Intent::Durable(claimed) => *claimed,
-        Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
-    };
+    let mut means = Means { card, opened, facts, token, stored, agreement, route, kind, money, authentication };
+    let Claimed { order, operation, owner, _in_flight } =
+        match claim(inner, account, &command, &mut means, start).await? {
+            Intent::Durable(claimed) => *claimed,
+            Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
+        };
     unsettled.set(paid(&order, Settled::UNCERTAIN).answer);
-    token::take_held_code(inner, stored.as_ref(), &mut means.card);
+    // In a charge nobody is there who could have told one.
+    if command.eci != Eci::Recurring {
+        token::take_held_code(inner, means.stored.as_ref(), &mut means.card);
+    }
     if matches!(start, Start::Try { .. }) {
         token::take_code_of_order(inner, order.fort_id, &mut means.card);
     }
@@ -151,6 +161,7 @@ pub(crate) async fn carry_out(
         eci: command.eci,
         three_ds: command.three_ds,
         authentication: means.authentication,
+        credential: order.credential.as_ref().map(|credential| credential.told.clone()),
         original: None,
         settlement_reference: command.settlement_reference.clone(),
     };
@@ -180,13 +191,16 @@ pub(crate) async fn carry_out(
 }
 
 /// With what a payment is made.
-struct Means {
+pub(crate) struct Means {
     card: CardData,
     /// What the audit log is told of a card that the vault has lent. A card that came with the request is told of by
     /// its order alone.
     opened: Option<Opened>,
     facts: CardFacts,
     token: TokenPart,
+    /// The token that it names, as the store has it.
+    pub(crate) stored: Option<StoredToken>,
+    pub(crate) agreement: AgreementPlan,
     route: Route,
     kind: PayKind,
     money: Money,
@@ -216,20 +230,23 @@ async fn claim(
     inner: &Inner,
     account: &Account,
     command: &PayCommand,
-    means: &Means,
+    means: &mut Means,
     start: Start<'_>,
 ) -> Result<Intent, Refused> {
-    for number in 0..NUMBER_TRIES_MAX {
+    let (mut number, mut overtaken_times) = (0, 0);
+    while number < NUMBER_TRIES_MAX {
         let owner = inner.living().await?;
         let now = inner.clock.now();
-        let (order, operation) = match start {
+        let (mut order, operation) = match start {
             Start::NewOrder => draft(inner, account, command, means, now),
             Start::Try { order, .. } => draft_of_try(inner, order, means, number, now),
         };
+        let agreement = with_credential(inner, &mut order, &operation, means)?;
         let in_flight = inner.claims.take(operation.id);
         if in_flight.is_none() && matches!(start, Start::Try { .. }) {
             // Of an order whose first try may or may not have been written the janitor looks for that one under this
             // number: another number is not in its way.
+            number += 1;
             continue;
         }
         let card = inner.vault.seal_card(order.merchant, order.fort_id, &means.card.pan, now).await?;
@@ -241,6 +258,7 @@ async fn claim(
             request: command.params.clone(),
             owner,
             token: means.token.intent.clone(),
+            agreement,
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
             authentication: means.authentication.clone(),
@@ -256,7 +274,11 @@ async fn claim(
                 }
                 return Ok(Intent::Durable(Box::new(Claimed { order, operation, owner, _in_flight: in_flight })));
             }
-            Ok(OrderClaim::NumberTaken) => {}
+            Ok(OrderClaim::NumberTaken) => number += 1,
+            Ok(OrderClaim::AgreementChanged) => {
+                overtaken_times += 1;
+                agreement::judge_anew(inner, account, command, means, overtaken_times).await?;
+            }
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
                 drop(in_flight);
@@ -278,6 +300,19 @@ async fn claim(
     .into())
 }
 
+/// Gives an order what it has to do with a kept card; what is written for its agreement.
+fn with_credential(
+    inner: &Inner,
+    order: &mut Order,
+    operation: &Operation,
+    means: &Means,
+) -> Result<Option<AgreementIntent>, Refusal> {
+    let part = agreement::part(&means.agreement, order, operation, &means.token, means.stored.as_ref());
+    agreement::may_be_unlinked(inner, part.order.as_ref().map(|credential| &credential.told))?;
+    order.credential = part.order;
+    Ok(part.agreement)
+}
+
 /// Claims a try; what is no longer as it was judged is refused.
 async fn claim_try(
     inner: &Inner,
@@ -289,6 +324,7 @@ async fn claim_try(
     Ok(match inner.store.claim_try(NewTry { intent, checkout }).await {
         Ok(TryClaim::Claimed) => Ok(OrderClaim::Claimed),
         Ok(TryClaim::NumberTaken) => Ok(OrderClaim::NumberTaken),
+        Ok(TryClaim::AgreementChanged) => Ok(OrderClaim::AgreementChanged),
         Ok(TryClaim::Changed) => return Err(overtaken().into()),
         Err(error) => Err(error),
     })
@@ -317,6 +353,7 @@ fn draft(inner: &Inner, account: &Account, command: &PayCommand, means: &Means, 
         channel: Channel::Trusted,
         card: Some(means.facts.clone()),
         token: means.token.order.clone(),
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -346,6 +383,7 @@ fn draft_of_try(
     let pending = Order {
         card: Some(means.facts.clone()),
         token: means.token.order.clone(),
+        credential: None,
         phase: Phase::Pending,
         open_operation: Some(id),
         version: order.version.saturating_add(1),
@@ -368,6 +406,7 @@ fn paid(order: &Order, settled: Settled) -> Paid {
         authorization_code: settled.authorization_code.filter(|_| approved),
         acquirer_code: settled.network_code.filter(|_| declined),
         token_name: order.token_name_in(settled.state).map(str::to_owned),
+        agreement_id: order.agreement_id_in(settled.state).map(str::to_owned),
         ..Answer::bare(settled.code)
     };
     Paid { answer, release: settled.release }

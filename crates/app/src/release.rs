@@ -112,6 +112,7 @@ impl Release {
             eci: self.order.eci,
             three_ds: ThreeDsWish::Default,
             authentication: None,
+            credential: None,
             original: Some(original_of(&self.order)),
             settlement_reference: None,
         })

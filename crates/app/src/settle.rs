@@ -5,6 +5,7 @@ use crate::feedback;
 use crate::gateway::Inner;
 use crate::release::Release;
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
+use tollgate_core::advice::RetryAdvice;
 use tollgate_core::apply::{self, Applied, Outcome, Recovery};
 use tollgate_core::checkout::Checkout;
 use tollgate_core::code::{self, ResponseCode};
@@ -248,6 +249,8 @@ pub(crate) fn record_of(
         code: applied.code,
         network_code: outcome.network_code.clone(),
         authorization_code: outcome.authorization_code.clone(),
+        network_transaction_id: outcome.network_transaction_id.clone(),
+        advice: outcome.advice,
         trace: trace.0,
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
         feedback: None,
@@ -283,13 +286,26 @@ pub(crate) fn outcome_of(result: ExchangeResult) -> Outcome {
     match result {
         ExchangeResult::Answered(reply) => {
             let event = event_of(&reply);
-            Outcome { event, network_code: Some(reply.code), authorization_code: reply.authorization_code }
+            answered(event, reply)
         }
         ExchangeResult::NotSent(reason) => {
             tracing::warn!(?reason, "a message could not be sent after its intent was written");
             Outcome::silent(OperationEvent::NotSent)
         }
         ExchangeResult::Unknown(reason) => Outcome::silent(reason.event()),
+    }
+}
+
+/// What an answer brings, besides the event that it is.
+pub(crate) fn answered(event: OperationEvent, reply: NetworkReply) -> Outcome {
+    let advice =
+        (event == OperationEvent::Declined).then(|| RetryAdvice::of(&reply.code, reply.advice_code.as_deref()));
+    Outcome {
+        event,
+        network_code: Some(reply.code),
+        authorization_code: reply.authorization_code,
+        network_transaction_id: reply.network_transaction_id,
+        advice,
     }
 }
 
@@ -325,7 +341,7 @@ mod tests {
             ("08", OperationEvent::Unreadable),
             ("85", OperationEvent::Declined),
         ] {
-            assert_eq!(event_of(&NetworkReply { code: code.into(), authorization_code: None }), event, "{code}");
+            assert_eq!(event_of(&NetworkReply::bare(code)), event, "{code}");
         }
     }
 }

@@ -160,6 +160,7 @@ pub(crate) async fn sealed(
         card: facts.clone(),
         bin: card.pan.bin(),
         currency: None,
+        first_payment: None,
         created_at: now,
         updated_at: now,
         version: 1,

@@ -10,7 +10,7 @@ use tollgate_core::ident::{MerchantId, Numbers};
 use tollgate_core::merchant::Merchant;
 use tollgate_core::page::AfterPayment;
 use tollgate_core::time::{Clock, Timestamp};
-use tollgate_core::token::{Token, TokenId, TokenStatus};
+use tollgate_core::token::{FirstPayment, Token, TokenId, TokenStatus};
 use tollgate_store::{Store, StoreError, StoredToken, TokenFilter, TokenPlace, TokenSave};
 use tollgate_vault::{EXPORT_CHUNK_TOKENS_MAX, Fingerprint, ReceiptedCard, TokenCard, Vault, VaultError};
 
@@ -240,6 +240,8 @@ impl Transfer {
             },
             bin: card.pan.bin(),
             currency: facts.currency,
+            // The customer has paid with it where it comes from: whoever imports it vouches for that.
+            first_payment: Some(FirstPayment { at: facts.created_at.min(now), network_transaction_id: None }),
             created_at: facts.created_at.min(now),
             updated_at: now,
             version: 1,

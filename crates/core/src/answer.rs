@@ -28,6 +28,8 @@ pub struct Answer {
     pub three_ds_url: Option<String>,
     /// The token that the payment used, or made by its success.
     pub token_name: Option<String>,
+    /// The agreement that the payment charged, or opened by its success.
+    pub agreement_id: Option<String>,
     /// What becomes of a `token_name` that the client sent, when the answer has none of its own.
     pub token_echo: TokenEcho,
     /// CHECK_STATUS of an order that was found.
@@ -61,6 +63,7 @@ impl Answer {
             acquirer_code: None,
             three_ds_url: None,
             token_name: None,
+            agreement_id: None,
             token_echo: TokenEcho::Sent,
             status: None,
             token: None,

@@ -1,7 +1,9 @@
 //! What an outcome does to an operation and its order: pure, so that the simulator, the gateway and
 //! an operator's correction all take the same step.
 
+use crate::advice::RetryAdvice;
 use crate::code::{self, ResponseCode, message};
+use crate::credential::NetworkTransactionId;
 use crate::ident::OperationId;
 use crate::order::{
     LastOperation, Operation, OperationEvent, OperationKind, OperationState, Order, PayKind, Phase, Totals, WayOut,
@@ -17,13 +19,17 @@ pub struct Outcome {
     pub network_code: Option<String>,
     /// The issuer's authorization code (field 38), if it gave one.
     pub authorization_code: Option<String>,
+    /// How the network named the payment, if it did.
+    pub network_transaction_id: Option<NetworkTransactionId>,
+    /// Of a decline: whether it may be tried again.
+    pub advice: Option<RetryAdvice>,
 }
 
 impl Outcome {
     /// An event without an answer from the network.
     #[must_use]
     pub const fn silent(event: OperationEvent) -> Outcome {
-        Outcome { event, network_code: None, authorization_code: None }
+        Outcome { event, network_code: None, authorization_code: None, network_transaction_id: None, advice: None }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A checkout is begun by a form of the merchant's (redirection, standard merchant page) or by a payment that needs 3-D
 //! Secure. It has an end by itself, and outlives the gateway's process.
 
+use crate::agreement::RecurringWish;
 use crate::answer::TokenFacts;
 use crate::card::{CardFacts, Expiry, SecurityCode};
 use crate::code::ResponseCode;
@@ -237,6 +238,7 @@ impl PayWish {
             payment_option: self.payment_option.clone(),
             three_ds: self.three_ds,
             settlement_reference: self.settlement_reference.clone(),
+            recurring: RecurringWish::of_params(params),
             params: params.clone(),
         }
     }

@@ -170,6 +170,8 @@ pub mod refused {
         INVALID_PAYMENT_OPTION = 80;
         /// The expiry date is no month of a year.
         INVALID_EXPIRY = 100;
+        /// Parameters that do not go together.
+        CONTRADICTING_PARAMETERS = 110;
         /// The e-commerce indicator is not offered here.
         NOT_FOR_ECI = 113;
         /// Another token of the merchant has that name.

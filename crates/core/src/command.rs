@@ -1,5 +1,6 @@
 //! What a merchant asks for, already typed. Made by the FORT wire, carried out by the use cases.
 
+use crate::agreement::RecurringWish;
 use crate::card::SecurityCode;
 use crate::ident::FortId;
 use crate::money::{Currency, Money};
@@ -39,6 +40,8 @@ pub struct PayCommand {
     pub authentication: Option<MpiResult>,
     /// A reference for the acquirer's settlement file, up to 34 characters.
     pub settlement_reference: Option<String>,
+    /// The agreement that it opens or charges.
+    pub recurring: RecurringWish,
     /// All non-empty parameters, masked: for the answer's echo and for the record.
     pub params: SafeParams,
 }

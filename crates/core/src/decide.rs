@@ -2,6 +2,7 @@
 //! each has one exact response code.
 
 mod own_mpi;
+mod recurring;
 
 use crate::bin::Brand;
 use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};
@@ -75,7 +76,7 @@ pub fn pay(
 ) -> Result<PayIntent, Refusal> {
     free_of_any_card_number(command)?;
     own_mpi::may_bring(&merchant.terms, command)?;
-    offered_eci(command)?;
+    recurring::fits_eci(&merchant.terms, command, now)?;
     offered_tokens(&merchant.terms, command)?;
     channel_allows_card(&merchant.terms, command, now)?;
     with_a_card(merchant, command, token, now)
@@ -114,7 +115,7 @@ pub fn open_page(
 ) -> Result<(), Refusal> {
     let terms = &merchant.terms;
     free_of_any_card_number(command)?;
-    offered_eci(command)?;
+    recurring::may_come_to_page(terms, command, now)?;
     offered_tokens(terms, command)?;
     no_card_yet(command)?;
     match token {
@@ -133,6 +134,7 @@ fn free_of_any_card_number(command: &PayCommand) -> Result<(), Refusal> {
     free_of_card_numbers("merchant_reference", Some(&command.merchant_reference))?;
     free_of_card_numbers("settlement_reference", command.settlement_reference.as_deref())?;
     free_of_card_numbers("card_holder_name", command.card.as_ref().and_then(|card| card.holder.as_deref()))?;
+    free_of_card_numbers("agreement_id", command.recurring.agreement_id.as_deref())?;
     free_of_card_numbers("token_name", command.token_name.as_deref())
 }
 
@@ -173,6 +175,7 @@ fn with_a_card(
 ) -> Result<PayIntent, Refusal> {
     let terms = &merchant.terms;
     let usable = usable_token(command, token, now)?;
+    recurring::paid_before(command, usable)?;
     let mut intent = match (&command.card, usable) {
         (Some(input), _) => with_given_card(terms, command, input, now)?,
         (None, Some(token)) => with_token(command, token, now)?,
@@ -182,6 +185,7 @@ fn with_a_card(
     fits_payment_option(command, brand)?;
     enabled_brand(terms, brand)?;
     brand_allows_kind(command, brand)?;
+    recurring::brand_fits_eci(command, brand)?;
     taken_currency(terms, command.money)?;
     within_limit(terms, command.money)?;
     intent.authentication = own_mpi::brought(terms, command, brand)?;
@@ -432,15 +436,6 @@ fn free_of_card_numbers(parameter: &'static str, reference: Option<&str>) -> Res
     Err(Refusal::request(code::VALUE_NOT_ALLOWED, parameter, detail))
 }
 
-fn offered_eci(command: &PayCommand) -> Result<(), Refusal> {
-    match command.eci {
-        Eci::Ecommerce => Ok(()),
-        Eci::Moto | Eci::Recurring => {
-            Err(Refusal::request(code::NOT_FOR_ECI, "eci", "this gateway offers ECOMMERCE payments only so far"))
-        }
-    }
-}
-
 fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> Result<(), Refusal> {
     if command.card.is_none() {
         return Ok(());
@@ -518,11 +513,16 @@ fn with_given_card(
     now: Timestamp,
 ) -> Result<PayIntent, Refusal> {
     let card = readable_card(input, now)?;
-    with_security_code(input)?;
+    // Who orders by mail or telephone may not be asked for it.
+    if command.eci == Eci::Ecommerce {
+        with_security_code(input)?;
+    }
     let facts = card.facts(known_brand(&card)?);
     let token = match (&command.token_name, command.remember_me) {
         _ if terms.tokens == TokenService::Off => TokenPlan::None,
-        (_, Some(RememberMe::No)) | (None, None) => TokenPlan::None,
+        (_, Some(RememberMe::No)) => TokenPlan::None,
+        // The card of an agreement is kept.
+        (None, None) if command.recurring.mode.is_none() => TokenPlan::None,
         (name, _) => TokenPlan::Save(name.clone()),
     };
     Ok(PayIntent {
@@ -545,6 +545,7 @@ fn with_token(command: &PayCommand, token: &Token, now: Timestamp) -> Result<Pay
     let after_payment = match command.remember_me {
         Some(RememberMe::Yes) => AfterPayment::Keep,
         Some(RememberMe::No) => AfterPayment::Forget,
+        None if command.recurring.mode.is_some() => AfterPayment::Keep,
         None => token.after_payment,
     };
     let role = match after_payment {

@@ -12,6 +12,8 @@
 //! - [`scope`]: which PCI DSS questionnaire a merchant's routes point to;
 //! - [`token`]: names under which cards are kept; [`verification`]: how cards are verified;
 //!   [`card_terms`]: how many tokens and customers a card may have;
+//! - [`agreement`], [`credential`]: what customers agree to be charged later, and what the network is told of kept cards;
+//!   [`advice`]: whether a decline may be tried again;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment; [`checkout`]: a customer at the gateway's pages;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
@@ -20,6 +22,8 @@
 //! - [`audit`]: the entries of the audit log and their bytes;
 //! - [`answer`]: what goes back to the merchant; [`feedback`]: what its servers are told later.
 
+pub mod advice;
+pub mod agreement;
 pub mod answer;
 pub mod apply;
 pub mod audit;
@@ -31,6 +35,7 @@ pub mod channel;
 pub mod checkout;
 pub mod code;
 pub mod command;
+pub mod credential;
 pub mod decide;
 pub mod feedback;
 pub mod held_code;

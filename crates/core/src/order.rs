@@ -1,8 +1,10 @@
 //! An order (one payment) and the operations on it.
 
+use crate::agreement::AgreementRole;
 use crate::card::CardFacts;
 use crate::code::ResponseCode;
 use crate::command::{Eci, MaintainKind};
+use crate::credential::OrderCredential;
 use crate::feedback::Channel;
 use crate::ident::{FortId, MerchantId, OperationId, Rrn, Stan};
 use crate::money::{Amount, Money};
@@ -387,6 +389,8 @@ pub struct Order {
     pub card: Option<CardFacts>,
     /// The token that it uses or makes, if any.
     pub token: Option<OrderToken>,
+    /// What it has to do with a stored card, as its newest try told the network.
+    pub credential: Option<Box<OrderCredential>>,
     /// Where it stands.
     pub phase: Phase,
     /// Its sums.
@@ -412,6 +416,18 @@ impl Order {
     pub fn token_name_in(&self, state: OperationState) -> Option<&str> {
         let token = self.token.as_ref()?;
         (token.role != TokenRole::Saves || state == OperationState::Approved).then_some(&token.name)
+    }
+
+    /// The name of the agreement that the order opens or charges as the merchant may know it when its first operation is
+    /// in `state`: one that is still to be opened has none before the payment succeeded, nor has one without a token.
+    #[must_use]
+    pub fn agreement_id_in(&self, state: OperationState) -> Option<&str> {
+        let agreement = self.credential.as_ref()?.agreement.as_ref()?;
+        let is_there = match agreement.role {
+            AgreementRole::Charges => true,
+            AgreementRole::Opens => state == OperationState::Approved && self.token.is_some(),
+        };
+        is_there.then_some(&agreement.id)
     }
 
     /// Whether another try may begin on it: the first one that a customer's card makes possible, another one on the page

@@ -232,6 +232,7 @@ mod tests {
             three_ds: ThreeDsWish::Default,
             authentication: None,
             settlement_reference: None,
+            recurring: crate::agreement::RecurringWish::default(),
             params: SafeParams::default(),
         }
     }
@@ -249,6 +250,7 @@ mod tests {
             card: facts,
             bin: "400555".to_owned(),
             currency: None,
+            first_payment: None,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             version: 1,

@@ -2,6 +2,7 @@
 
 use crate::card::{CardFacts, Expiry};
 use crate::card_scan::holds_card_number;
+use crate::credential::NetworkTransactionId;
 use crate::ident::MerchantId;
 use crate::money::Currency;
 use crate::page::AfterPayment;
@@ -113,12 +114,23 @@ pub struct Token {
     pub bin: String,
     /// The currency that the merchant notes with it.
     pub currency: Option<Currency>,
+    /// The first payment that its customer made with it and that succeeded, if there was one.
+    pub first_payment: Option<FirstPayment>,
     /// When the name came into use.
     pub created_at: Timestamp,
     /// When anything of it changed last.
     pub updated_at: Timestamp,
     /// Grows with each change, from 1.
     pub version: u32,
+}
+
+/// A customer's own payment with a token: what charges without the customer go back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstPayment {
+    /// When it was found to have succeeded.
+    pub at: Timestamp,
+    /// How the network named it, where it did.
+    pub network_transaction_id: Option<NetworkTransactionId>,
 }
 
 impl Token {
@@ -248,6 +260,7 @@ mod tests {
             card: CardFacts { brand: Brand::Visa, mask: String::new(), expiry: expiry.into(), holder: None },
             bin: String::new(),
             currency: None,
+            first_payment: None,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             version: 1,

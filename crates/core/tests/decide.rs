@@ -3,7 +3,10 @@
 
 #[path = "decide/page.rs"]
 mod page;
+#[path = "decide/recurring.rs"]
+mod recurring;
 
+use tollgate_core::agreement::RecurringWish;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::{CardFacts, SecurityCode};
 use tollgate_core::code::{ResponseCode, UNCERTAIN, refused};
@@ -65,6 +68,7 @@ fn merchant() -> Merchant {
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
+            recurring: RecurringTerms::default(),
         },
     }
 }
@@ -89,6 +93,7 @@ fn purchase() -> PayCommand {
         three_ds: ThreeDsWish::Default,
         authentication: None,
         settlement_reference: None,
+        recurring: RecurringWish::default(),
         params: SafeParams::default(),
     }
 }
@@ -122,6 +127,7 @@ fn kept(name: &str) -> Token {
         },
         bin: "411111".into(),
         currency: None,
+        first_payment: None,
         created_at: now(),
         updated_at: now(),
         version: 1,
@@ -281,8 +287,6 @@ fn each_guard_of_a_payment_has_its_code() {
             with_card(|card| card.holder = Some("4005 5500 0000 0001".into())),
             refused::VALUE_NOT_ALLOWED,
         ),
-        ("moto", PayCommand { eci: Eci::Moto, ..purchase() }, refused::NOT_FOR_ECI),
-        ("recurring", PayCommand { eci: Eci::Recurring, ..purchase() }, refused::NOT_FOR_ECI),
         ("nothing to pay with", PayCommand { card: None, ..purchase() }, refused::MISSING_PARAMETER),
         ("token", PayCommand { card: None, token_name: Some("t".into()), ..purchase() }, refused::TOKEN_NOT_FOUND),
         ("no number", with_card(|card| card.number = None), refused::MISSING_PARAMETER),
@@ -497,6 +501,7 @@ fn order(kind: PayKind, phase: Phase, authorized: u64, captured: u64, refunded: 
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase,
         totals: Totals { authorized: amount(authorized), captured: amount(captured), refunded: amount(refunded) },
         open_operation: None,

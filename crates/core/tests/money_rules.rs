@@ -56,6 +56,7 @@ fn fresh(kind: PayKind) -> (Order, Operation) {
         channel: tollgate_core::feedback::Channel::Trusted,
         card: Some(CardFacts { mask: "*".into(), expiry: "3005".into(), holder: None, brand: Brand::Visa }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(OperationId(1)),

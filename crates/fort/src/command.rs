@@ -5,6 +5,7 @@ mod safe;
 
 use crate::message::Message;
 use crate::service::{Service, validate};
+use tollgate_core::agreement::RecurringWish;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
@@ -71,6 +72,7 @@ impl Request {
 }
 
 fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
+    let params = safe_params(message);
     Ok(Request::Pay(Box::new(PayCommand {
         kind,
         merchant_reference: mandatory(message, "merchant_reference")?,
@@ -88,7 +90,12 @@ fn pay(kind: PayKind, message: &Message) -> Result<Request, Refusal> {
         },
         authentication: mpi::result(message)?,
         settlement_reference: optional(message, "settlement_reference"),
-        params: safe_params(message),
+        // What is kept of it may be masked.
+        recurring: RecurringWish {
+            agreement_id: optional(message, "agreement_id"),
+            ..RecurringWish::of_params(&params)
+        },
+        params,
     })))
 }
 
@@ -108,6 +115,7 @@ fn verify_card(message: &Message) -> Result<Request, Refusal> {
         three_ds: ThreeDsWish::Default,
         authentication: None,
         settlement_reference: optional(message, "settlement_reference"),
+        recurring: RecurringWish::default(),
         params: safe_params(message),
     })))
 }
@@ -278,6 +286,7 @@ fn target(message: &Message, not_found: ResponseCode) -> Result<OrderTarget, Ref
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use tollgate_core::agreement::RecurringMode;
 
     fn message(fields: &[(&str, &str)]) -> Message {
         Message::from_json(&crate::client::json(fields)).unwrap()
@@ -337,6 +346,22 @@ mod tests {
         assert_eq!(both.token_security_code, None);
         assert!(pay(&[("expiry_date", "3005")]).card.is_some());
         assert!(pay(&[]).card.is_none());
+    }
+
+    #[test]
+    fn what_is_said_of_an_agreement_is_read_however_it_is_written() {
+        let body = br#"{"command":"PURCHASE","access_code":"AC","merchant_identifier":"MI","merchant_reference":"R-1",
+            "amount":1000,"currency":"AED","language":"en","customer_email":"a@b.c","signature":"00","eci":"RECURRING",
+            "token_name":"t","agreement_id":"A-1","recurring_mode":"FIXED","recurring_transactions_count":12,
+            "recurring_expiry_date":"2027-12-31","recurring_days_between_payments":"30","customer_ip":null}"#;
+        let message = Message::from_json(body).unwrap();
+        let Request::Pay(command) = Request::parse(Service::Purchase, &message).unwrap() else { panic!() };
+        assert_eq!(command.eci, Eci::Recurring);
+        let wish = &command.recurring;
+        assert_eq!((wish.agreement_id.as_deref(), wish.mode), (Some("A-1"), RecurringMode::parse("FIXED")));
+        assert_eq!((wish.charges_max, wish.days_between_min), (Some(12), Some(30)));
+        assert_eq!(wish.last_day.map(|day| day.to_string()).as_deref(), Some("2027-12-31"));
+        assert_eq!(pay(&[]).recurring, RecurringWish::default());
     }
 
     #[test]

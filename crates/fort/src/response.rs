@@ -113,6 +113,7 @@ fn value_of<'a>(
             TokenEcho::Sent => answer.token_name.as_deref().map(Cow::Borrowed).or(echoed),
             TokenEcho::Withheld => None,
         },
+        Source::Agreement => answer.agreement_id.as_deref().map(Cow::Borrowed).or(echoed),
         Source::ThreeDsUrl => answer.three_ds_url.as_deref().map(Cow::Borrowed),
         Source::TokenMade => answer.token_name.as_deref().map(Cow::Borrowed),
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),

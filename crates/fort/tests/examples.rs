@@ -145,6 +145,7 @@ impl Example {
                 },
                 bin: text("card_bin"),
                 currency: None,
+                first_payment: None,
                 created_at: Timestamp::parse_with_offset(&text("creation_date")).unwrap(),
                 updated_at: Timestamp(0),
                 version: 1,
@@ -203,7 +204,7 @@ fn answers_have_exactly_the_fields_and_the_signature_of_the_examples() {
         example.assert_fields(&fields);
         compared += 1;
     }
-    assert_eq!(compared, 71);
+    assert_eq!(compared, 78);
 }
 
 #[test]

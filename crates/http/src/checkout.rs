@@ -306,6 +306,8 @@ impl Desk<'_> {
     /// The customer is asked where the merchant asked for the card to be kept, and can keep it.
     fn save_offer(&self, ticked: bool) -> SaveOffer {
         let wish = match &self.seen.checkout.purpose {
+            // The card of an agreement is kept in any case.
+            Purpose::Pay(_) if self.seen.checkout.params.get("recurring_mode").is_some() => None,
             Purpose::Pay(pay) => pay.remember_me,
             Purpose::Tokenize(_) => None,
         };

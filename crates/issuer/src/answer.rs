@@ -1,5 +1,6 @@
 //! Answers, and how they become bytes: rightly, or spoilt on purpose.
 
+use crate::credential::TransactionId;
 use crate::echo::Echo;
 use crate::response_code::ResponseCode;
 use crate::text::{AuthorizationCode, ShortText};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 use tollgate_core::secret::{Wipe, Wiped};
-use tollgate_iso8583::{FrameError, Framing, Message, PackError, SetError, Spec};
+use tollgate_iso8583::{FrameError, Framing, Message, PackError, SetError, Spec, SubelementBuilder, SubelementError};
 
 /// The most batches of answers that wait for one connection; it is closed when it does not take them.
 const OUTBOX_BATCHES_MAX: usize = 1_024;
@@ -26,6 +27,10 @@ pub(crate) struct Answer {
     pub(crate) code: ResponseCode,
     /// Field 38.
     pub(crate) authorization_code: Option<AuthorizationCode>,
+    /// Field 48 subelement 63.
+    pub(crate) transaction_id: Option<TransactionId>,
+    /// Field 48 subelement 84.
+    pub(crate) advice: Option<&'static str>,
     /// How it travels.
     pub(crate) delivery: Delivery,
 }
@@ -33,7 +38,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// One that travels plainly and says only `code`.
     pub(crate) const fn plain(echo: Echo, code: ResponseCode) -> Answer {
-        Answer { echo, code, authorization_code: None, delivery: Delivery::Plain }
+        Answer { echo, code, authorization_code: None, transaction_id: None, advice: None, delivery: Delivery::Plain }
     }
 }
 
@@ -115,6 +120,8 @@ pub(crate) enum RenderError {
     #[error("{0}")]
     Pack(#[from] PackError),
     #[error("{0}")]
+    Subelement(#[from] SubelementError),
+    #[error("{0}")]
     Frame(#[from] FrameError),
 }
 
@@ -170,6 +177,16 @@ impl<'a> Renderer<'a> {
         }
         if answer.delivery != Delivery::NoCode {
             self.message.set(39, answer.code.as_str())?;
+        }
+        let mut additional = SubelementBuilder::new();
+        if let Some(id) = &answer.transaction_id {
+            additional.push(63, id.as_str())?;
+        }
+        if let Some(advice) = answer.advice {
+            additional.push(84, advice)?;
+        }
+        if !additional.as_bytes().is_empty() {
+            self.message.set(48, additional.as_bytes())?;
         }
         self.spec.pack(&self.message, &mut self.packed)?;
         Ok(())

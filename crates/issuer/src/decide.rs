@@ -3,6 +3,7 @@
 //! Each ladder below is a list of guards in the order in which they count; `docs/sandbox.md` tells the codes.
 
 use crate::book::{Book, NameKey, undoing};
+use crate::credential::{self, TransactionId, new_transaction_id};
 use crate::entry::{Delta, Effect, Entry, EntryIndex};
 use crate::payment::{Payment, PaymentKind, Standing, Step};
 use crate::request::{MessageClass, OriginalReference, Request, RequestKind};
@@ -21,6 +22,8 @@ pub(crate) enum Decision {
         code: ResponseCode,
         /// Field 38.
         authorization_code: Option<AuthorizationCode>,
+        /// Field 48 subelement 63.
+        transaction_id: Option<TransactionId>,
     },
     /// Another message under a name that was used: refused, not written.
     NameTaken,
@@ -43,6 +46,8 @@ pub(crate) fn decide(book: &Book, request: &Request, at: Timestamp, seed: u64) -
         IssuedCode::Of(code) => code,
         IssuedCode::New => new_authorization_code(seed, book.len()),
     };
+    let is_named = request.kind.begins() && ruling.code == ResponseCode::APPROVED;
+    let transaction_id = if is_named { new_transaction_id(seed, book.len()) } else { None };
     Decision::New(Entry {
         at,
         name: request.name,
@@ -52,6 +57,8 @@ pub(crate) fn decide(book: &Book, request: &Request, at: Timestamp, seed: u64) -
         amount_minor: request.amount_minor,
         code: ruling.code,
         authorization_code,
+        transaction_id,
+        credential: request.credential,
         effect: ruling.effect,
         target: ruling.target,
         delta: ruling.delta,
@@ -98,7 +105,11 @@ fn repeat(first: &Entry, request: &Request) -> Decision {
         && first.amount_minor == request.amount_minor
         && first.original == request.kind.original().map(|original| original.name);
     if same {
-        Decision::Repeat { code: first.code, authorization_code: first.authorization_code }
+        Decision::Repeat {
+            code: first.code,
+            authorization_code: first.authorization_code,
+            transaction_id: first.transaction_id,
+        }
     } else {
         Decision::NameTaken
     }
@@ -133,7 +144,7 @@ fn names_itself(reversal: &Entry) -> bool {
 }
 
 fn rule(book: &Book, request: &Request) -> Ruling {
-    if let Some(code) = request.refusal {
+    if let Some(code) = request.refusal.or_else(|| credential::refusal(book, request)) {
         return Ruling::nothing(code);
     }
     match &request.kind {

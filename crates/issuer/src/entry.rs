@@ -1,5 +1,6 @@
 //! An entry of the ledger: one message, what came of it, and which sums it moved. Never changed afterwards.
 
+use crate::credential::{Credential, TransactionId};
 use crate::request::{AccountId, MessageName, OriginalName};
 use crate::response_code::ResponseCode;
 use crate::text::AuthorizationCode;
@@ -93,6 +94,10 @@ pub(crate) struct Entry {
     pub(crate) code: ResponseCode,
     /// Field 38 of the answer.
     pub(crate) authorization_code: Option<AuthorizationCode>,
+    /// Field 48 subelement 63 of the answer: how a payment that was approved is named.
+    pub(crate) transaction_id: Option<TransactionId>,
+    /// What it said of a card that is kept.
+    pub(crate) credential: Option<Credential>,
     /// What it did.
     pub(crate) effect: Effect,
     /// The entry it did it to: of a capture, refund or void the payment, of a reversal the message undone.

@@ -6,6 +6,7 @@ use crate::account_key::AccountKey;
 use crate::accounts::Accounts;
 use crate::answer::{Answer, Outbox};
 use crate::book::{Book, BookLimits};
+use crate::credential::{Credential, advice, initiator_name};
 use crate::decide::{Decision, decide};
 use crate::entry::{Effect, EntryIndex};
 use crate::ledger_file::{Addition, LedgerFile, LedgerFileError, NumberedEntry};
@@ -240,6 +241,7 @@ impl Ledger {
             currency: payment.currency,
             amount_minor: payment.amount_minor,
             refusal: wish.refusal,
+            credential: payment.credential,
         };
         let decision = decide(&self.book, &request, self.setup.clock.now(), self.setup.seed);
         let answer = match decision {
@@ -249,11 +251,14 @@ impl Ledger {
                 counts.tombstones += u64::from(entry.effect == Effect::Tombstone);
                 let Wish { delivery, .. } = wish;
                 let authorization_code = entry.authorization_code;
-                Answer { echo: payment.echo, code: entry.code, authorization_code, delivery }
+                let (transaction_id, advice) = (entry.transaction_id, advice(entry.credential.as_ref(), entry.code));
+                Answer { echo: payment.echo, code: entry.code, authorization_code, transaction_id, advice, delivery }
             }
-            Decision::Repeat { code, authorization_code } => {
+            Decision::Repeat { code, authorization_code, transaction_id } => {
                 counts.repeats += 1;
-                Answer { echo: payment.echo, code, authorization_code, delivery: Delivery::Plain }
+                let advice = advice(payment.credential.as_ref(), code);
+                let delivery = Delivery::Plain;
+                Answer { echo: payment.echo, code, authorization_code, transaction_id, advice, delivery }
             }
             Decision::NameTaken => {
                 counts.names_taken += 1;
@@ -324,6 +329,11 @@ impl Ledger {
             amount: entry.amount_minor,
             response_code: entry.code.to_string(),
             authorization_code: entry.authorization_code.as_ref().map(ShortText::as_str).map(str::to_owned),
+            network_transaction_id: entry.transaction_id.as_ref().map(ShortText::as_str).map(str::to_owned),
+            initiator: entry.credential.map(|told| initiator_name(told.by).to_owned()),
+            credential: entry.credential.map(|told| told.indicator.as_str().to_owned()),
+            original_transaction_id: entry.credential.and_then(|told| Some(told.original?.as_str().to_owned())),
+            link: entry.credential.as_ref().and_then(Credential::link).map(|link| link.name().to_owned()),
             effect: entry.effect.name().to_owned(),
             target: entry.target.map(|target| u64::from(target.0) + 1),
             held_delta: entry.delta.held,

@@ -6,6 +6,7 @@
 use crate::account_key::AccountKey;
 use crate::accounts::Accounts;
 use crate::book::{Book, BookError, BookLimits};
+use crate::credential::{Credential, initiator, initiator_name};
 use crate::entry::{Delta, Effect, Entry, EntryIndex};
 use crate::request::{AccountId, MessageClass, MessageName, OriginalName};
 use crate::response_code::ResponseCode;
@@ -18,7 +19,7 @@ use tollgate_core::money::Currency;
 use tollgate_core::time::Timestamp;
 
 /// The version of the tables below (`user_version`).
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Pages of the write-ahead log before it is copied into the file: 16 MiB.
 const CHECKPOINT_PAGES: u32 = 4_096;
 
@@ -55,6 +56,14 @@ CREATE TRIGGER entries_are_never_changed BEFORE UPDATE ON entries
 BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
 CREATE TRIGGER entries_are_never_deleted BEFORE DELETE ON entries
 BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END;
+";
+
+/// What version 2 added: the names of payments, and what messages said of kept cards.
+const SINCE_VERSION_1: &str = "
+ALTER TABLE entries ADD COLUMN transaction_id TEXT;
+ALTER TABLE entries ADD COLUMN initiator TEXT;
+ALTER TABLE entries ADD COLUMN credential TEXT;
+ALTER TABLE entries ADD COLUMN original_transaction_id TEXT;
 ";
 
 /// The open file.
@@ -127,6 +136,11 @@ impl LedgerFile {
         match transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
             0 => {
                 transaction.execute_batch(SCHEMA)?;
+                transaction.execute_batch(SINCE_VERSION_1)?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
+            1 => {
+                transaction.execute_batch(SINCE_VERSION_1)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
             SCHEMA_VERSION => {}
@@ -157,7 +171,8 @@ impl LedgerFile {
         let mut statement = self.connection.prepare(
             "SELECT sequence, at_us, message_type, acquirer, stan, transmission_time, rrn, original_type, \
              original_acquirer, original_stan, original_time, account, currency, amount_minor, response_code, \
-             authorization_code, effect, target, held_delta, posted_delta, refunded_delta FROM entries ORDER BY sequence",
+             authorization_code, effect, target, held_delta, posted_delta, refunded_delta, transaction_id, \
+             initiator, credential, original_transaction_id FROM entries ORDER BY sequence",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -188,8 +203,9 @@ fn insert_entries(transaction: &Transaction<'_>, entries: &[NumberedEntry]) -> R
     let mut statement = transaction.prepare_cached(
         "INSERT INTO entries (sequence, at_us, message_type, acquirer, stan, transmission_time, rrn, original_type, \
          original_acquirer, original_stan, original_time, account, currency, amount_minor, response_code, \
-         authorization_code, effect, target, held_delta, posted_delta, refunded_delta) VALUES \
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+         authorization_code, effect, target, held_delta, posted_delta, refunded_delta, transaction_id, initiator, \
+         credential, original_transaction_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
+         ?22, ?23, ?24, ?25)",
     )?;
     for NumberedEntry { index, entry } in entries {
         let original = entry.original.as_ref();
@@ -215,6 +231,10 @@ fn insert_entries(transaction: &Transaction<'_>, entries: &[NumberedEntry]) -> R
             entry.delta.held,
             entry.delta.posted,
             entry.delta.refunded,
+            entry.transaction_id.as_ref().map(ShortText::as_str),
+            entry.credential.map(|told| initiator_name(told.by)),
+            entry.credential.as_ref().map(|told| told.indicator.as_str()),
+            entry.credential.as_ref().and_then(|told| told.original.as_ref()).map(ShortText::as_str),
         ])?;
     }
     Ok(())
@@ -237,10 +257,7 @@ fn read_entry(row: &Row<'_>) -> Result<Entry, LedgerFileError> {
             sent_at: row.get(10)?,
         }),
     };
-    let authorization_code = match get::<Option<String>>(row, 15)? {
-        None => None,
-        Some(_) => Some(parsed(row, 15, |text| ShortText::new(text.as_bytes()))?),
-    };
+    let authorization_code = short(row, 15)?;
     let target = match get::<Option<i64>>(row, 17)? {
         None => None,
         Some(sequence) => {
@@ -257,10 +274,25 @@ fn read_entry(row: &Row<'_>) -> Result<Entry, LedgerFileError> {
         amount_minor: read_number(row, 13)?,
         code: parsed(row, 14, ResponseCode::parse)?,
         authorization_code,
+        transaction_id: short(row, 21)?,
+        credential: read_credential(row)?,
         effect: parsed(row, 16, Effect::parse)?,
         target,
         delta: Delta { held: row.get(18)?, posted: row.get(19)?, refunded: row.get(20)? },
     })
+}
+
+fn read_credential(row: &Row<'_>) -> Result<Option<Credential>, LedgerFileError> {
+    let Some(indicator) = short(row, 23)? else { return Ok(None) };
+    Ok(Some(Credential { by: parsed(row, 22, initiator)?, indicator, original: short(row, 24)? }))
+}
+
+/// A short text, if there is one.
+fn short<const N: usize>(row: &Row<'_>, column: usize) -> Result<Option<ShortText<N>>, LedgerFileError> {
+    match get::<Option<String>>(row, column)? {
+        None => Ok(None),
+        Some(_) => Ok(Some(parsed(row, column, |text| ShortText::new(text.as_bytes()))?)),
+    }
 }
 
 fn get<T: FromSql>(row: &Row<'_>, column: usize) -> Result<T, LedgerFileError> {

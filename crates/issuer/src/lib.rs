@@ -23,6 +23,7 @@ mod admin;
 mod answer;
 mod behaviours;
 mod book;
+mod credential;
 mod decide;
 mod echo;
 mod entry;

@@ -251,7 +251,7 @@ fn request_of(plan: &[Planned], event: Event) -> Request {
     }
     let amount_minor = planned.amount + u64::from(matches!(event, Event::SendAltered(_)));
     let currency = Currency::from_alpha(planned.currency).unwrap();
-    Request { name, kind, account: AccountId(planned.account), currency, amount_minor, refusal: None }
+    Request { name, kind, account: AccountId(planned.account), currency, amount_minor, refusal: None, credential: None }
 }
 
 /// Payments come first in a plan, and what follows names one of them as a rule.

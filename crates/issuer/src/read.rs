@@ -1,11 +1,13 @@
 //! From a message of the wire to what it asks for. The form is judged here, the money in the ledger.
 
+use crate::credential::Credential;
 use crate::echo::{Echo, short};
 use crate::proof::Proof;
 use crate::request::{MessageClass, MessageName, OriginalName, OriginalReference, RequestKind};
 use crate::response_code::ResponseCode;
 use crate::text::ShortText;
 use tollgate_core::card::{Expiry, PanError, SecurityCode};
+use tollgate_core::credential::Initiator;
 use tollgate_core::money::Currency;
 use tollgate_core::three_ds::{AuthenticationStatus, AuthenticationValue};
 use tollgate_iso8583::{Message, Mti, MtiClass, Subelements, Tpdu};
@@ -21,6 +23,12 @@ mod tag {
     pub(super) const DS_TRANSACTION_ID: u8 = 12;
     /// E-commerce security level.
     pub(super) const SECURITY_LEVEL: u8 = 42;
+    /// Initiator of the transaction.
+    pub(super) const INITIATOR: u8 = 20;
+    /// Stored credential indicator.
+    pub(super) const CREDENTIAL: u8 = 21;
+    /// Original network transaction id.
+    pub(super) const ORIGINAL_ID: u8 = 22;
     /// Authentication exemption.
     pub(super) const EXEMPTION: u8 = 44;
     /// Card security code.
@@ -78,6 +86,8 @@ pub(crate) struct Payment {
     pub(crate) expiry: Option<Expiry>,
     /// How sure the merchant is of the cardholder.
     pub(crate) authentication: Authentication,
+    /// What it says of a card that is kept.
+    pub(crate) credential: Option<Credential>,
     /// The security code of a card that is to be verified; payments are taken with any.
     pub(crate) security_code: Option<SecurityCode>,
     /// Whether its message type says so.
@@ -117,7 +127,7 @@ pub(crate) fn read(message: &Message, tpdu: Option<Tpdu>) -> Read {
     match read_payment(message, mti) {
         Ok(read) => {
             let Form { name, kind, currency, amount_minor, expiry, presented } = read;
-            let Presented { authentication, security_code } = presented;
+            let Presented { authentication, credential, security_code } = presented;
             let security_code = security_code.filter(|_| kind == RequestKind::Verify);
             let transmission = if mti.is_repeat() { Transmission::Repeat } else { Transmission::First };
             Read::Payment(Payment {
@@ -128,6 +138,7 @@ pub(crate) fn read(message: &Message, tpdu: Option<Tpdu>) -> Read {
                 amount_minor,
                 expiry,
                 authentication,
+                credential,
                 security_code,
                 transmission,
             })
@@ -149,6 +160,7 @@ struct Form {
 /// What a first message says beside number and expiry date.
 struct Presented {
     authentication: Authentication,
+    credential: Option<Credential>,
     security_code: Option<SecurityCode>,
 }
 
@@ -176,7 +188,7 @@ fn read_payment(message: &Message, mti: Mti) -> Result<Form, ResponseCode> {
     let presented = if kind.begins() {
         presented(message)?
     } else {
-        Presented { authentication: Authentication::NotEcommerce, security_code: None }
+        Presented { authentication: Authentication::NotEcommerce, credential: None, security_code: None }
     };
     let amount_minor = number(message, 4, 12).ok_or(ResponseCode::FORMAT_ERROR)?;
     if kind == RequestKind::Verify && amount_minor != 0 {
@@ -251,6 +263,7 @@ fn presented(message: &Message) -> Result<Presented, ResponseCode> {
     let mut status = AuthenticationStatus::Unavailable;
     let (mut value, mut ds_transaction_id) = (None, None);
     let (mut is_exempt, mut security_code) = (false, None);
+    let mut kept = Kept::default();
     for subelement in Subelements::new(message.get(48).unwrap_or_default()) {
         let subelement = subelement.map_err(|_| ResponseCode::FORMAT_ERROR)?;
         match subelement.tag {
@@ -262,6 +275,9 @@ fn presented(message: &Message) -> Result<Presented, ResponseCode> {
                 let text = std::str::from_utf8(subelement.value).map_err(|_| ResponseCode::FORMAT_ERROR)?;
                 ds_transaction_id = Some(text.to_owned());
             }
+            tag::INITIATOR => kept.initiator = Some(subelement.value),
+            tag::CREDENTIAL => kept.indicator = Some(subelement.value),
+            tag::ORIGINAL_ID => kept.original = Some(subelement.value),
             tag::SECURITY_LEVEL => status = status_of_level(subelement.value),
             tag::EXEMPTION => is_exempt = subelement.value == b"N",
             tag::SECURITY_CODE => {
@@ -277,7 +293,40 @@ fn presented(message: &Message) -> Result<Presented, ResponseCode> {
         ("59", None) => Authentication::None,
         _ => Authentication::NotEcommerce,
     };
-    Ok(Presented { authentication, security_code })
+    let credential = kept.read()?;
+    if security_code.is_some() && credential.is_some_and(|credential| credential.by == Initiator::Merchant) {
+        // Nobody was there who could have told it: it must have been kept.
+        return Err(ResponseCode::FORMAT_ERROR);
+    }
+    Ok(Presented { authentication, credential, security_code })
+}
+
+/// Subelements 20 to 22 as they came.
+#[derive(Default)]
+struct Kept<'a> {
+    initiator: Option<&'a [u8]>,
+    indicator: Option<&'a [u8]>,
+    original: Option<&'a [u8]>,
+}
+
+impl Kept<'_> {
+    /// All of them, or none; only a message without the cardholder goes back to another one, and never is a first one.
+    fn read(&self) -> Result<Option<Credential>, ResponseCode> {
+        let (by, indicator) = match (self.initiator, self.indicator) {
+            (Some(b"C"), Some(indicator)) if self.original.is_none() => (Initiator::Customer, indicator),
+            (Some(b"M"), Some(indicator)) if indicator.starts_with(b"2") => (Initiator::Merchant, indicator),
+            (None, None) if self.original.is_none() => return Ok(None),
+            _ => return Err(ResponseCode::FORMAT_ERROR),
+        };
+        if !matches!(indicator, [b'1' | b'2', b'R' | b'S' | b'U']) {
+            return Err(ResponseCode::FORMAT_ERROR);
+        }
+        let indicator = ShortText::new(indicator).ok_or(ResponseCode::FORMAT_ERROR)?;
+        // What is longer was never given by this network.
+        let original =
+            self.original.map(|id| ShortText::new(id).ok_or(ResponseCode::INVALID_TRANSACTION)).transpose()?;
+        Ok(Some(Credential { by, indicator, original }))
+    }
 }
 
 fn status_of_level(level: &[u8]) -> AuthenticationStatus {

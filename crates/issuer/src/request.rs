@@ -1,5 +1,6 @@
 //! What a message asks of the ledger, already read and judged by its form.
 
+use crate::credential::Credential;
 use crate::response_code::ResponseCode;
 use crate::text::{AuthorizationCode, Rrn};
 use tollgate_core::money::Currency;
@@ -159,4 +160,6 @@ pub(crate) struct Request {
     pub(crate) amount_minor: u64,
     /// A decline that card, amount or expiry bring about, whatever the ledger would say.
     pub(crate) refusal: Option<ResponseCode>,
+    /// What it says of a card that is kept.
+    pub(crate) credential: Option<Credential>,
 }

@@ -77,6 +77,16 @@ pub struct LedgerEntry {
     pub response_code: String,
     /// Field 38 of the answer.
     pub authorization_code: Option<String>,
+    /// Field 48 subelement 63 of the answer: how the network named a payment that it approved.
+    pub network_transaction_id: Option<String>,
+    /// Who began a payment with a kept card: `customer` or `merchant`.
+    pub initiator: Option<String>,
+    /// Field 48 subelement 21: `1` first or `2` later, and `R` recurring, `S` standing order or `U` unscheduled.
+    pub credential: Option<String>,
+    /// Field 48 subelement 22: the payment of the cardholder's own that it goes back to.
+    pub original_transaction_id: Option<String>,
+    /// Of one that the merchant began: `linked`, or `unlinked` where it named no payment of the cardholder's own.
+    pub link: Option<String>,
     /// `none`, `hold`, `purchase`, `capture`, `refund`, `void`, `reversal` or `tombstone`.
     pub effect: String,
     /// The number of the entry it was done to.

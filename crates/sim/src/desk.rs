@@ -19,6 +19,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_app::{Account, Gateway, Refused};
+use tollgate_core::agreement::RecurringWish;
 use tollgate_core::answer::Answer;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode};
@@ -178,6 +179,7 @@ impl Desk {
             three_ds: ThreeDsWish::Default,
             authentication: None,
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),
+            recurring: RecurringWish::default(),
             params: SafeParams::default(),
         };
         let amount = session.meant.amount;

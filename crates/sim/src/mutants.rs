@@ -187,6 +187,6 @@ fn is_reversal(request: &NetworkRequest) -> bool {
 }
 
 fn answered(code: &str) -> Exchange {
-    let reply = NetworkReply { code: code.to_owned(), authorization_code: None };
+    let reply = NetworkReply::bare(code);
     Exchange { result: ExchangeResult::Answered(reply), trace: Default::default() }
 }

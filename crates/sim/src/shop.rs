@@ -6,8 +6,8 @@ use tollgate_core::card::luhn;
 use tollgate_core::feedback::{FeedbackKind, FeedbackTerms};
 use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, ShaType, Terms, ThreeDsTerms, TokenService,
-    VerificationTerms,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, RecurringTerms, ShaType, Terms, ThreeDsTerms,
+    TokenService, VerificationTerms,
 };
 use tollgate_core::money::Currency;
 use tollgate_core::secret::Secret;
@@ -120,5 +120,6 @@ fn terms(merchant: u64) -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
+        recurring: RecurringTerms::default(),
     }
 }

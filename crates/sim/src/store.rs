@@ -1,6 +1,7 @@
 //! The gateway's store as one life of it sees it: the real SQLite store, which by the seed is slow, fails before or after a
 //! commit, or takes the gateway down with it.
 
+mod agreements;
 mod checkouts;
 mod feedback;
 mod tokens;
@@ -316,6 +317,7 @@ impl Orders for WorldStore {
             self.call("claim_order", order, Access::Writes, work, |claim| match claim {
                 OrderClaim::Claimed => "claimed",
                 OrderClaim::ReferenceTaken(_) => "reference taken",
+                OrderClaim::AgreementChanged => "agreement changed",
                 OrderClaim::NumberTaken => "number taken",
             })
             .await

@@ -204,6 +204,7 @@ fn new_order(number: u64) -> NewOrder {
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -228,6 +229,7 @@ fn new_order(number: u64) -> NewOrder {
         card: SealedCard::from_bytes(vec![7; 57]),
         owner: LifeId(1),
         token: None,
+        agreement: None,
         audit: Vec::new(),
         route: None,
         authentication: None,
@@ -260,9 +262,9 @@ fn request(reference: &str) -> SafeParams {
 
 fn approved(new: &NewOrder) -> OutcomeRecord {
     let outcome = Outcome {
-        event: OperationEvent::Approved,
         network_code: Some("00".to_owned()),
         authorization_code: Some("A1B2C3".to_owned()),
+        ..Outcome::silent(OperationEvent::Approved)
     };
     let applied = apply(&new.order, &new.operation, &outcome).unwrap();
     OutcomeRecord {
@@ -274,6 +276,8 @@ fn approved(new: &NewOrder) -> OutcomeRecord {
         code: applied.code,
         network_code: outcome.network_code,
         authorization_code: outcome.authorization_code,
+        network_transaction_id: outcome.network_transaction_id,
+        advice: outcome.advice,
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
         feedback: None,

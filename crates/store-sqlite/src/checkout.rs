@@ -1,8 +1,8 @@
 //! Customers at the gateway's pages, and the tries of their payments.
 
 use crate::failure::{Failure, unreadable};
-use crate::rows::{CardColumns, all, first, limit, params_text};
-use crate::{authentication, claim, outcome, read, route, token, try_card};
+use crate::rows::{CardColumns, all, credential_text, first, limit, params_text};
+use crate::{agreement, authentication, claim, outcome, read, route, token, try_card};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::checkout::{Checkout, CheckoutId, End, Purpose, Step, TokenEnd};
 use tollgate_core::code::ResponseCode;
@@ -237,6 +237,9 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     if !has_version(connection, new.checkout.id, checkout_before)? || !takes_a_try(connection, order)? {
         return Ok(TryClaim::Changed);
     }
+    if !agreement::is_as_judged(connection, &new.intent)? {
+        return Ok(TryClaim::AgreementChanged);
+    }
     let request = params_text(&new.intent.request)?;
     if !claim::insert_operation(connection, operation, None, &request, new.intent.owner)? {
         return Ok(TryClaim::NumberTaken);
@@ -244,6 +247,7 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     begin(connection, order, operation, new.intent.card.as_bytes())?;
     try_card::insert(connection, order, operation)?;
     token::insert_intent(connection, &new.intent)?;
+    agreement::insert_intent(connection, &new.intent)?;
     authentication::insert(connection, operation.id, new.intent.authentication.as_ref())?;
     if let Some(route) = new.intent.route {
         route::note(connection, order, route)?;
@@ -265,7 +269,8 @@ fn begin(connection: &Connection, order: &Order, operation: &Operation, sealed: 
         .prepare_cached(
             "UPDATE orders SET brand = ?2, card_mask = ?3, card_expiry = ?4, card_holder = ?5, card_sealed = ?6, \
              phase = ?7, open_operation = ?8, open_state = ?9, version = ?10, stan = ?11, rrn = ?12, sent_at = ?13, \
-             last_kind = ?14, last_code = ?15, last_network_code = ?16, token_name = ?17, token_role = ?18 \
+             last_kind = ?14, last_code = ?15, last_network_code = ?16, token_name = ?17, token_role = ?18, \
+             credential = ?19 \
              WHERE fort_id = ?1",
         )?
         .execute(params![
@@ -287,6 +292,7 @@ fn begin(connection: &Connection, order: &Order, operation: &Operation, sealed: 
             order.last.network_code,
             order.token.as_ref().map(|token| &token.name),
             order.token.as_ref().map(|token| token.role.number()),
+            credential_text(order)?,
         ])?;
     Ok(())
 }

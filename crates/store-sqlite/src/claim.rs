@@ -2,8 +2,8 @@
 
 use crate::codes;
 use crate::failure::Failure;
-use crate::rows::{CardColumns, first};
-use crate::{authentication, route, token};
+use crate::rows::{CardColumns, credential_text, first};
+use crate::{agreement, authentication, route, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order};
@@ -13,6 +13,10 @@ use tollgate_store::{LifeId, NewOperation, NewOrder, OperationClaim, OrderClaim,
 pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str) -> Result<OrderClaim, Failure> {
     if new.operation.id.0 != new.order.fort_id.0 || new.order.open_operation != Some(new.operation.id) {
         return Err(refused("the first operation of an order is open and has the order's number"));
+    }
+    if !agreement::is_as_judged(connection, new)? {
+        let taken = order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?;
+        return Ok(taken.map_or(OrderClaim::AgreementChanged, OrderClaim::ReferenceTaken));
     }
     if !insert_order(connection, new)? {
         // A verification claims no reference: there it can only be the number.
@@ -24,6 +28,7 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
     }
     if insert_operation(connection, &new.operation, None, request, new.owner)? {
         token::insert_intent(connection, new)?;
+        agreement::insert_intent(connection, new)?;
         authentication::insert(connection, new.operation.id, new.authentication.as_ref())?;
         if let Some(route) = new.route {
             route::note(connection, &new.order, route)?;
@@ -89,8 +94,8 @@ pub(crate) fn insert_order_row(
             "INSERT INTO orders (fort_id, merchant_id, merchant_reference, kind, currency, amount, eci, brand, \
              card_mask, card_expiry, card_holder, card_sealed, phase, authorized, captured, refunded, open_operation, \
              open_state, version, authorization_code, stan, rrn, sent_at, last_kind, last_code, last_network_code, \
-             created_at, token_name, token_role, channel) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30) ON CONFLICT DO NOTHING",
+             created_at, token_name, token_role, channel, credential) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             order.fort_id.0,
@@ -123,6 +128,7 @@ pub(crate) fn insert_order_row(
             order.token.as_ref().map(|token| &token.name),
             order.token.as_ref().map(|token| token.role.number()),
             order.channel.number(),
+            credential_text(order)?,
         ])?;
     Ok(inserted == 1)
 }

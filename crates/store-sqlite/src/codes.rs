@@ -2,6 +2,8 @@
 //! changes its meaning; new variants get new numbers.
 
 use crate::failure::unreadable;
+use tollgate_core::advice::RetryAdvice;
+use tollgate_core::agreement::RecurringMode;
 use tollgate_core::bin::Brand;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::Eci;
@@ -80,6 +82,26 @@ pub(crate) fn eci(number: i64) -> Result<Eci, StoreError> {
 /// Reads [`Channel::number`].
 pub(crate) fn channel(number: i64) -> Result<Channel, StoreError> {
     u8::try_from(number).ok().and_then(Channel::from_number).ok_or_else(|| unreadable("orders.channel"))
+}
+
+/// Reads [`RetryAdvice::number`].
+pub(crate) fn advice(number: i64) -> Result<RetryAdvice, StoreError> {
+    u8::try_from(number).ok().and_then(RetryAdvice::from_number).ok_or_else(|| unreadable("outcomes.advice"))
+}
+
+/// The number of an agreement's mode.
+pub(crate) fn recurring_mode_number(mode: RecurringMode) -> i64 {
+    match mode {
+        RecurringMode::Fixed => 0,
+        RecurringMode::Variable => 1,
+        RecurringMode::Unscheduled => 2,
+    }
+}
+
+/// Reads [`recurring_mode_number`].
+pub(crate) fn recurring_mode(number: i64) -> Result<RecurringMode, StoreError> {
+    let found = RecurringMode::ALL.into_iter().find(|mode| recurring_mode_number(*mode) == number);
+    found.ok_or_else(|| unreadable("agreements.mode"))
 }
 
 /// The number of the guilty.

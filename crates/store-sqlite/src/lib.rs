@@ -8,6 +8,7 @@
 //! [`ceiling`] measures what the same machine and the same writer can do at best, for comparison.
 
 mod accounts;
+mod agreement;
 mod audit;
 mod authentication;
 mod card_rule;

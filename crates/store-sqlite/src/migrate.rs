@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(16);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(17);
 
 struct Migration {
     version: u32,
@@ -47,6 +47,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 14, name: "authentications", sql: include_str!("../migrations/0014_authentications.sql") },
     Migration { version: 15, name: "merchant logos", sql: include_str!("../migrations/0015_merchant_logos.sql") },
     Migration { version: 16, name: "try cards", sql: include_str!("../migrations/0016_try_cards.sql") },
+    Migration { version: 17, name: "agreements", sql: include_str!("../migrations/0017_agreements.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -2,8 +2,10 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first, params_text};
-use crate::{checkout, claim, codes, feedback, token};
+use crate::{agreement, checkout, claim, codes, feedback, token};
 use rusqlite::{Connection, params};
+use tollgate_core::advice::RetryAdvice;
+use tollgate_core::credential::NetworkTransactionId;
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationEvent, OperationState, WayOut};
 use tollgate_core::time::Timestamp;
@@ -37,6 +39,7 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     change_recovery(connection, record)?;
     free_maintenance_reference(connection, record)?;
     token::settle_intent(connection, record)?;
+    agreement::settle(connection, record)?;
     begin_next(connection, record)?;
     if let Some(checkout) = &record.checkout {
         checkout::follow(connection, &record.order, checkout, record.at)?;
@@ -156,12 +159,13 @@ pub(crate) fn place_of_next(connection: &Connection, record: &OutcomeRecord) -> 
 
 fn insert_outcome(connection: &Connection, record: &OutcomeRecord, place: i64) -> Result<(), Failure> {
     let (sql, id) = if place < OUTCOMES_PER_OPERATION_MAX {
-        let sql = "INSERT INTO outcomes (outcome_id, event, state, code, network_code, authorization_code, trace, at) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let sql = "INSERT INTO outcomes (outcome_id, event, state, code, network_code, authorization_code, trace, at, \
+                   network_transaction_id, advice) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         (sql, first_outcome(record.operation) + place)
     } else {
         let sql = "INSERT INTO outcomes_beyond (operation_id, place, event, state, code, network_code, \
-                   authorization_code, trace, at) VALUES (?1, ?9, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                   authorization_code, trace, at, network_transaction_id, advice) \
+                   VALUES (?1, ?11, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         (sql, record.operation.0)
     };
     if place >= OUTCOMES_MAX {
@@ -177,10 +181,12 @@ fn insert_outcome(connection: &Connection, record: &OutcomeRecord, place: i64) -
         record.authorization_code,
         record.trace,
         record.at.0,
+        record.network_transaction_id.as_ref().map(NetworkTransactionId::as_str),
+        record.advice.map(RetryAdvice::number),
         place,
     ];
     // The first table's numbers hold the place already.
-    let used = if place < OUTCOMES_PER_OPERATION_MAX { &values[..8] } else { values };
+    let used = if place < OUTCOMES_PER_OPERATION_MAX { &values[..10] } else { values };
     statement.execute(used)?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::failure::{Failure, unreadable};
 use rusqlite::Row;
 use tollgate_core::card::CardFacts;
 use tollgate_core::command::SafeParams;
+use tollgate_core::credential::{NetworkTransactionId, OrderCredential};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::Money;
 use tollgate_core::order::{LastOperation, Operation, OperationState, Order, Totals, WireReference};
@@ -21,7 +22,7 @@ macro_rules! order_columns {
          orders.phase, orders.authorized, orders.captured, orders.refunded, orders.open_operation, orders.open_state, \
          orders.version, orders.authorization_code, orders.stan, orders.rrn, orders.sent_at, orders.last_kind, \
          orders.last_code, orders.last_network_code, orders.created_at, \
-         orders.token_name, orders.token_role, orders.channel"
+         orders.token_name, orders.token_role, orders.channel, orders.credential"
     };
 }
 pub(crate) use order_columns;
@@ -47,7 +48,7 @@ pub(crate) use recovery_columns;
 macro_rules! outcome_columns {
     () => {
         "event, state, code, network_code, authorization_code, trace, at, reason, evidence, evidence_sha256, made_by, \
-         approved_by"
+         approved_by, network_transaction_id, advice"
     };
 }
 pub(crate) use outcome_columns;
@@ -80,6 +81,7 @@ pub(crate) fn stored_order(row: &Row<'_>) -> Result<OrderRow, Failure> {
         channel: codes::channel(row.get(29)?)?,
         card: card_of(row, 7)?,
         token: order_token(row)?,
+        credential: credential(row)?,
         phase: codes::phase(row.get(12)?)?,
         totals: Totals {
             authorized: codes::amount(row.get(13)?)?,
@@ -142,6 +144,22 @@ fn order_token(row: &Row<'_>) -> Result<Option<OrderToken>, Failure> {
     Ok(Some(OrderToken { name, role: role.ok_or_else(|| unreadable("orders.token_role"))? }))
 }
 
+/// What an order has to do with a kept card, as it is kept.
+pub(crate) fn credential_text(order: &Order) -> Result<Option<String>, StoreError> {
+    let text = order.credential.as_ref().map(serde_json::to_string).transpose();
+    text.map_err(|_| StoreError::Refused("what an order has to do with a kept card cannot be written".to_owned()))
+}
+
+fn credential(row: &Row<'_>) -> Result<Option<Box<OrderCredential>>, Failure> {
+    let Some(text) = row.get::<_, Option<String>>(30)? else { return Ok(None) };
+    Ok(Some(serde_json::from_str(&text).map_err(|_| unreadable("orders.credential"))?))
+}
+
+/// How the network named a payment.
+pub(crate) fn network_id(text: String) -> Result<NetworkTransactionId, StoreError> {
+    NetworkTransactionId::parse(&text).ok_or_else(|| unreadable("a network transaction id"))
+}
+
 /// Reads a row of [`operation_columns`]; the state is not among them.
 pub(crate) fn operation(row: &Row<'_>, state: OperationState) -> Result<Operation, Failure> {
     Ok(Operation {
@@ -162,6 +180,8 @@ pub(crate) fn outcome(row: &Row<'_>) -> Result<StoryOutcome, Failure> {
         code: codes::response_code(row.get(2)?)?,
         network_code: row.get(3)?,
         authorization_code: row.get(4)?,
+        network_transaction_id: row.get::<_, Option<String>>(12)?.map(network_id).transpose()?,
+        advice: row.get::<_, Option<i64>>(13)?.map(codes::advice).transpose()?,
         trace: row.get(5)?,
         at: Timestamp(row.get(6)?),
         correction: row

@@ -8,14 +8,15 @@ use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
 use crate::{
-    accounts, audit, card_rule, channel, checkout, claim, correction, feedback, keys, life, outcome, read, recovery,
-    refusal, route, token,
+    accounts, agreement, audit, card_rule, channel, checkout, claim, correction, feedback, keys, life, outcome, read,
+    recovery, refusal, route, token,
 };
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tollgate_core::agreement::{Agreement, AgreementEnd, AgreementNumber};
 use tollgate_core::audit::{AuditAction, AuditEntry};
 use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::checkout::{Checkout, CheckoutId};
@@ -27,15 +28,16 @@ use tollgate_core::page_face::Logo;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
-    AUDIT_ENTRIES_PER_CALL_MAX, Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, CardCustomer, CardKeep,
-    CardKept, ChannelKeyOccasion, ChannelKeyRecord, Channels, CheckoutChange, CheckoutChanged, CheckoutOpened,
-    Checkouts, CloseUnsent, CorrectionRecord, Corrections, CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog,
-    FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe,
-    FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun, LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants,
-    NewAttempt, NewCheckout, NewLife, NewOperation, NewOrder, NewTry, NonceUse, OperationClaim, OrderClaim, Orders,
-    OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RouteRow,
-    SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation, StoredOrder, StoredToken, Story,
-    TokenFilter, TokenPut, TokenSave, Tokens, TryClaim, Unfinished, WaitingCount, Whose, WrappedDataKey,
+    AUDIT_ENTRIES_PER_CALL_MAX, AgreementCharge, AgreementFilter, Agreements, Attempt, AuditChain, AuditDesk,
+    AuditHead, AuditRow, Audits, CardCustomer, CardKeep, CardKept, ChannelKeyOccasion, ChannelKeyRecord, Channels,
+    CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, CorrectionRecord, Corrections,
+    CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish,
+    FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun,
+    LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewCheckout, NewLife, NewOperation,
+    NewOrder, NewTry, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries,
+    RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError,
+    StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens, TryClaim,
+    Unfinished, WaitingCount, Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, Fingerprint, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -321,6 +323,30 @@ impl Checkouts for SqliteStore {
 
     fn forget_checkouts(&self, ended_before: Timestamp, limit: usize) -> StoreFuture<'_, u64> {
         Box::pin(self.writer.call(move |connection| checkout::forget(connection, ended_before, limit)))
+    }
+}
+
+impl Agreements for SqliteStore {
+    fn agreement<'a>(&'a self, merchant: MerchantId, id: &'a str) -> StoreFuture<'a, Option<Agreement>> {
+        Box::pin(async move { self.readers.point(|connection| agreement::by_name(connection, merchant, id)) })
+    }
+
+    fn agreements<'a>(&'a self, filter: &'a AgreementFilter) -> StoreFuture<'a, Vec<Agreement>> {
+        Box::pin(async move { self.readers.point(|connection| agreement::list(connection, filter)) })
+    }
+
+    fn agreement_charges(&self, number: AgreementNumber, limit: usize) -> StoreFuture<'_, Vec<AgreementCharge>> {
+        Box::pin(async move { self.readers.point(|connection| agreement::charges(connection, number, limit)) })
+    }
+
+    fn end_agreement<'a>(
+        &'a self,
+        merchant: MerchantId,
+        id: &'a str,
+        end: AgreementEnd,
+    ) -> StoreFuture<'a, Option<Agreement>> {
+        let id = id.to_owned();
+        Box::pin(self.writer.call(move |connection| agreement::end(connection, merchant, &id, end)))
     }
 }
 

@@ -1,16 +1,19 @@
 //! Tokens, and what the outcome of a payment does to them.
 
+use crate::agreement;
 use crate::card_rule::{self, Keeping, Verdict};
 use crate::codes;
 use crate::failure::{Failure, unreadable};
-use crate::rows::{all, first, limit};
+use crate::rows::{all, first, limit, network_id};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::card::CardFacts;
+use tollgate_core::command::Eci;
+use tollgate_core::credential::NetworkTransactionId;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::{OperationState, Order};
 use tollgate_core::page::AfterPayment;
 use tollgate_core::time::Timestamp;
-use tollgate_core::token::{Token, TokenId, TokenRole, TokenStatus};
+use tollgate_core::token::{FirstPayment, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{
     NewOrder, OutcomeRecord, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave,
 };
@@ -20,7 +23,7 @@ use tollgate_vault::{Fingerprint, SealedCard};
 macro_rules! token_columns {
     () => {
         "token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, card_holder, card_bin, \
-         currency, created_at, updated_at, version, after_payment"
+         currency, created_at, updated_at, version, after_payment, first_payment_at, network_transaction_id"
     };
 }
 
@@ -111,7 +114,10 @@ fn replace(connection: &Connection, new: &StoredToken, customer: Option<&str>) -
             "UPDATE tokens SET token_id = ?3, brand = ?4, card_mask = ?5, card_expiry = ?6, card_holder = ?7, \
              card_bin = ?8, card_sealed = ?9, fingerprint = ?10, currency = coalesce(?11, currency), \
              lapses_at = CASE WHEN lapses_at IS NULL THEN NULL ELSE ?12 END, after_payment = ?13, updated_at = ?14, \
-             customer = ?15, version = version + 1 WHERE merchant_id = ?1 AND name = ?2",
+             customer = ?15, version = version + 1, \
+             first_payment_at = iif(fingerprint = ?10, first_payment_at, NULL), \
+             network_transaction_id = iif(fingerprint = ?10, network_transaction_id, NULL) \
+             WHERE merchant_id = ?1 AND name = ?2",
         )?
         .execute(params![
             token.merchant.0,
@@ -167,18 +173,18 @@ fn kept_already(connection: &Connection, new: &StoredToken, customer: Option<&st
 
 /// Changes a token. Nothing is changed unless the answer is `Saved`.
 pub(crate) fn change(connection: &Connection, token: &Token) -> Result<TokenSave, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT status FROM tokens WHERE token_id = ?1 AND merchant_id = ?2 AND version = ?3 - 1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT status, name FROM tokens WHERE token_id = ?1 AND merchant_id = ?2 AND version = ?3 - 1",
+    )?;
     let values = params![token.id.0, token.merchant.0, token.version];
-    let Some(before) = first(statement.query(values)?, |row| Ok(status(row.get(0)?)?))? else {
-        return Ok(TokenSave::Changed);
-    };
+    let before = first(statement.query(values)?, |row| Ok(Before { status: status(row.get(0)?)?, name: row.get(1)? }))?;
+    let Some(before) = before else { return Ok(TokenSave::Changed) };
     let mut statement =
         connection.prepare_cached("SELECT 1 FROM tokens WHERE merchant_id = ?1 AND name = ?2 AND token_id <> ?3")?;
     if statement.exists(params![token.merchant.0, token.name, token.id.0])? {
         return Ok(TokenSave::NameTaken);
     }
-    if (before, token.status) == (TokenStatus::Inactive, TokenStatus::Active)
+    if (before.status, token.status) == (TokenStatus::Inactive, TokenStatus::Active)
         && let Some(name) = card_rule::in_the_way_of(connection, token.id, token.updated_at)?
     {
         return Ok(TokenSave::CardHas(name));
@@ -199,7 +205,16 @@ pub(crate) fn change(connection: &Connection, token: &Token) -> Result<TokenSave
             token.updated_at.0,
             token.version,
         ])?;
+    if before.name != token.name {
+        agreement::rename_token(connection, token.merchant, &before.name, &token.name)?;
+    }
     Ok(TokenSave::Saved)
+}
+
+/// A token before it is changed.
+struct Before {
+    status: TokenStatus,
+    name: String,
 }
 
 /// Deletes a token, and what a payment under way would keep under its name.
@@ -303,7 +318,7 @@ pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> 
     let fort_id = record.order.fort_id;
     let fulfilled = match record.state {
         OperationState::Sent | OperationState::Unknown => return Ok(()),
-        OperationState::Approved => fulfil(connection, fort_id, record.at)?,
+        OperationState::Approved => fulfil(connection, record)?,
         OperationState::Declined | OperationState::Reversed | OperationState::NotSent => Fulfilled::NotKept,
     };
     let ended = connection.prepare_cached("DELETE FROM token_intents WHERE fort_id = ?1")?.execute([fort_id.0])?;
@@ -339,14 +354,16 @@ struct Intended {
     customer: Option<String>,
 }
 
-fn fulfil(connection: &Connection, fort_id: FortId, at: Timestamp) -> Result<Fulfilled, Failure> {
+fn fulfil(connection: &Connection, record: &OutcomeRecord) -> Result<Fulfilled, Failure> {
+    let (fort_id, at, paid) = (record.order.fort_id, record.at, Paid::by(record));
     let Some(card) = intended(connection, fort_id)? else { return Ok(Fulfilled::NotKept) };
     let Intended { merchant, fingerprint, name, customer, .. } = &card;
     let customer = customer.as_deref();
     match card_rule::judge(connection, &Keeping { merchant: *merchant, fingerprint, name, customer, at })? {
-        Verdict::Free => keep(connection, fort_id, &card, at)?,
+        Verdict::Free => keep(connection, fort_id, &card, &paid, at)?,
         Verdict::Has(kept) => {
             renew(connection, kept.id, &card.expiry, card.holder.as_deref(), None, at)?;
+            note_payment(connection, kept.id, &paid)?;
             connection
                 .prepare_cached("UPDATE orders SET token_name = ?2 WHERE fort_id = ?1")?
                 .execute(params![fort_id.0, kept.name])?;
@@ -396,21 +413,59 @@ fn renew(
     Ok(())
 }
 
-fn keep(connection: &Connection, fort_id: FortId, card: &Intended, at: Timestamp) -> Result<(), Failure> {
+/// What a token is noted with by a payment that succeeded: that of a customer at a browser alone.
+#[derive(Default)]
+pub(crate) struct Paid<'a> {
+    at: Option<i64>,
+    network_transaction_id: Option<&'a str>,
+}
+
+impl Paid<'_> {
+    pub(crate) fn by(record: &OutcomeRecord) -> Paid<'_> {
+        if record.order.eci != Eci::Ecommerce {
+            return Paid::default();
+        }
+        let network_transaction_id = record.network_transaction_id.as_ref().map(NetworkTransactionId::as_str);
+        Paid { at: Some(record.at.0), network_transaction_id }
+    }
+}
+
+/// Notes a payment with a token that is there; what is noted already stays.
+pub(crate) fn note_payment(connection: &Connection, id: TokenId, paid: &Paid<'_>) -> Result<(), Failure> {
+    if paid.at.is_none() {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "UPDATE tokens SET first_payment_at = coalesce(first_payment_at, ?2), \
+             network_transaction_id = coalesce(network_transaction_id, ?3) WHERE token_id = ?1",
+        )?
+        .execute(params![id.0, paid.at, paid.network_transaction_id])?;
+    Ok(())
+}
+
+fn keep(
+    connection: &Connection,
+    fort_id: FortId,
+    card: &Intended,
+    paid: &Paid<'_>,
+    at: Timestamp,
+) -> Result<(), Failure> {
     let replaced = by_name(connection, card.merchant, &card.name)?;
     connection
         .prepare_cached(
             "UPDATE tokens SET lapses_at = NULL, customer = coalesce(?3, customer), updated_at = ?2, \
-             version = version + 1 WHERE lapses_at IS NOT NULL \
+             version = version + 1, first_payment_at = coalesce(first_payment_at, ?4), \
+             network_transaction_id = coalesce(network_transaction_id, ?5) WHERE lapses_at IS NOT NULL \
              AND token_id = (SELECT token_id FROM token_intents WHERE fort_id = ?1 AND name IS NULL)",
         )?
-        .execute(params![fort_id.0, at.0, card.customer])?;
+        .execute(params![fort_id.0, at.0, card.customer, paid.at, paid.network_transaction_id])?;
     connection
         .prepare_cached(
             "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
-             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, customer) \
-             SELECT token_id, merchant_id, name, 0, NULL, brand, card_mask, card_expiry, card_holder, card_bin, \
-             card_sealed, fingerprint, currency, created_at, ?2, 1, customer \
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, customer, \
+             first_payment_at, network_transaction_id) SELECT token_id, merchant_id, name, 0, NULL, brand, card_mask, card_expiry, card_holder, card_bin, \
+             card_sealed, fingerprint, currency, created_at, ?2, 1, customer, ?3, ?4 \
              FROM token_intents WHERE fort_id = ?1 AND name IS NOT NULL \
              ON CONFLICT (merchant_id, name) DO UPDATE SET token_id = excluded.token_id, \
              status = CASE WHEN lapses_at <= ?2 THEN 0 ELSE status END, lapses_at = NULL, \
@@ -418,9 +473,12 @@ fn keep(connection: &Connection, fort_id: FortId, card: &Intended, at: Timestamp
              card_holder = excluded.card_holder, card_bin = excluded.card_bin, card_sealed = excluded.card_sealed, \
              fingerprint = excluded.fingerprint, currency = coalesce(excluded.currency, currency), \
              created_at = CASE WHEN lapses_at <= ?2 THEN excluded.created_at ELSE created_at END, \
-             updated_at = ?2, version = version + 1, customer = coalesce(excluded.customer, customer)",
+             updated_at = ?2, version = version + 1, customer = coalesce(excluded.customer, customer), \
+             first_payment_at = coalesce(iif(fingerprint = excluded.fingerprint, first_payment_at, NULL), ?3), \
+             network_transaction_id = \
+             coalesce(iif(fingerprint = excluded.fingerprint, network_transaction_id, NULL), ?4)",
         )?
-        .execute(params![fort_id.0, at.0])?;
+        .execute(params![fort_id.0, at.0, paid.at, paid.network_transaction_id])?;
     match replaced {
         Some(old) if old.fingerprint.as_bytes().as_slice() != card.fingerprint => {
             card_rule::forget_customers(connection, card.merchant, old.fingerprint.as_bytes().as_slice())
@@ -434,8 +492,9 @@ fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> 
     connection
         .prepare_cached(
             "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
-             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, after_payment) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, after_payment, \
+             first_payment_at, network_transaction_id) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             token.id.0,
@@ -455,15 +514,17 @@ fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> 
             token.updated_at.0,
             token.version,
             after_payment_number(token.after_payment),
+            token.first_payment.as_ref().map(|first| first.at.0),
+            token.first_payment.as_ref().and_then(|first| first.network_transaction_id.as_ref()).map(|id| id.as_str()),
         ])?;
     Ok(())
 }
 
 fn stored_token(row: &Row<'_>) -> Result<StoredToken, Failure> {
-    let fingerprint: Vec<u8> = row.get(16)?;
+    let fingerprint: Vec<u8> = row.get(18)?;
     Ok(StoredToken {
         token: token(row)?,
-        card: SealedCard::from_bytes(row.get(15)?),
+        card: SealedCard::from_bytes(row.get(17)?),
         fingerprint: Fingerprint::from_bytes(&fingerprint).ok_or_else(|| unreadable("tokens.fingerprint"))?,
     })
 }
@@ -483,11 +544,18 @@ fn token(row: &Row<'_>) -> Result<Token, Failure> {
         },
         bin: row.get(9)?,
         currency: row.get::<_, Option<i64>>(10)?.map(codes::currency).transpose()?,
+        first_payment: first_payment(row)?,
         created_at: Timestamp(row.get(11)?),
         updated_at: Timestamp(row.get(12)?),
         version: row.get(13)?,
         after_payment: after_payment(row.get(14)?)?,
     })
+}
+
+fn first_payment(row: &Row<'_>) -> Result<Option<FirstPayment>, Failure> {
+    let Some(at) = row.get::<_, Option<i64>>(15)? else { return Ok(None) };
+    let network_transaction_id = row.get::<_, Option<String>>(16)?.map(network_id).transpose()?;
+    Ok(Some(FirstPayment { at: Timestamp(at), network_transaction_id }))
 }
 
 fn status_number(status: TokenStatus) -> i64 {

@@ -163,6 +163,8 @@ pub enum TryClaim {
     Claimed,
     /// The order or the checkout has changed since it was read, or another operation is open. Nothing was written.
     Changed,
+    /// The agreement is another by now, or its name is taken. Nothing was written.
+    AgreementChanged,
     /// The number is taken: try again with a new one.
     NumberTaken,
 }

@@ -3,6 +3,7 @@
 //! One call is one durable transaction, named after what happened. A call that returns `Ok` is on
 //! the disk. No transaction stays open across a call, so none can stay open across the network.
 
+mod agreements;
 mod audits;
 mod channels;
 mod checkouts;
@@ -19,6 +20,7 @@ mod routes;
 mod sealed;
 mod tokens;
 
+pub use agreements::{AgreementCharge, AgreementFilter, AgreementIntent, Agreements, ChargeState};
 pub use audits::{AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditHead, AuditMac, AuditRow, Audits};
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use checkouts::{
@@ -67,6 +69,7 @@ pub trait Store:
     + SealedRows
     + Tokens
     + Checkouts
+    + Agreements
     + Audits
     + Send
     + Sync
@@ -87,6 +90,7 @@ impl<T> Store for T where
         + SealedRows
         + Tokens
         + Checkouts
+        + Agreements
         + Audits
         + Send
         + Sync

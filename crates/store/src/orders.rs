@@ -1,10 +1,14 @@
 //! The port for orders, their operations and what became of them.
 
-use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, StoreFuture, TokenIntent};
+use crate::{
+    AgreementIntent, Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, StoreFuture, TokenIntent,
+};
+use tollgate_core::advice::RetryAdvice;
 use tollgate_core::audit::AuditEntry;
 use tollgate_core::checkout::Checkout;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
+use tollgate_core::credential::NetworkTransactionId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, Totals, WayOut};
@@ -25,8 +29,9 @@ pub trait Orders {
     fn claim_operation(&self, new: NewOperation) -> StoreFuture<'_, OperationClaim>;
 
     /// Writes what became of an operation: the order's new state, the outcome, its place in the
-    /// recovery queue, the feedback that tells of it, the token that it makes permanent, the operation that follows
-    /// from it, the checkout of the customer whose authentication is wanted, all in one commit.
+    /// recovery queue, the feedback that tells of it, the token that it makes permanent, what it is to its
+    /// agreement, the operation that follows from it, the checkout of the customer whose authentication is wanted, all in
+    /// one commit.
     fn record_outcome(&self, record: OutcomeRecord) -> StoreFuture<'_, Recorded>;
 
     /// The order of a merchant that `target` names. When both names are given, the order of the
@@ -70,6 +75,8 @@ pub struct NewOrder {
     pub owner: LifeId,
     /// What becomes of a token when the payment succeeds: given if, and only if, the order's token waits for that.
     pub token: Option<TokenIntent>,
+    /// The agreement that it opens or charges: given if, and only if, the order's credential names one.
+    pub agreement: Option<AgreementIntent>,
     /// What the audit log is told, whatever the answer is: the cards that were opened for it.
     pub audit: Vec<AuditEntry>,
     /// The route by which it came, where that is to be noted: once a day is enough.
@@ -85,6 +92,9 @@ pub enum OrderClaim {
     Claimed,
     /// The merchant's reference is used up by this order.
     ReferenceTaken(FortId),
+    /// The agreement is another by now than the one that was judged, or its name is taken. A reference that is used up is
+    /// told before.
+    AgreementChanged,
     /// The number is taken, which happens when a clock went back: try again with a new one.
     NumberTaken,
 }
@@ -143,6 +153,10 @@ pub struct OutcomeRecord {
     pub network_code: Option<String>,
     /// ISO 8583:1987 field 38, if one came.
     pub authorization_code: Option<String>,
+    /// How the network named the payment, if it did.
+    pub network_transaction_id: Option<NetworkTransactionId>,
+    /// Of a decline: whether it may be tried again.
+    pub advice: Option<RetryAdvice>,
     /// The wire messages, masked, in the compact text of `tollgate-acquirer`.
     pub trace: String,
     /// What it does to the recovery queue.
@@ -285,6 +299,10 @@ pub struct StoryOutcome {
     pub network_code: Option<String>,
     /// Field 38.
     pub authorization_code: Option<String>,
+    /// How the network named the payment.
+    pub network_transaction_id: Option<NetworkTransactionId>,
+    /// Of a decline: whether it may be tried again.
+    pub advice: Option<RetryAdvice>,
     /// The wire messages, masked.
     pub trace: String,
     /// Why and by whom it was forced, if it was.

@@ -3,8 +3,8 @@
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, ThreeDsTerms,
-    TokenService, VerificationTerms,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, RecurringTerms, ShaType, Terms,
+    ThreeDsTerms, TokenService, VerificationTerms,
 };
 use tollgate_core::money::Currency;
 use tollgate_core::page::CustomPage;
@@ -78,6 +78,7 @@ pub fn default_terms() -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
+        recurring: RecurringTerms::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Tollgate binary: the only place that wires everything together.
 
 mod admin_client;
+mod agreement;
 mod audit_heads;
 mod bench;
 mod client;

@@ -1,6 +1,7 @@
 //! Printing a payment's story. Everything in it is masked already.
 
 mod authentication;
+mod credential;
 mod page;
 
 use serde_json::{Value, json};
@@ -68,6 +69,9 @@ fn print_order(order: &Order) {
     ] {
         println!("  {what:<20}{value}");
     }
+    if let Some(told) = &order.credential {
+        credential::print(told);
+    }
     if let Some(open) = order.open_operation {
         println!("  {:<20}operation {open} is not settled yet", "open");
     }
@@ -128,6 +132,12 @@ fn print_operation(told: &StoryOperation, try_number: Option<usize>) {
             outcome.at, outcome.event, outcome.state
         );
         println!("  {:<20}{}", code_is, coded(outcome.code));
+        if let Some(id) = &outcome.network_transaction_id {
+            println!("  {:<20}{id}", "network named it");
+        }
+        if let Some(advice) = outcome.advice {
+            println!("  {:<20}{}", "advice", advice.words());
+        }
         if let Some(correction) = &outcome.correction {
             print_correction(correction);
         }
@@ -209,6 +219,7 @@ pub fn to_json(story: &Story, checkout: Option<&Checkout>) -> Value {
         "currency": order.money.currency,
         "channel": order.channel.name(),
         "card": order.card,
+        "credential": order.credential.as_ref().map(|told| credential::to_json(told)),
         "phase": order.phase,
         "authorized_amount": order.totals.authorized.minor(),
         "captured_amount": order.totals.captured.minor(),
@@ -234,6 +245,8 @@ fn operation_json(told: &StoryOperation, try_number: Option<usize>) -> Value {
                 "code": outcome.code.to_string(),
                 "network_code": outcome.network_code,
                 "authorization_code": outcome.authorization_code,
+                "network_transaction_id": outcome.network_transaction_id,
+                "retry_advice": outcome.advice,
                 "correction": outcome.correction.as_ref().map(|correction| json!({
                     "reason": correction.reason,
                     "evidence": correction.evidence,

@@ -258,6 +258,7 @@ pub fn request(kind: NetworkKind, number: u32) -> NetworkRequest {
         eci: Eci::Ecommerce,
         three_ds: ThreeDsWish::Default,
         authentication: None,
+        credential: None,
         original: None,
         settlement_reference: None,
     }

@@ -159,6 +159,7 @@ fn open_order(inner: &Inner, account: &Account, judged: &Judged, facts: &CardFac
         channel: Channel::Trusted,
         card: Some(facts.clone()),
         token: None,
+        credential: None,
         phase: Phase::Open,
         totals: Totals::default(),
         open_operation: None,

@@ -82,7 +82,7 @@ pub(super) async fn close(
         let is_told = close.outcome.feedback.is_some();
         match inner.store.close_unsent(close).await? {
             TryClaim::NumberTaken => {}
-            TryClaim::Changed => return Ok(()),
+            TryClaim::Changed | TryClaim::AgreementChanged => return Ok(()),
             TryClaim::Claimed => {
                 if is_told {
                     feedback::written(inner);
@@ -130,6 +130,7 @@ async fn closing(
         request: after.params.clone(),
         owner,
         token: None,
+        agreement: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

@@ -1,6 +1,7 @@
 //! What begins a checkout.
 
 use super::link::{CheckoutLink, link_to};
+use crate::agreement;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
 use crate::token;
@@ -28,6 +29,7 @@ pub(super) async fn payment(
 ) -> Result<CheckoutLink, Refused> {
     let stored = token::named(inner, account, command).await?;
     decide::open_page(&account.merchant, command, stored.as_ref().map(|stored| &stored.token), inner.clock.now())?;
+    agreement::judged(inner, account, command, stored.as_ref()).await?;
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let order = open_order(inner, account.merchant.id, command, now);
@@ -93,6 +95,7 @@ fn open_order(inner: &Inner, merchant: MerchantId, command: &PayCommand, now: Ti
         channel: Channel::Redirection,
         card: None,
         token: None,
+        credential: None,
         phase: Phase::Open,
         totals: Totals::default(),
         open_operation: None,

@@ -141,6 +141,7 @@ pub(crate) fn answer_of(order: &Order) -> Answer {
         authorization_code: order.authorization_code.clone().filter(|_| state == State::Approved),
         acquirer_code: order.last.network_code.clone().filter(|_| state == State::Declined),
         token_name: order.token_name_in(state).map(str::to_owned),
+        agreement_id: order.agreement_id_in(state).map(str::to_owned),
         ..Answer::bare(code)
     }
 }

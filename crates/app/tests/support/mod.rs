@@ -23,8 +23,8 @@ use tollgate_core::checkout::{Typed, TypedCard};
 use tollgate_core::command::{CardInput, Eci, PayCommand, SafeParams, ThreeDsWish, TokenizeCommand, TokenizeKind};
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, ShaType, Terms, ThreeDsTerms,
-    TokenService, VerificationTerms,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, RecurringTerms, ShaType, Terms,
+    ThreeDsTerms, TokenService, VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{Order, PayKind};
@@ -217,6 +217,7 @@ fn command(kind: PayKind, reference: &str) -> PayCommand {
         three_ds: ThreeDsWish::Default,
         authentication: None,
         settlement_reference: None,
+        recurring: tollgate_core::agreement::RecurringWish::default(),
         params: SafeParams::default(),
     }
 }
@@ -273,7 +274,7 @@ impl Acquirer for Wire {
         self.waiting.lock().unwrap().push(Waiting { kind: request.kind, answer });
         Box::pin(async move {
             let code = answered.await.unwrap();
-            let reply = NetworkReply { code, authorization_code: None };
+            let reply = NetworkReply::bare(code);
             Exchange { result: ExchangeResult::Answered(reply), trace: WireTrace::default() }
         })
     }
@@ -338,5 +339,6 @@ fn terms() -> Terms {
         // So that a verification holds money.
         verification: VerificationTerms { method: VerificationMethod::SmallAmount, ..VerificationTerms::default() },
         three_ds: ThreeDsTerms::default(),
+        recurring: RecurringTerms::default(),
     }
 }

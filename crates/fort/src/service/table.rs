@@ -102,6 +102,8 @@ pub(crate) enum Source {
     Token,
     /// The token that was made.
     TokenMade,
+    /// The agreement that the payment charged or opened; before one is there, the name that was sent.
+    Agreement,
     /// Where the customer has to go to be authenticated.
     ThreeDsUrl,
     /// The authorization code.

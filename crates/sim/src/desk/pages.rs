@@ -11,6 +11,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tollgate_app::{Refused, SeenCheckout, Stage};
+use tollgate_core::agreement::RecurringWish;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::checkout::{Typed, TypedCard};
 use tollgate_core::code::refused;
@@ -70,6 +71,7 @@ impl Desk {
             three_ds: ThreeDsWish::Default,
             authentication: None,
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),
+            recurring: RecurringWish::default(),
             params: SafeParams::default(),
         };
         let access_code = access_code(session.merchant);

@@ -177,6 +177,7 @@ fn name_claim(claim: &TryClaim) -> &'static str {
     match claim {
         TryClaim::Claimed => "claimed",
         TryClaim::Changed => "changed",
+        TryClaim::AgreementChanged => "agreement changed",
         TryClaim::NumberTaken => "number taken",
     }
 }

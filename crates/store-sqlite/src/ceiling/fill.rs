@@ -106,6 +106,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -125,6 +126,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
         request,
         owner: LifeId(1),
         token: None,
+        agreement: None,
         audit: Vec::new(),
         route: None,
         authentication: None,
@@ -157,9 +159,9 @@ fn request(order: &Order) -> SafeParams {
 
 fn outcome(new: &NewOrder) -> Result<OutcomeRecord, StoreError> {
     let outcome = Outcome {
-        event: OperationEvent::Approved,
         network_code: Some("00".to_owned()),
         authorization_code: Some("A1B2C3".to_owned()),
+        ..Outcome::silent(OperationEvent::Approved)
     };
     let applied = apply(&new.order, &new.operation, &outcome)
         .map_err(|error| StoreError::Refused(format!("an approval cannot be applied: {error:?}")))?;
@@ -172,6 +174,8 @@ fn outcome(new: &NewOrder) -> Result<OutcomeRecord, StoreError> {
         code: applied.code,
         network_code: outcome.network_code,
         authorization_code: outcome.authorization_code,
+        network_transaction_id: outcome.network_transaction_id,
+        advice: outcome.advice,
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
         feedback: None,

@@ -129,7 +129,7 @@ pub async fn what_waits_is_listed_and_counted_by_age_and_way_out(subject: &dyn S
     assert_eq!(store.waiting_counts(at(0)).await.unwrap(), []);
 }
 
-fn forced(
+pub(super) fn forced(
     order: &Order,
     operation: &Operation,
     event: OperationEvent,

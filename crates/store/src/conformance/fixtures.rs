@@ -4,15 +4,17 @@ use crate::{
     LifeBegun, LifeId, MerchantRecord, NewAttempt, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim,
     OutcomeRecord, Recorded, RecoveryChange, Store, StoreError, Tenancy,
 };
+use tollgate_core::advice::RetryAdvice;
 use tollgate_core::apply::{Outcome, Recovery, apply};
 use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
 use tollgate_core::code::UNCERTAIN;
 use tollgate_core::command::{Eci, OrderTarget, SafeParams};
+use tollgate_core::credential::NetworkTransactionId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId, Stan};
 use tollgate_core::merchant::{
-    AcquirerTerms, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, Terms, ThreeDsTerms, TokenService,
-    VerificationTerms,
+    AcquirerTerms, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, RecurringTerms, Terms, ThreeDsTerms,
+    TokenService, VerificationTerms,
 };
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{
@@ -70,6 +72,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
             brand: Brand::Visa,
         }),
         token: None,
+        credential: None,
         phase: Phase::Pending,
         totals: Totals::default(),
         open_operation: Some(id),
@@ -88,6 +91,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
         request,
         owner: LifeId::NONE,
         token: None,
+        agreement: None,
         audit: Vec::new(),
         route: None,
         authentication: None,
@@ -125,7 +129,13 @@ pub(super) fn outcome(order: &Order, operation: &Operation, event: OperationEven
         _ => None,
     };
     let authorization_code = (event == OperationEvent::Approved).then(|| "A1B2C3".to_owned());
-    let outcome = Outcome { event, network_code: network_code.map(str::to_owned), authorization_code };
+    let network_transaction_id = match event {
+        OperationEvent::Approved => NetworkTransactionId::parse(&format!("NET{}", operation.id)),
+        _ => None,
+    };
+    let advice = (event == OperationEvent::Declined).then_some(RetryAdvice::Later);
+    let network_code = network_code.map(str::to_owned);
+    let outcome = Outcome { event, network_code, authorization_code, network_transaction_id, advice };
     let applied = apply(order, operation, &outcome).unwrap();
     OutcomeRecord {
         order: applied.order,
@@ -136,6 +146,8 @@ pub(super) fn outcome(order: &Order, operation: &Operation, event: OperationEven
         code: applied.code,
         network_code: outcome.network_code,
         authorization_code: outcome.authorization_code,
+        network_transaction_id: outcome.network_transaction_id,
+        advice: outcome.advice,
         trace: format!("0100 11={} 37={}", operation.wire.stan, operation.wire.rrn),
         recovery: match applied.recovery {
             Recovery::None => RecoveryChange::None,
@@ -261,5 +273,6 @@ fn terms() -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
+        recurring: RecurringTerms::default(),
     }
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod agreements;
 mod audit;
 mod authentications;
 mod chance;
@@ -28,6 +29,7 @@ mod unique_tokens;
 mod verifications;
 
 pub use accounts::*;
+pub use agreements::*;
 pub use audit::*;
 pub use authentications::*;
 pub use channel::*;
@@ -184,6 +186,18 @@ macro_rules! conformance_tests {
             a_card_put_again_before_its_payment_goes_by_the_newest_wish
             a_card_put_under_a_customers_name_is_not_the_customers
             random_cards_keep_to_the_rule
+            an_agreement_begins_with_the_success_of_its_payment
+            an_agreement_whose_payment_comes_to_nothing_is_gone
+            one_of_many_takes_the_name_of_an_agreement
+            a_charge_is_counted_with_its_intent_and_given_back_when_it_comes_to_nothing
+            one_of_many_charges_has_the_version_that_was_judged
+            an_agreement_is_about_the_token_that_the_order_came_to_name
+            an_order_and_its_agreement_belong_together
+            what_was_settled_wrongly_is_put_right_in_its_agreement
+            an_agreement_is_ended_once_and_listed_in_order
+            a_token_is_noted_with_the_first_payment_of_its_customer
+            a_new_card_under_a_name_was_never_paid_with
+            a_try_on_the_page_opens_an_agreement
             a_verification_claims_no_reference
             a_verification_is_never_found_as_an_order
             what_follows_from_an_outcome_is_written_with_it

@@ -195,6 +195,8 @@ impl Model {
             code: record.code,
             network_code: record.network_code.clone(),
             authorization_code: record.authorization_code.clone(),
+            network_transaction_id: record.network_transaction_id.clone(),
+            advice: record.advice,
             trace: record.trace.clone(),
             correction: None,
             at: record.at,

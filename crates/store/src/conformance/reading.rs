@@ -303,6 +303,7 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         request: chance.params(),
         owner: LifeId(chance.number().cast_signed()),
         token: None,
+        agreement: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

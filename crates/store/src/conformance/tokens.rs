@@ -9,11 +9,12 @@ use crate::{
 use std::sync::Arc;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
-use tollgate_core::ident::MerchantId;
+use tollgate_core::credential::NetworkTransactionId;
+use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, Order, PayKind};
 use tollgate_core::page::AfterPayment;
 use tollgate_core::time::Timestamp;
-use tollgate_core::token::{OrderToken, Token, TokenId, TokenRole, TokenStatus};
+use tollgate_core::token::{FirstPayment, OrderToken, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_vault::{Fingerprint, SealedCard};
 
 /// How many callers try at once.
@@ -134,7 +135,7 @@ pub async fn a_token_comes_into_use_with_the_success_of_its_payment(subject: &dy
         assert_eq!(found(&store, MERCHANT, &name).await, None, "{event:?}: nothing before the outcome");
         let record = outcome(&claimed.order, &claimed.operation, event, at(60));
         assert_eq!(store.record_outcome(record.clone()).await.unwrap(), Recorded::Written);
-        let expected = (event == OperationEvent::Approved).then(|| kept_at(token(number, &name), at(60)));
+        let expected = (event == OperationEvent::Approved).then(|| paid_at(token(number, &name), at(60)));
         assert_eq!(found(&store, MERCHANT, &name).await, expected, "{event:?}");
         assert_eq!(store.record_outcome(record).await.unwrap(), Recorded::Changed);
     }
@@ -156,7 +157,7 @@ pub async fn a_late_success_makes_the_token_and_a_reversal_does_not(subject: &dy
         }
         let record = outcome(&unknown.order, &unknown.operation, end, at(7_200));
         assert_eq!(store.record_outcome(record).await.unwrap(), Recorded::Written);
-        let expected = is_made.then(|| kept_at(token(number, &name), at(7_200)));
+        let expected = is_made.then(|| paid_at(token(number, &name), at(7_200)));
         assert_eq!(found(&store, MERCHANT, &name).await, expected);
     }
 }
@@ -353,6 +354,7 @@ pub(super) fn token(number: i64, name: &str) -> StoredToken {
             },
             bin: "400555".to_owned(),
             currency: Some(aed(1).currency),
+            first_payment: None,
             created_at: at(number),
             updated_at: at(number),
             version: 1,
@@ -371,8 +373,11 @@ fn of_merchant(new: StoredToken, merchant: MerchantId) -> StoredToken {
     StoredToken { token: Token { merchant, ..new.token }, ..new }
 }
 
-fn kept_at(new: StoredToken, at: Timestamp) -> StoredToken {
-    StoredToken { token: Token { updated_at: at, ..new.token }, ..new }
+/// A token as the customer's payment that made it has left it.
+fn paid_at(new: StoredToken, at: Timestamp) -> StoredToken {
+    let network_transaction_id = NetworkTransactionId::parse(&format!("NET{}", OperationId(new.token.id.0)));
+    let first_payment = Some(FirstPayment { at, network_transaction_id });
+    StoredToken { token: Token { updated_at: at, first_payment, ..new.token }, ..new }
 }
 
 pub(super) fn fingerprint(byte: u8) -> Fingerprint {
@@ -380,7 +385,7 @@ pub(super) fn fingerprint(byte: u8) -> Fingerprint {
 }
 
 /// An order whose success keeps its card as `stored`.
-fn saving(number: i64, stored: StoredToken) -> NewOrder {
+pub(super) fn saving(number: i64, stored: StoredToken) -> NewOrder {
     let new = new_order(number, &format!("order-{number}"), PayKind::Purchase);
     let token = OrderToken { name: stored.token.name.clone(), role: TokenRole::Saves };
     let order = Order { token: Some(token), ..new.order };
@@ -388,7 +393,7 @@ fn saving(number: i64, stored: StoredToken) -> NewOrder {
 }
 
 /// An order whose success makes `stored` permanent.
-fn keeping(number: i64, stored: &StoredToken) -> NewOrder {
+pub(super) fn keeping(number: i64, stored: &StoredToken) -> NewOrder {
     let new = new_order(number, &format!("order-{number}"), PayKind::Purchase);
     let token = OrderToken { name: stored.token.name.clone(), role: TokenRole::Keeps };
     let order = Order { token: Some(token), ..new.order };

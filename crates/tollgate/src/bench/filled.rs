@@ -209,6 +209,7 @@ fn kept(merchant: MerchantId, id: TokenId, name: String, sealed: SealedToken, no
         card: CardFacts { mask: sealed.mask, expiry: EXPIRY.to_owned(), holder, brand: Brand::Visa },
         bin: sealed.bin,
         currency: None,
+        first_payment: None,
         created_at: now,
         updated_at: now,
         version: 1,

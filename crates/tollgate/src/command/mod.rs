@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod agreement;
 pub(crate) mod audit;
 mod bench;
 mod call;
@@ -18,6 +19,7 @@ mod merchant;
 mod merchant_cards;
 mod merchant_channel;
 mod merchant_page;
+mod merchant_recurring;
 mod merchant_three_ds;
 mod pay;
 mod pci;
@@ -68,6 +70,8 @@ enum Command {
     Merchant(merchant::Merchant),
     /// List, show and delete tokens; list the customers of a card
     Token(token::TokenCommand),
+    /// List, show and end agreements about recurring payments
+    Agreement(agreement::AgreementCommand),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -108,6 +112,7 @@ impl Cli {
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
             Command::Token(command) => command.run(),
+            Command::Agreement(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),

@@ -1,6 +1,7 @@
 //! `tollgate serve`.
 
 use super::DataArg;
+use crate::agreement::AgreementRoute;
 use crate::audit_heads::AuditKeeper;
 use crate::clock::FolderClock;
 use crate::config::{Config, ServerConfig, environment};
@@ -491,6 +492,7 @@ fn operator_api(
         Arc::new(FaultRoute::new(mode, gateway.clone(), network, faults)),
         Arc::new(UnknownRoute::new(gateway.clone())),
         Arc::new(TokenRoute::new(gateway.token_desk())),
+        Arc::new(AgreementRoute::new(gateway.agreement_desk())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];

@@ -56,14 +56,12 @@ fn mada_and_meeza_take_purchases_only() {
 }
 
 #[test]
-fn moto_and_recurring_are_not_offered() {
+fn a_recurring_payment_is_a_purchase_by_token() {
     let shop = Shop::open();
-    for eci in ["MOTO", "RECURRING"] {
-        for command in ["AUTHORIZATION", "PURCHASE"] {
-            let answer = shop.pay(command, VISA, &[("eci", eci)]);
-            assert_code(&answer, "00113", eci);
-            assert_eq!(field(&answer, "eci"), eci);
-        }
+    for (command, code) in [("AUTHORIZATION", "00113"), ("PURCHASE", "00110")] {
+        let answer = shop.pay(command, VISA, &[("eci", "RECURRING")]);
+        assert_code(&answer, code, command);
+        assert_eq!(field(&answer, "eci"), "RECURRING");
     }
 }
 
@@ -547,8 +545,8 @@ fn the_first_fault_in_the_documented_order_counts() {
     assert_eq!(post(&wrong, None), "00013");
     wrong.insert("currency", "KRW");
     assert_eq!(post(&wrong, None), "00033", "the language");
-    wrong.extend([("language", "en"), ("eci", "MOTO"), ("token_name", "t"), ("payment_option", "AMEX")]);
-    assert_eq!(post(&wrong, None), "00113");
+    wrong.extend([("language", "en"), ("eci", "RECURRING"), ("token_name", "t"), ("payment_option", "AMEX")]);
+    assert_eq!(post(&wrong, None), "00110");
     wrong.insert("eci", "ECOMMERCE");
     accounts::set(&shop.gateway, "demo", &["--tokens", "off"]);
     assert_eq!(post(&wrong, None), "00038");

@@ -29,6 +29,7 @@ mod operating;
 mod own_mpi;
 mod pci;
 mod production;
+mod recurring;
 mod recut;
 mod responses;
 mod stray_numbers;

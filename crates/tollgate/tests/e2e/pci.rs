@@ -168,7 +168,7 @@ fn a_verified_card_came_as_the_card_of_a_payment_does() {
     assert_eq!(field(&gateway.call(&demo, &verification), "response_code"), "80000");
     let told = scope(&gateway, "demo");
     assert_eq!(told["questionnaire"], "saq-d");
-    assert_eq!(told["because"]["route"], "trusted-clear", "its eci is MOTO, and nobody offers that");
+    assert_eq!(told["because"]["route"], "trusted-clear", "a verification is no mail order");
 }
 
 #[test]

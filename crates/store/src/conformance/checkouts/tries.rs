@@ -47,6 +47,22 @@ pub(in super::super) async fn try_begun(store: &dyn Store, order: &Order, checko
     Placed { order: new.intent.order, operation: new.intent.operation }
 }
 
+/// Opens an order on the page, number [`FIRST`] + `number`, and begins a try with the next number that does more than to pay;
+/// the order and its operation afterwards, or why it did not begin.
+pub(in super::super) async fn try_on_page(
+    store: &Arc<dyn Store>,
+    number: i64,
+    more: impl FnOnce(crate::NewOrder) -> crate::NewOrder,
+) -> Result<Placed, TryClaim> {
+    let first = opened(&**store, on_the_page(number, &format!("page-{number}"))).await;
+    let new = new_try(&order_of(&first), &first.checkout, number + 1);
+    let new = NewTry { intent: more(new.intent), ..new };
+    match store.claim_try(new.clone()).await.unwrap() {
+        TryClaim::Claimed => Ok(Placed { order: new.intent.order, operation: new.intent.operation }),
+        other => Err(other),
+    }
+}
+
 /// A try that has come to its end.
 pub(super) struct Tried {
     pub(super) order: Order,

@@ -101,14 +101,15 @@ pub enum Language {
     Arabic,
 }
 
-/// The text of a five-digit code, from the table of texts. No comma stands inside the texts used here.
+/// The text of a five-digit code, from the table of texts.
 pub fn message(code: &str, language: Language) -> String {
     let row = MESSAGES.lines().find(|row| row.starts_with(&format!("{},", &code[2..]))).unwrap();
-    let cells: Vec<&str> = row.split(',').collect();
-    assert_eq!(cells.len(), 3, "a comma inside a text: {row}");
+    // A text with a comma stands in quotes; a comma of the Arabic ones is another character.
+    let (english, arabic) = row.split_once(',').and_then(|(_, texts)| texts.rsplit_once(',')).unwrap();
+    assert!(english.starts_with('"') || !english.contains(','), "a comma inside a text: {row}");
     let cell = match language {
-        Language::English => cells[1],
-        Language::Arabic => cells[2],
+        Language::English => english,
+        Language::Arabic => arabic,
     };
     match cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')) {
         Some(quoted) => quoted.replace("\"\"", "\""),
