@@ -509,6 +509,7 @@ mod tests {
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
+            batch: tollgate_core::batch::BatchTerms::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an account is and may do.
 
+use crate::batch::BatchTerms;
 use crate::bin::Brand;
 pub use crate::card_terms::CardTerms;
 pub use crate::channel::ChannelTerms;
@@ -126,6 +127,9 @@ pub struct Terms {
     /// When 3-D Secure runs.
     #[serde(default)]
     pub three_ds: ThreeDsTerms,
+    /// Whether it may upload batches, and of what.
+    #[serde(default)]
+    pub batch: BatchTerms,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -271,6 +275,7 @@ mod tests {
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
+            batch: BatchTerms::default(),
         }
     }
 

@@ -65,6 +65,7 @@ fn merchant() -> Merchant {
             cards: CardTerms::default(),
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
+            batch: tollgate_core::batch::BatchTerms::default(),
         },
     }
 }

@@ -135,6 +135,8 @@ fn value_of<'a>(
         // Written by itself: it is no text.
         Source::TokenList => None,
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
+        Source::BatchNumber => answer.batch.map(|batch| Cow::Owned(batch.id.to_string())).or(echoed),
+        Source::BatchRows => answer.batch.and_then(|batch| batch.rows).map(|rows| Cow::Owned(rows.to_string())),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
     }

@@ -120,5 +120,6 @@ fn terms(merchant: u64) -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
+        batch: tollgate_core::batch::BatchTerms::default(),
     }
 }

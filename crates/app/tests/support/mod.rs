@@ -316,5 +316,6 @@ fn terms() -> Terms {
         // So that a verification holds money.
         verification: VerificationTerms { method: VerificationMethod::SmallAmount, ..VerificationTerms::default() },
         three_ds: ThreeDsTerms::default(),
+        batch: tollgate_core::batch::BatchTerms::default(),
     }
 }

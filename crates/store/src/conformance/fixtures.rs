@@ -259,5 +259,6 @@ fn terms() -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
+        batch: tollgate_core::batch::BatchTerms::default(),
     }
 }
