@@ -231,6 +231,7 @@ fn new_order(number: u64) -> NewOrder {
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::failure::Failure;
 use crate::rows::{CardColumns, first};
-use crate::{authentication, route, token};
+use crate::{authentication, batch, route, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order};
@@ -13,6 +13,11 @@ use tollgate_store::{LifeId, NewOperation, NewOrder, OperationClaim, OrderClaim,
 pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str) -> Result<OrderClaim, Failure> {
     if new.operation.id.0 != new.order.fort_id.0 || new.order.open_operation != Some(new.operation.id) {
         return Err(refused("the first operation of an order is open and has the order's number"));
+    }
+    if let Some(row) = new.batch_row
+        && !batch::may_begin(connection, row)?
+    {
+        return Ok(OrderClaim::RowTaken);
     }
     if !insert_order(connection, new)? {
         // A verification claims no reference: there it can only be the number.
@@ -28,6 +33,9 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
         if let Some(route) = new.route {
             route::note(connection, &new.order, route)?;
         }
+        if let Some(row) = new.batch_row {
+            batch::begin_row(connection, row, new.operation.id)?;
+        }
         return Ok(OrderClaim::Claimed);
     }
     // The number is that of a later operation of another order: take the order back.
@@ -42,6 +50,11 @@ pub(crate) fn claim_operation(
     new: &NewOperation,
     request: &str,
 ) -> Result<OperationClaim, Failure> {
+    if let Some(row) = new.batch_row
+        && !batch::may_begin(connection, row)?
+    {
+        return Ok(OperationClaim::RowTaken);
+    }
     if !order_is_as_judged(connection, new)? {
         return Ok(OperationClaim::OrderChanged);
     }
@@ -60,6 +73,9 @@ pub(crate) fn claim_operation(
         )?
         .execute(params![new.operation.fort_id.0, new.operation.id.0, new.operation.state.number()])?;
     authentication::insert(connection, new.operation.id, new.authentication.as_ref())?;
+    if let Some(row) = new.batch_row {
+        batch::begin_row(connection, row, new.operation.id)?;
+    }
     if let Some(reference) = &new.maintenance_reference {
         connection
             .prepare_cached(

@@ -10,6 +10,7 @@
 mod accounts;
 mod audit;
 mod authentication;
+mod batch;
 mod card_rule;
 pub mod ceiling;
 mod channel;
@@ -34,6 +35,7 @@ mod route;
 mod rows;
 mod scan;
 mod store;
+mod store_batches;
 mod token;
 mod writer;
 

@@ -4,6 +4,7 @@
 //! the disk. No transaction stays open across a call, so none can stay open across the network.
 
 mod audits;
+mod batches;
 mod channels;
 mod checkouts;
 pub mod conformance;
@@ -20,6 +21,11 @@ mod sealed;
 mod tokens;
 
 pub use audits::{AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditHead, AuditMac, AuditRow, Audits};
+pub use batches::{
+    BATCH_ROWS_PER_CALL_MAX, Batch, BatchBegun, BatchChange, BatchCounts, BatchFilter, BatchResult, BatchRow, Batches,
+    BegunRow, EndedRow, EndedRows, JudgedRow, JudgedRows, NewBatch, NewBatchRow, ResultOperation, RowEnd, RowRefusal,
+    RowVerdict,
+};
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use checkouts::{
     CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, HeldCard, NewCheckout, NewTry, TryClaim,
@@ -66,6 +72,7 @@ pub trait Store:
     + SealedRows
     + Tokens
     + Checkouts
+    + Batches
     + Audits
     + Send
     + Sync
@@ -86,6 +93,7 @@ impl<T> Store for T where
         + SealedRows
         + Tokens
         + Checkouts
+        + Batches
         + Audits
         + Send
         + Sync

@@ -2,6 +2,7 @@
 
 use crate::{Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, StoreFuture, TokenIntent};
 use tollgate_core::audit::AuditEntry;
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
@@ -75,6 +76,8 @@ pub struct NewOrder {
     pub route: Option<Route>,
     /// What the network is told of an authentication of the customer.
     pub authentication: Option<Authentication>,
+    /// The row of a batch that it is made for: begun in the same commit.
+    pub batch_row: Option<BatchRowId>,
 }
 
 /// Whether an order could be made.
@@ -86,6 +89,8 @@ pub enum OrderClaim {
     ReferenceTaken(FortId),
     /// The number is taken, which happens when a clock went back: try again with a new one.
     NumberTaken,
+    /// The row of a batch that it was to be made for is begun already, or is not to be begun.
+    RowTaken,
 }
 
 /// A new operation on an order that exists.
@@ -108,6 +113,8 @@ pub struct NewOperation {
     pub audit: Vec<AuditEntry>,
     /// What the network is told of an authentication of the customer.
     pub authentication: Option<Authentication>,
+    /// The row of a batch that it is made for: begun in the same commit.
+    pub batch_row: Option<BatchRowId>,
 }
 
 /// Whether an operation could be added.
@@ -121,6 +128,8 @@ pub enum OperationClaim {
     MaintenanceReferenceTaken(OperationId),
     /// The number is taken: try again with a new one.
     NumberTaken,
+    /// The row of a batch that it was to be made for is begun already, or is not to be begun.
+    RowTaken,
 }
 
 /// What became of an operation.

@@ -91,6 +91,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     }
 }
 
@@ -111,6 +112,7 @@ pub(super) fn new_operation(number: i64, order: &Order, kind: OperationKind, min
         owner: LifeId::NONE,
         audit: Vec::new(),
         authentication: None,
+        batch_row: None,
     }
 }
 

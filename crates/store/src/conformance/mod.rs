@@ -9,6 +9,7 @@
 mod accounts;
 mod audit;
 mod authentications;
+mod batches;
 mod chance;
 mod channel;
 mod checkouts;
@@ -30,6 +31,7 @@ mod verifications;
 pub use accounts::*;
 pub use audit::*;
 pub use authentications::*;
+pub use batches::*;
 pub use channel::*;
 pub use checkouts::*;
 pub use claims::*;
@@ -207,6 +209,14 @@ macro_rules! conformance_tests {
             a_try_brings_all_that_an_intent_has
             an_order_of_which_nothing_was_sent_is_closed_in_one_commit
             an_order_is_closed_on_what_was_judged
+            a_batch_reads_back_and_its_reference_is_one_merchants_own
+            a_batch_is_there_in_whole_or_not_at_all
+            a_batch_changes_by_the_table_alone
+            a_batch_is_one_living_gateways_to_work_on
+            rows_are_judged_once_and_doubles_are_refused
+            a_row_is_begun_with_its_intent_or_not_at_all
+            one_of_many_begins_a_row
+            a_row_ends_once_and_the_last_one_ends_the_batch
             random_calls_answer_as_the_model_does
         }
     };
