@@ -7,6 +7,7 @@
 mod accounts;
 mod ages;
 mod audit;
+mod batch;
 mod channel;
 mod check_status;
 mod check_verification;
@@ -41,6 +42,7 @@ pub use accounts::{AccountError, Accounts, Activity, CardCustomers, NewMerchant,
 pub use audit::{
     AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
 };
+pub use batch::{BatchJobs, BatchSettings, BatchTold, BatchUpload, ReceivingBatch, RowReader};
 pub use channel::{ChannelError, ChannelKey, ChannelKeys, PUBLISHED_KEYS_CACHED_SECONDS_MAX};
 pub use checkout::{CheckoutLink, SeenCheckout, Stage, ThreeDsEvent};
 pub use counted::Counted;

@@ -1,6 +1,7 @@
 //! The gateway's store as one life of it sees it: the real SQLite store, which by the seed is slow, fails before or after a
 //! commit, or takes the gateway down with it.
 
+mod batches;
 mod checkouts;
 mod feedback;
 mod tokens;
@@ -317,6 +318,7 @@ impl Orders for WorldStore {
                 OrderClaim::Claimed => "claimed",
                 OrderClaim::ReferenceTaken(_) => "reference taken",
                 OrderClaim::NumberTaken => "number taken",
+                OrderClaim::RowTaken => "row taken",
             })
             .await
         })
@@ -344,6 +346,7 @@ impl Orders for WorldStore {
                 OperationClaim::OrderChanged => "order changed",
                 OperationClaim::MaintenanceReferenceTaken(_) => "reference taken",
                 OperationClaim::NumberTaken => "number taken",
+                OperationClaim::RowTaken => "row taken",
             })
             .await
         })
