@@ -2,6 +2,7 @@
 
 mod admin_client;
 mod audit_heads;
+mod batch;
 mod bench;
 mod client;
 mod clock;

@@ -29,7 +29,7 @@ pub struct BatchSettings {
     pub rows_in_flight_max: usize,
     /// How many files may be uploaded at once; more wait for their turn.
     pub uploads_at_once_max: usize,
-    /// The longest time that an upload may take, its turn and the writing of its rows included, in milliseconds.
+    /// The longest time that an upload may take to arrive, the wait for its turn included, in milliseconds.
     pub upload_ms_max: u64,
 }
 

@@ -1,5 +1,6 @@
 //! `tollgate merchant add|show|set|list|activate-trusted-channel|deactivate-trusted-channel`.
 
+use super::merchant_batch::{self, BatchArgs};
 use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
 use super::merchant_page::{self, LogoChange, PageArgs};
@@ -173,6 +174,8 @@ struct Set {
     cards: CardArgs,
     #[command(flatten)]
     three_ds: ThreeDsArgs,
+    #[command(flatten)]
+    batch: BatchArgs,
 }
 
 #[derive(Debug, Args)]
@@ -394,6 +397,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     command.page.change(&mut terms.channel.page, reach)?;
     command.cards.change(&mut terms)?;
     command.three_ds.change(&mut terms.three_ds)?;
+    command.batch.change(&mut terms.batch)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -551,6 +555,7 @@ fn print_text(account: &Account, now: Timestamp) {
     println!("{:<22}{tokens}", "tokens");
     merchant_cards::print(&merchant.terms);
     merchant_three_ds::print(&merchant.terms.three_ds);
+    merchant_batch::print(&merchant.terms.batch);
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

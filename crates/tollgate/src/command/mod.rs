@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+mod batch;
 mod bench;
 mod call;
 mod ceremony;
@@ -14,6 +15,7 @@ mod jwks;
 pub(crate) mod keys;
 mod listen;
 mod merchant;
+mod merchant_batch;
 mod merchant_cards;
 mod merchant_channel;
 mod merchant_page;
@@ -65,6 +67,8 @@ enum Command {
     Merchant(merchant::Merchant),
     /// List, show and delete tokens; list the customers of a card
     Token(token::TokenCommand),
+    /// Upload files of payments and operations, have them processed, and read their results
+    Batch(batch::BatchArgs),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -104,6 +108,7 @@ impl Cli {
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
             Command::Token(command) => command.run(),
+            Command::Batch(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),

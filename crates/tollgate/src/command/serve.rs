@@ -2,6 +2,7 @@
 
 use super::DataArg;
 use crate::audit_heads::AuditKeeper;
+use crate::batch::{BatchRoute, FortRows};
 use crate::clock::FolderClock;
 use crate::config::{Config, ServerConfig, environment};
 use crate::custodians::{self, Custodians, Door, Waiting};
@@ -31,7 +32,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
+use tollgate_app::{Account, Accounts, BatchJobs, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
 use tollgate_core::audit::{AuditAction, AuditWho};
 use tollgate_core::merchant::TrustedChannel;
 use tollgate_core::secret::Secret;
@@ -40,7 +41,7 @@ use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::guard::Reach;
 use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
 use tollgate_http::pages::assets::self_test;
-use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service};
+use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service, UploadDoor};
 use tollgate_issuer::{Issuer, IssuerSettings};
 use tollgate_store::Tenancy;
 use tollgate_threeds::flow::AcsReach;
@@ -150,6 +151,7 @@ impl Serve {
             custodians,
             front,
             data_argument: data_argument(&self.data),
+            folder: folder.path().to_owned(),
         };
         let (store, clock) = (opened.store.clone(), opened.clock.clone());
         let audit = AuditKeeper::start(store, clock, opened.heads.clone(), logins_failed).await;
@@ -272,6 +274,8 @@ struct Around {
     logins_failed: Arc<AtomicU64>,
     /// How a command finds its data folder.
     data_argument: String,
+    /// That folder: what is uploaded waits there, sealed.
+    folder: PathBuf,
 }
 
 /// A gateway with everything that runs around it.
@@ -279,6 +283,7 @@ struct Started {
     gateway: Gateway,
     link: Arc<IsoLink>,
     jobs: Jobs,
+    batches: BatchJobs,
     deliveries: Deliveries,
     server: Server,
     admin: Server,
@@ -318,6 +323,7 @@ impl Started {
         let deliveries = start_deliveries(config, opened, &gateway, &hearing, around.mode).await?;
         let jobs = Jobs::start(&gateway, late_replies).await?;
         wait_for_link(&link).await;
+        let batches = BatchJobs::start(&gateway, Arc::new(FortRows), config.batch.clone());
         let attestations = tokio::spawn(watch_accounts(gateway.clone(), config.server.clone()));
         let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
             (Some(certificate), Some(key)) => {
@@ -353,7 +359,19 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations, rotation })
+        Ok(Started {
+            gateway,
+            link,
+            jobs,
+            batches,
+            deliveries,
+            server,
+            admin,
+            admin_service,
+            upkeep,
+            attestations,
+            rotation,
+        })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -364,6 +382,8 @@ impl Started {
         if !self.server.stop(wait_max).await {
             tracing::warn!("some clients kept their connections open and were cut off");
         }
+        // It begins payments by itself.
+        self.batches.stop().await;
         if tokio::time::timeout(wait_max, self.gateway.finish()).await.is_err() {
             tracing::error!("some payments are still without an outcome; they are settled at the next start");
         }
@@ -406,7 +426,8 @@ fn merchant_service(
     around: &Around,
 ) -> anyhow::Result<Arc<dyn Service>> {
     let host = config.page_host(around.mode);
-    let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host));
+    let uploads = UploadDoor::new(around.folder.clone(), &config.batch);
+    let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host, uploads));
     match around.mode {
         Mode::Production => Ok(api),
         Mode::Sandbox => {
@@ -477,6 +498,7 @@ fn operator_api(
         Arc::new(FaultRoute::new(mode, gateway.clone(), network, faults)),
         Arc::new(UnknownRoute::new(gateway.clone())),
         Arc::new(TokenRoute::new(gateway.token_desk())),
+        Arc::new(BatchRoute::new(gateway.clone())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];
