@@ -75,7 +75,7 @@ pub fn pay(
 ) -> Result<PayIntent, Refusal> {
     free_of_any_card_number(command)?;
     own_mpi::may_bring(&merchant.terms, command)?;
-    offered_eci(command)?;
+    offered_eci_by_token(command)?;
     offered_tokens(&merchant.terms, command)?;
     channel_allows_card(&merchant.terms, command, now)?;
     with_a_card(merchant, command, token, now)
@@ -436,9 +436,26 @@ fn offered_eci(command: &PayCommand) -> Result<(), Refusal> {
     match command.eci {
         Eci::Ecommerce => Ok(()),
         Eci::Moto | Eci::Recurring => {
-            Err(Refusal::request(code::NOT_FOR_ECI, "eci", "this gateway offers ECOMMERCE payments only so far"))
+            Err(Refusal::request(code::NOT_FOR_ECI, "eci", "the customer is at a browser: the payment is ECOMMERCE"))
         }
     }
+}
+
+/// Without the customer a payment is made with a token alone.
+fn offered_eci_by_token(command: &PayCommand) -> Result<(), Refusal> {
+    match command.eci {
+        Eci::Ecommerce => Ok(()),
+        Eci::Recurring if command.kind == PayKind::Purchase && is_by_token(command) => Ok(()),
+        Eci::Moto if is_by_token(command) => Ok(()),
+        Eci::Moto | Eci::Recurring => {
+            let detail = "MOTO and RECURRING payments are made with a token, and RECURRING is PURCHASE alone";
+            Err(Refusal::request(code::NOT_FOR_ECI, "eci", detail))
+        }
+    }
+}
+
+fn is_by_token(command: &PayCommand) -> bool {
+    command.card.is_none() && command.encrypted_card.is_none() && command.token_name.is_some()
 }
 
 fn channel_allows_card(terms: &Terms, command: &PayCommand, now: Timestamp) -> Result<(), Refusal> {
