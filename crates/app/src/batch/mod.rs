@@ -54,25 +54,24 @@ pub enum BatchTold {
 }
 
 impl Gateway {
-    /// GET_BATCH_RESULTS.
+    /// GET_BATCH_RESULTS. That a batch is not that far yet is an answer, which clients ask for again and again.
     ///
     /// # Errors
-    /// 71 with the reason why there are no results.
+    /// 71141 when there is no such batch, 77 when nothing of it can be used.
     pub async fn batch_results(&self, account: &Account, command: &BatchCommand) -> Result<BatchTold, Refused> {
         let batch = self.named(account, command).await?;
-        let not_yet = |number, detail: &'static str| Err(refuse(BatchCall::Results, number, detail));
+        let told = |code, rows| {
+            let facts = BatchFacts { id: batch.id, rows };
+            Ok(BatchTold::Answer(Box::new(Answer { batch: Some(facts), ..Answer::bare(code) })))
+        };
+        let not_yet = |number| told(batch::failed(BatchCall::Results, number), None);
         match batch.state {
             BatchState::Receiving | BatchState::Uploaded | BatchState::Validating => {
-                not_yet(message::BATCH_UNDER_VALIDATION, "its rows are being judged: ask again")
+                not_yet(message::BATCH_UNDER_VALIDATION)
             }
-            BatchState::Validated | BatchState::ValidatedWithErrors => {
-                let facts = BatchFacts { id: batch.id, rows: Some(batch.counts.rows) };
-                Ok(BatchTold::Answer(Box::new(Answer { batch: Some(facts), ..Answer::bare(RESULTS_TOLD) })))
-            }
+            BatchState::Validated | BatchState::ValidatedWithErrors => told(RESULTS_TOLD, Some(batch.counts.rows)),
             BatchState::Invalid => Err(unusable(&batch, None)),
-            BatchState::Processing => {
-                not_yet(message::BATCH_UNDER_PROCESSING, "its rows are being carried out: ask again")
-            }
+            BatchState::Processing => not_yet(message::BATCH_UNDER_PROCESSING),
             BatchState::Done => Ok(BatchTold::Results(Box::new(batch))),
         }
     }
