@@ -385,6 +385,16 @@ mod tests {
     }
 
     #[test]
+    fn the_document_shows_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/batch.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        assert!(
+            document.contains(&as_markdown()),
+            "docs/batch.md differs from the table; write it anew with: cargo run -p xtask -- docs"
+        );
+    }
+
+    #[test]
     fn numbers_read_back() {
         for state in BatchState::ALL {
             assert_eq!(BatchState::from_number(state.number()), Some(*state));

@@ -16,6 +16,8 @@ use tollgate_store::{Batch, BatchChange, BatchRow, JudgedRow, JudgedRows, LifeId
 
 /// How many rows are judged between two commits.
 const ROWS_PER_COMMIT_MAX: usize = 256;
+/// How many rows are judged before other tasks have their turn.
+const ROWS_PER_TURN: usize = 16;
 /// The most characters of a refusal's sentence that are kept with a row.
 const DETAIL_CHARS_MAX: usize = 200;
 
@@ -38,7 +40,11 @@ pub(super) async fn validate(work: &Work<'_>, batch: &Batch, life: LifeId) -> Re
             break;
         }
         let mut judged = JudgedRows { batch: batch.id, life, rows: Vec::with_capacity(rows.len()) };
-        for row in &rows {
+        for (place, row) in rows.iter().enumerate() {
+            if place % ROWS_PER_TURN == 0 {
+                // Reads are made on the spot and never wait: payments have their turn in between.
+                tokio::task::yield_now().await;
+            }
             judged.rows.push(JudgedRow { line: row.line, verdict: verdict(work, batch, &account, row).await? });
         }
         if !store.judge_batch_rows(judged).await? {
