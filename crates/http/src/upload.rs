@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tollgate_app::{Account, BatchSettings, BatchUpload, Gateway, ReceivingBatch, Refused};
 use tollgate_core::answer::Answer;
 use tollgate_core::batch::{self, BatchCall, BatchCommand, FILE_BYTES_MAX};
@@ -97,7 +97,7 @@ pub(crate) async fn answer(
         None => unreadable("an upload is multipart/form-data with a boundary"),
         Some(boundary) => match arrived(api.uploads(), boundary, body).await {
             Err(why) => unreadable(&why),
-            Ok(Arrived { message, file, size }) => {
+            Ok(Arrived { message, file, size, _place }) => {
                 let uploaded = Uploaded { arrival, file: Arc::new(file), size };
                 api.told(&message, stray, CameFrom::Upload(&uploaded)).await.signed()
             }
@@ -108,24 +108,31 @@ pub(crate) async fn answer(
 }
 
 /// All of a form.
-struct Arrived {
+struct Arrived<'a> {
     /// The text parts, and the name of the file as `file`.
     message: Message,
     file: Spool,
     size: Size,
+    /// Kept until its rows are written.
+    _place: SemaphorePermit<'a>,
 }
 
 /// Reads a form in its turn and in its time.
-async fn arrived(door: &UploadDoor, boundary: String, body: Incoming) -> Result<Arrived, String> {
+async fn arrived(door: &UploadDoor, boundary: String, body: Incoming) -> Result<Arrived<'_>, String> {
     let reading = async {
-        let _place = door.places.acquire().await.map_err(|_| "the gateway stops".to_owned())?;
-        read(door, boundary, body).await
+        let place = door.places.acquire().await.map_err(|_| "the gateway stops".to_owned())?;
+        read(door, place, boundary, body).await
     };
     let in_time = tokio::time::timeout(door.arrival_max, reading).await;
     in_time.unwrap_or_else(|_| Err("the upload did not arrive in time".to_owned()))
 }
 
-async fn read(door: &UploadDoor, boundary: String, body: Incoming) -> Result<Arrived, String> {
+async fn read<'a>(
+    door: &'a UploadDoor,
+    place: SemaphorePermit<'a>,
+    boundary: String,
+    body: Incoming,
+) -> Result<Arrived<'a>, String> {
     let idle = Arc::new(AtomicUsize::new(0));
     let bytes_max = FILE_BYTES_MAX + BODY_BYTES_DRAINED_MAX;
     let pieces =
@@ -168,7 +175,7 @@ async fn read(door: &UploadDoor, boundary: String, body: Incoming) -> Result<Arr
     }
     let message = Message::from_form(form.as_bytes()).map_err(|fault| fault.to_string())?;
     let size = if file_bytes <= FILE_BYTES_MAX { Size::Fits } else { Size::TooLarge };
-    Ok(Arrived { message, file: file.finish(), size })
+    Ok(Arrived { message, file: file.finish(), size, _place: place })
 }
 
 /// Adds a text part to a form as browsers write them, within what a request may have.
@@ -187,9 +194,8 @@ fn push_field(form: &mut Wiped<String>, name: &str, value: &[u8]) -> Result<(), 
     Ok(())
 }
 
-fn broken(error: &multer::Error) -> String {
-    // Its text may repeat what the client sent.
-    tracing::debug!(%error, "an upload broke off");
+/// The error's own text may repeat what the client sent, and goes nowhere.
+fn broken(_: &multer::Error) -> String {
     "the upload is no multipart/form-data, or did not arrive in whole".to_owned()
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn process(work: &Work<'_>, batch: &Batch, life: LifeId) -> Res
         settle_at: now,
         settle_pause_ms: SETTLE_MS_MIN,
     };
-    let ended = run.to_the_end().await;
+    let ended = run.carry_out().await;
     // Whatever stopped it: what is under way has its outcome before anybody else takes the batch up.
     while let Some(done) = run.window.join_next().await {
         run.take(done);
@@ -106,7 +106,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn to_the_end(&mut self) -> Result<(), Stopped> {
+    async fn carry_out(&mut self) -> Result<(), Stopped> {
         let mut stopped = self.work.stopped.clone();
         loop {
             self.work.go_on()?;
