@@ -31,6 +31,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::Receiver;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
 use tollgate_app::{Account, Accounts, BatchJobs, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
 use tollgate_core::audit::{AuditAction, AuditWho};
@@ -150,8 +151,7 @@ impl Serve {
             logins_failed: logins_failed.clone(),
             custodians,
             front,
-            data_argument: data_argument(&self.data),
-            folder: folder.path().to_owned(),
+            place: Place { argument: data_argument(&self.data), folder: folder.path().to_owned() },
         };
         let (store, clock) = (opened.store.clone(), opened.clock.clone());
         let audit = AuditKeeper::start(store, clock, opened.heads.clone(), logins_failed).await;
@@ -272,9 +272,15 @@ struct Around {
     token: Secret,
     /// and how many requests came without it.
     logins_failed: Arc<AtomicU64>,
-    /// How a command finds its data folder.
-    data_argument: String,
-    /// That folder: what is uploaded waits there, sealed.
+    /// Its data folder.
+    place: Place,
+}
+
+/// A data folder.
+struct Place {
+    /// How a command finds it.
+    argument: String,
+    /// Where it is: what is uploaded waits there, sealed.
     folder: PathBuf,
 }
 
@@ -282,8 +288,7 @@ struct Around {
 struct Started {
     gateway: Gateway,
     link: Arc<IsoLink>,
-    jobs: Jobs,
-    batches: BatchJobs,
+    jobs: GatewayJobs,
     deliveries: Deliveries,
     server: Server,
     admin: Server,
@@ -291,6 +296,22 @@ struct Started {
     upkeep: tokio::task::JoinHandle<()>,
     attestations: tokio::task::JoinHandle<()>,
     rotation: tokio::task::JoinHandle<()>,
+}
+
+/// What a gateway does without being asked.
+struct GatewayJobs {
+    /// Settles what nobody knows.
+    settling: Jobs,
+    /// Judges and carries out rows.
+    batches: BatchJobs,
+}
+
+impl GatewayJobs {
+    async fn start(config: &Config, gateway: &Gateway, late: Receiver<LateReply>) -> anyhow::Result<GatewayJobs> {
+        let settling = Jobs::start(gateway, late).await?;
+        let batches = BatchJobs::start(gateway, Arc::new(FortRows), config.batch.clone());
+        Ok(GatewayJobs { settling, batches })
+    }
 }
 
 impl Started {
@@ -321,9 +342,8 @@ impl Started {
         .await?;
         let hearing = Hearing { listeners: Arc::new(Listeners::default()), wake: Arc::new(Notify::new()) };
         let deliveries = start_deliveries(config, opened, &gateway, &hearing, around.mode).await?;
-        let jobs = Jobs::start(&gateway, late_replies).await?;
+        let jobs = GatewayJobs::start(config, &gateway, late_replies).await?;
         wait_for_link(&link).await;
-        let batches = BatchJobs::start(&gateway, Arc::new(FortRows), config.batch.clone());
         let attestations = tokio::spawn(watch_accounts(gateway.clone(), config.server.clone()));
         let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
             (Some(certificate), Some(key)) => {
@@ -359,19 +379,7 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started {
-            gateway,
-            link,
-            jobs,
-            batches,
-            deliveries,
-            server,
-            admin,
-            admin_service,
-            upkeep,
-            attestations,
-            rotation,
-        })
+        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations, rotation })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -383,11 +391,11 @@ impl Started {
             tracing::warn!("some clients kept their connections open and were cut off");
         }
         // It begins payments by itself.
-        self.batches.stop().await;
+        self.jobs.batches.stop().await;
         if tokio::time::timeout(wait_max, self.gateway.finish()).await.is_err() {
             tracing::error!("some payments are still without an outcome; they are settled at the next start");
         }
-        self.jobs.stop().await;
+        self.jobs.settling.stop().await;
         self.deliveries.stop().await;
         self.link.shutdown().await;
         self.admin.stop(Duration::from_secs(1)).await;
@@ -426,12 +434,12 @@ fn merchant_service(
     around: &Around,
 ) -> anyhow::Result<Arc<dyn Service>> {
     let host = config.page_host(around.mode);
-    let uploads = UploadDoor::new(around.folder.clone(), &config.batch);
+    let uploads = UploadDoor::new(around.place.folder.clone(), &config.batch);
     let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host, uploads));
     match around.mode {
         Mode::Production => Ok(api),
         Mode::Sandbox => {
-            let wiring = ShopWiring { scheme: config.scheme(), data_argument: around.data_argument.clone() };
+            let wiring = ShopWiring { scheme: config.scheme(), data_argument: around.place.argument.clone() };
             Ok(DemoShop::around(api, gateway.clone(), hearing.listeners.clone(), wiring))
         }
     }
