@@ -6,7 +6,10 @@ use std::path::Path;
 /// Where the generated part of docs/three-ds.md begins and ends.
 const TABLE_MARKS: [&str; 2] = ["<!-- the table: cargo run -p xtask -- docs -->\n", "<!-- end of the table -->\n"];
 
-/// Writes docs/transitions.md, and the table in docs/three-ds.md, from the tables in the code.
+/// The same in docs/batch.md.
+const BATCH_MARKS: [&str; 2] = ["<!-- the table: crates/core/src/batch.rs -->\n", "<!-- end of the table -->\n"];
+
+/// Writes docs/transitions.md, and the tables in docs/three-ds.md and docs/batch.md, from the tables in the code.
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let path = root.join("docs/transitions.md");
     let text = format!(
@@ -18,16 +21,19 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     );
     std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     println!("wrote {}", path.display());
-    three_ds(root)
+    table(root, "docs/three-ds.md", TABLE_MARKS, &tollgate_threeds::flow::edges::as_markdown())?;
+    table(root, "docs/batch.md", BATCH_MARKS, &tollgate_core::batch::as_markdown())
 }
 
-fn three_ds(root: &Path) -> anyhow::Result<()> {
-    let path = root.join("docs/three-ds.md");
+/// Writes a table between its marks.
+fn table(root: &Path, document: &str, marks: [&str; 2], table: &str) -> anyhow::Result<()> {
+    let path = root.join(document);
     let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let [begin, end] = TABLE_MARKS;
-    let (head, rest) = text.split_once(begin).context("docs/three-ds.md has lost the mark where its table begins")?;
-    let (_, tail) = rest.split_once(end).context("docs/three-ds.md has lost the mark where its table ends")?;
-    let table = tollgate_threeds::flow::edges::as_markdown();
+    let [begin, end] = marks;
+    let (head, rest) =
+        text.split_once(begin).with_context(|| format!("{document} has lost the mark where its table begins"))?;
+    let (_, tail) =
+        rest.split_once(end).with_context(|| format!("{document} has lost the mark where its table ends"))?;
     std::fs::write(&path, format!("{head}{begin}\n{table}\n{end}{tail}"))
         .with_context(|| format!("{} cannot be written", path.display()))?;
     println!("wrote {}", path.display());

@@ -511,6 +511,7 @@ mod tests {
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
             recurring: RecurringTerms::default(),
+            batch: tollgate_core::batch::BatchTerms::default(),
         }
     }
 

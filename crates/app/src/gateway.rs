@@ -8,6 +8,7 @@ use crate::directory::{Account, Directory};
 use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
+use crate::pay::Start;
 use crate::route_days::RouteDays;
 use crate::stans::Stans;
 use crate::three_ds::ThreeDs;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tollgate_acquirer::{Acquirer, LinkState};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::audit::AuditEntry;
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::card::CardFacts;
 use tollgate_core::code::refused;
 use tollgate_core::command::{
@@ -183,6 +185,7 @@ pub(crate) struct Inner {
     pub(crate) route_days: RouteDays,
     pub(crate) life: Life,
     pub(crate) recovery_wanted: tokio::sync::Notify,
+    pub(crate) batches_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
     /// Counts the times when everything that waits for a moment has to look at the clock again.
     woken: tokio::sync::watch::Sender<u64>,
@@ -222,6 +225,7 @@ impl Gateway {
             route_days: RouteDays::default(),
             life,
             recovery_wanted: tokio::sync::Notify::new(),
+            batches_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
             woken: tokio::sync::watch::Sender::new(0),
             stans,
@@ -292,12 +296,31 @@ impl Gateway {
     /// # Errors
     /// When it is refused before it was sent.
     pub async fn pay(&self, account: Arc<Account>, command: PayCommand) -> Result<Answer, Refused> {
+        self.pay_from(account, command, Start::NewOrder).await
+    }
+
+    /// The same for a row of a batch, which is begun with the order in one commit.
+    pub(crate) async fn pay_row(
+        &self,
+        account: Arc<Account>,
+        command: PayCommand,
+        row: BatchRowId,
+    ) -> Result<Answer, Refused> {
+        self.pay_from(account, command, Start::BatchRow(row)).await
+    }
+
+    async fn pay_from(
+        &self,
+        account: Arc<Account>,
+        command: PayCommand,
+        start: Start<'static>,
+    ) -> Result<Answer, Refused> {
         let (gateway, unsettled) = (self.clone(), Unsettled::default());
         let told = unsettled.clone();
         let work = async move {
             let route = Route::of_payment(&command);
             let command = channel::take_card(&gateway.inner, &account, command).await?;
-            let paid = pay::pay(&gateway.inner, &account, command, route, &told).await?;
+            let paid = pay::pay(&gateway.inner, &account, command, route, start, &told).await?;
             if let Some(release) = paid.release {
                 // The merchant has the answer without waiting for it.
                 let inner = Arc::clone(&gateway.inner);
@@ -315,8 +338,24 @@ impl Gateway {
     pub async fn maintain(&self, account: Arc<Account>, command: MaintainCommand) -> Result<Answer, Refused> {
         let (gateway, unsettled) = (self.clone(), Unsettled::default());
         let told = unsettled.clone();
-        self.to_its_end(unsettled, async move { maintain::maintain(&gateway.inner, &account, command, &told).await })
-            .await
+        self.to_its_end(
+            unsettled,
+            async move { maintain::maintain(&gateway.inner, &account, command, None, &told).await },
+        )
+        .await
+    }
+
+    /// The same for a row of a batch, which is begun with the operation in one commit.
+    pub(crate) async fn maintain_row(
+        &self,
+        account: Arc<Account>,
+        command: MaintainCommand,
+        row: BatchRowId,
+    ) -> Result<Answer, Refused> {
+        let (gateway, unsettled) = (self.clone(), Unsettled::default());
+        let told = unsettled.clone();
+        let work = async move { maintain::maintain(&gateway.inner, &account, command, Some(row), &told).await };
+        self.to_its_end(unsettled, work).await
     }
 
     /// CHECK_STATUS.

@@ -9,6 +9,7 @@ mod ages;
 mod agreement;
 mod agreement_desk;
 mod audit;
+mod batch;
 mod channel;
 mod check_status;
 mod check_verification;
@@ -44,6 +45,7 @@ pub use agreement_desk::{AgreementDesk, AgreementDeskError, AgreementPage, Agree
 pub use audit::{
     AuditBreak, AuditError, AuditFault, AuditFilter, AuditReport, begin_audit, count_audit, read_audit, verify_audit,
 };
+pub use batch::{BatchJobs, BatchSettings, BatchTold, BatchUpload, ReceivingBatch, RowReader};
 pub use channel::{ChannelError, ChannelKey, ChannelKeys, PUBLISHED_KEYS_CACHED_SECONDS_MAX};
 pub use checkout::{CheckoutLink, SeenCheckout, Stage, ThreeDsEvent};
 pub use counted::Counted;

@@ -3,11 +3,13 @@
 use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
+use crate::pay;
 use crate::settle;
 use crate::token;
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest, OriginalReference};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::audit::{AuditReason, AuditWho};
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::code::{UNCERTAIN, refused};
 use tollgate_core::command::{MaintainCommand, MaintainKind, ThreeDsWish};
 use tollgate_core::decide;
@@ -23,9 +25,10 @@ pub(crate) async fn maintain(
     inner: &Inner,
     account: &Account,
     command: MaintainCommand,
+    row: Option<BatchRowId>,
     unsettled: &Unsettled,
 ) -> Result<Answer, Refused> {
-    let Claimed { order, operation, card, owner, _in_flight } = match claim(inner, account, &command).await? {
+    let Claimed { order, operation, card, owner, _in_flight } = match claim(inner, account, &command, row).await? {
         Intent::Durable(claimed) => *claimed,
         Intent::InDoubt(order) => return Ok(Answer { order: Some(order), ..Answer::bare(UNCERTAIN) }),
     };
@@ -89,7 +92,12 @@ struct Claimed {
 
 /// Judges the operation, opens the card and makes the intent durable, in this order: what fails here
 /// has changed nothing.
-async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> Result<Intent, Refused> {
+async fn claim(
+    inner: &Inner,
+    account: &Account,
+    command: &MaintainCommand,
+    row: Option<BatchRowId>,
+) -> Result<Intent, Refused> {
     for _ in 0..CLAIM_TRIES_MAX {
         let Some(stored) = inner.store.order(account.merchant.id, &command.target).await? else {
             let detail = "the merchant has no such order";
@@ -122,6 +130,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
             owner,
             audit: vec![receipt.entry(now, AuditWho::Request, reason_of(command.kind), id)],
             authentication: None,
+            batch_row: row,
         };
         match inner.store.claim_operation(new).await {
             Ok(OperationClaim::Claimed) => {
@@ -131,6 +140,7 @@ async fn claim(inner: &Inner, account: &Account, command: &MaintainCommand) -> R
                 return Ok(Intent::Durable(Box::new(Claimed { order, operation, card, owner, _in_flight: in_flight })));
             }
             Ok(OperationClaim::OrderChanged | OperationClaim::NumberTaken) => {}
+            Ok(OperationClaim::RowTaken) => return Err(pay::row_taken().into()),
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
                 drop(in_flight);

@@ -12,6 +12,7 @@ use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
 use tollgate_core::agreement::Agreement;
 use tollgate_core::answer::{Answer, OrderFacts, TokenEcho};
 use tollgate_core::audit::{AuditEntry, AuditReason, AuditWho};
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::card::{CardData, CardFacts};
 use tollgate_core::checkout::{Checkout, Step};
 use tollgate_core::code::{self, refused};
@@ -46,6 +47,7 @@ pub(crate) async fn pay(
     account: &Account,
     command: PayCommand,
     route: Route,
+    start: Start<'_>,
     unsettled: &Unsettled,
 ) -> Result<Paid, Refused> {
     let stored = token::named(inner, account, &command).await?;
@@ -63,7 +65,7 @@ pub(crate) async fn pay(
             BeforePayment::Customer(answer) => return Ok(Paid { answer: *answer, release: None }),
         }
     }
-    carry_out(inner, account, judged, Start::NewOrder, unsettled).await
+    carry_out(inner, account, judged, start, unsettled).await
 }
 
 /// Whether the customer may have to do something before the payment is sent. Most accounts are done here.
@@ -108,6 +110,8 @@ impl Opened {
 pub(crate) enum Start<'a> {
     /// An order of its own.
     NewOrder,
+    /// The same, for a row of a batch.
+    BatchRow(BatchRowId),
     /// An order that is there, as a try of the customer's at its checkout. Both are as they were judged.
     Try { order: &'a Order, checkout: &'a Checkout },
 }
@@ -238,7 +242,7 @@ async fn claim(
         let owner = inner.living().await?;
         let now = inner.clock.now();
         let (mut order, operation) = match start {
-            Start::NewOrder => draft(inner, account, command, means, now),
+            Start::NewOrder | Start::BatchRow(_) => draft(inner, account, command, means, now),
             Start::Try { order, .. } => draft_of_try(inner, order, means, number, now),
         };
         let agreement = with_credential(inner, &mut order, &operation, means)?;
@@ -262,9 +266,13 @@ async fn claim(
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
             authentication: means.authentication.clone(),
+            batch_row: match start {
+                Start::BatchRow(row) => Some(row),
+                Start::NewOrder | Start::Try { .. } => None,
+            },
         };
         let claimed = match start {
-            Start::NewOrder => inner.store.claim_order(new).await,
+            Start::NewOrder | Start::BatchRow(_) => inner.store.claim_order(new).await,
             Start::Try { checkout, .. } => claim_try(inner, new, checkout).await?,
         };
         match claimed {
@@ -275,6 +283,7 @@ async fn claim(
                 return Ok(Intent::Durable(Box::new(Claimed { order, operation, owner, _in_flight: in_flight })));
             }
             Ok(OrderClaim::NumberTaken) => number += 1,
+            Ok(OrderClaim::RowTaken) => return Err(row_taken().into()),
             Ok(OrderClaim::AgreementChanged) => {
                 overtaken_times += 1;
                 agreement::judge_anew(inner, account, command, means, overtaken_times).await?;
@@ -333,6 +342,11 @@ async fn claim_try(
 /// Somebody else was faster at the same checkout: another tab, or a second click.
 pub(crate) fn overtaken() -> Refusal {
     Refusal::of(refused::STILL_PROCESSING, Guilty::Cardholder, "the same page was sent a moment before")
+}
+
+/// Somebody else has begun the row of the batch, or it is not to be begun.
+pub(crate) fn row_taken() -> Refusal {
+    Refusal::of(refused::STILL_PROCESSING, Guilty::Us, "the row of the batch is begun already")
 }
 
 fn revealed(means: &Means, operation: &Operation, now: Timestamp) -> Vec<AuditEntry> {

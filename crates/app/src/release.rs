@@ -60,6 +60,7 @@ impl Release {
             // The card is opened for the void once this is written.
             audit: vec![self.reveal()],
             authentication: None,
+            batch_row: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What goes back to the merchant, before it becomes FORT parameters.
 
+use crate::batch::BatchId;
 use crate::card::CardFacts;
 use crate::code::ResponseCode;
 use crate::command::Eci;
@@ -38,6 +39,17 @@ pub struct Answer {
     pub token: Option<TokenFacts>,
     /// GET_TOKENS that was done: the tokens, oldest first.
     pub tokens: Option<Vec<Token>>,
+    /// A batch that is told of.
+    pub batch: Option<BatchFacts>,
+}
+
+/// What an answer tells of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchFacts {
+    /// Its number.
+    pub id: BatchId,
+    /// How many rows its file has, once they were judged.
+    pub rows: Option<u32>,
 }
 
 /// What becomes of a `token_name` that the client sent.
@@ -68,6 +80,7 @@ impl Answer {
             status: None,
             token: None,
             tokens: None,
+            batch: None,
         }
     }
 }

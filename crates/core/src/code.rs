@@ -168,6 +168,8 @@ pub mod refused {
         INVALID_REQUEST_FORMAT = 73;
         /// `payment_option` contradicts the card number.
         INVALID_PAYMENT_OPTION = 80;
+        /// The account has not the service.
+        SERVICE_INACTIVE = 93;
         /// The expiry date is no month of a year.
         INVALID_EXPIRY = 100;
         /// Parameters that do not go together.
@@ -205,6 +207,24 @@ pub mod message {
     pub const TOKEN_CREATED: u16 = 62;
     /// A token was updated.
     pub const TOKEN_UPDATED: u16 = 63;
+    /// The account has not the service that was asked for.
+    pub const SERVICE_INACTIVE: u16 = 93;
+    /// The validation of a batch failed.
+    pub const BATCH_VALIDATION_FAILED: u16 = 136;
+    /// A batch is still being validated.
+    pub const BATCH_UNDER_VALIDATION: u16 = 138;
+    /// A batch is still being processed.
+    pub const BATCH_UNDER_PROCESSING: u16 = 140;
+    /// No batch has the reference.
+    pub const BATCH_NOT_FOUND: u16 = 141;
+    /// The header of a batch file cannot be used.
+    pub const BATCH_HEADER_INVALID: u16 = 142;
+    /// A batch file cannot be used.
+    pub const BATCH_FILE_INVALID: u16 = 144;
+    /// Another batch has the reference.
+    pub const BATCH_REFERENCE_EXISTS: u16 = 146;
+    /// The processing of a batch was asked for.
+    pub const PROCESS_BATCH_RECEIVED: u16 = 147;
     /// General decline.
     pub const DECLINED: u16 = 666;
     /// Sent, no usable answer: nobody knows yet.

@@ -27,6 +27,7 @@ pub mod agreement;
 pub mod answer;
 pub mod apply;
 pub mod audit;
+pub mod batch;
 pub mod bin;
 pub mod card;
 pub mod card_scan;

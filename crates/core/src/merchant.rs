@@ -1,6 +1,7 @@
 //! What an account is and may do.
 
 pub use crate::agreement::RecurringTerms;
+use crate::batch::BatchTerms;
 use crate::bin::Brand;
 pub use crate::card_terms::CardTerms;
 pub use crate::channel::ChannelTerms;
@@ -130,6 +131,9 @@ pub struct Terms {
     /// How it may charge customers who are not present.
     #[serde(default)]
     pub recurring: RecurringTerms,
+    /// Whether it may upload batches, and of what.
+    #[serde(default)]
+    pub batch: BatchTerms,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -276,6 +280,7 @@ mod tests {
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
             recurring: RecurringTerms::default(),
+            batch: BatchTerms::default(),
         }
     }
 

@@ -69,6 +69,7 @@ fn merchant() -> Merchant {
             verification: VerificationTerms::default(),
             three_ds: ThreeDsTerms::default(),
             recurring: RecurringTerms::default(),
+            batch: tollgate_core::batch::BatchTerms::default(),
         },
     }
 }

@@ -6,6 +6,7 @@ mod safe;
 use crate::message::Message;
 use crate::service::{Service, validate};
 use tollgate_core::agreement::RecurringWish;
+use tollgate_core::batch::{BatchCall, BatchCommand, BatchId};
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
@@ -41,6 +42,8 @@ pub enum Request {
     Tokenize(Box<TokenizeCommand>),
     /// CHECK_VERIFY_CARD_STATUS.
     VerificationStatus(Box<VerificationStatusCommand>),
+    /// UPLOAD_BATCH_FILE, GET_BATCH_RESULTS and PROCESS_BATCH.
+    Batch(Box<BatchCommand>),
 }
 
 impl Request {
@@ -67,6 +70,9 @@ impl Request {
                 let merchant_reference = mandatory(message, "merchant_reference")?;
                 Ok(Request::VerificationStatus(Box::new(VerificationStatusCommand { merchant_reference })))
             }
+            Service::UploadBatchFile => batch(BatchCall::Upload, message),
+            Service::GetBatchResults => batch(BatchCall::Results, message),
+            Service::ProcessBatch => batch(BatchCall::Process, message),
         }
     }
 }
@@ -183,6 +189,16 @@ fn tokenize(kind: TokenizeKind, message: &Message) -> Result<Request, Refusal> {
         token_name: optional(message, "token_name"),
         currency: message.text("currency").map(|alpha| currency(&alpha)).transpose()?,
         remember_me: remember_me(message),
+    })))
+}
+
+fn batch(call: BatchCall, message: &Message) -> Result<Request, Refusal> {
+    Ok(Request::Batch(Box::new(BatchCommand {
+        call,
+        reference: mandatory(message, "batch_reference")?,
+        // A number with more digits than any batch has names no batch.
+        id: message.text("batch_id").map(|digits| BatchId::parse(&digits)),
+        file_name: optional(message, "file"),
     })))
 }
 

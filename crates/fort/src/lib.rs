@@ -14,6 +14,7 @@
 //!
 //! [`text`] holds the texts of response codes in both languages, [`client`] the other end of the wire.
 
+pub mod batch_file;
 pub mod client;
 pub mod command;
 pub mod explain;

@@ -39,6 +39,12 @@ pub enum Service {
     VerifyCard,
     /// Ask what came of that.
     CheckVerifyCardStatus,
+    /// Upload a file of rows.
+    UploadBatchFile,
+    /// Ask how a batch stands, and for its results.
+    GetBatchResults,
+    /// Have the rows of a batch carried out.
+    ProcessBatch,
 }
 
 /// Where a message is posted to.
@@ -48,6 +54,10 @@ pub enum Endpoint {
     PaymentApi,
     /// `/FortAPI/paymentPage`: a customer's browser posts a form, and goes back to the merchant.
     PaymentPage,
+    /// `/FortAPI/upload`: a merchant's server uploads a file, as a form of parts.
+    Upload,
+    /// `/FortAPI/batchApi`: the same server asks about it.
+    BatchApi,
 }
 
 impl Endpoint {
@@ -57,20 +67,39 @@ impl Endpoint {
         match self {
             Endpoint::PaymentApi => "/FortAPI/paymentApi",
             Endpoint::PaymentPage => "/FortAPI/paymentPage",
+            Endpoint::Upload => "/FortAPI/upload",
+            Endpoint::BatchApi => "/FortAPI/batchApi",
+        }
+    }
+
+    /// The endpoint of a path, with or without a slash at its end.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Endpoint> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let all = [Endpoint::PaymentApi, Endpoint::PaymentPage, Endpoint::Upload, Endpoint::BatchApi];
+        match all.into_iter().find(|endpoint| endpoint.path() == path) {
+            None if path == BATCH_API_ALIAS => Some(Endpoint::BatchApi),
+            found => found,
         }
     }
 }
 
+/// Where older texts of FORT post PROCESS_BATCH to.
+const BATCH_API_ALIAS: &str = "/integration-batch/batchApi";
+
 /// The parameters that a browser adds to a form that the merchant's server has signed.
 const ADDED_BY_THE_BROWSER: [&str; 5] =
     ["card_number", "expiry_date", "card_security_code", "card_holder_name", "remember_me"];
+
+/// The file of an upload, which is a part of its own.
+const UPLOADED: [&str; 1] = ["file"];
 
 /// The parameters that name a service; a message has exactly one of them.
 const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 12] = [
+    pub const ALL: [Service; 15] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -83,6 +112,9 @@ impl Service {
         Service::CreateToken,
         Service::VerifyCard,
         Service::CheckVerifyCardStatus,
+        Service::UploadBatchFile,
+        Service::GetBatchResults,
+        Service::ProcessBatch,
     ];
 
     /// The service that `message` asks for.
@@ -123,6 +155,9 @@ impl Service {
             Service::CreateToken => "CREATE_TOKEN",
             Service::VerifyCard => "VERIFY_CARD",
             Service::CheckVerifyCardStatus => "CHECK_VERIFY_CARD_STATUS",
+            Service::UploadBatchFile => "UPLOAD_BATCH_FILE",
+            Service::GetBatchResults => "GET_BATCH_RESULTS",
+            Service::ProcessBatch => "PROCESS_BATCH",
         }
     }
 
@@ -131,9 +166,13 @@ impl Service {
     pub const fn key(self) -> &'static str {
         match self {
             Service::CheckStatus | Service::GetTokens | Service::CheckVerifyCardStatus => "query_command",
-            Service::UpdateToken | Service::Tokenization | Service::CreateToken | Service::VerifyCard => {
-                "service_command"
-            }
+            Service::UpdateToken
+            | Service::Tokenization
+            | Service::CreateToken
+            | Service::VerifyCard
+            | Service::UploadBatchFile
+            | Service::GetBatchResults
+            | Service::ProcessBatch => "service_command",
             _ => "command",
         }
     }
@@ -150,6 +189,8 @@ impl Service {
     pub const fn endpoint(self) -> Endpoint {
         match self {
             Service::Tokenization | Service::CreateToken => Endpoint::PaymentPage,
+            Service::UploadBatchFile => Endpoint::Upload,
+            Service::GetBatchResults | Service::ProcessBatch => Endpoint::BatchApi,
             _ => Endpoint::PaymentApi,
         }
     }
@@ -163,22 +204,25 @@ impl Service {
         if self.endpoint() == endpoint || (has_a_page && endpoint == Endpoint::PaymentPage) {
             return Ok(self);
         }
+        let own = self.endpoint();
         let detail = match endpoint {
-            Endpoint::PaymentApi => format!("{} is a form for {}", self.name(), Endpoint::PaymentPage.path()),
-            Endpoint::PaymentPage => {
-                format!("there is no page for {}: it goes to {}", self.name(), Endpoint::PaymentApi.path())
+            Endpoint::PaymentApi if own == Endpoint::PaymentPage => {
+                format!("{} is a form for {}", self.name(), own.path())
             }
+            Endpoint::PaymentPage => format!("there is no page for {}: it goes to {}", self.name(), own.path()),
+            _ => format!("{} goes to {}", self.name(), own.path()),
         };
         Err(Refusal::request(refused::INVALID_COMMAND, self.key(), detail))
     }
 
     /// The parameters that its clients leave out of the signature besides `signature` itself: none, but for forms
-    /// to which the browser adds card data.
+    /// to which the browser adds card data, and for an uploaded file.
     #[must_use]
     pub const fn signature_exclude(self) -> &'static [&'static str] {
         match self.endpoint() {
             Endpoint::PaymentPage => &ADDED_BY_THE_BROWSER,
-            Endpoint::PaymentApi => &[],
+            Endpoint::Upload => &UPLOADED,
+            Endpoint::PaymentApi | Endpoint::BatchApi => &[],
         }
     }
 }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -20,7 +19,14 @@ pub enum AnswerBody {
     /// Pieces, each written when it comes. The response ends when every sender of the channel is gone;
     /// the channel closes when the client is.
     Pieces(mpsc::Receiver<Bytes>),
+    /// The same where a piece may be missing: then the response breaks off, so that nobody takes it for complete.
+    Rows(mpsc::Receiver<Result<Bytes, BrokenOff>>),
 }
+
+/// A response that could not be written to its end.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct BrokenOff;
 
 impl AnswerBody {
     /// A body in memory.
@@ -32,11 +38,14 @@ impl AnswerBody {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
-            AnswerBody::Whole(whole) => Pin::new(whole).poll_frame(context),
+            AnswerBody::Whole(whole) => Pin::new(whole)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+            AnswerBody::Rows(rows) => rows.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data))),
             AnswerBody::Pieces(pieces) => {
                 pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
             }
@@ -46,14 +55,14 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Whole(whole) => whole.is_end_stream(),
-            AnswerBody::Pieces(_) => false,
+            AnswerBody::Pieces(_) | AnswerBody::Rows(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Whole(whole) => whole.size_hint(),
-            AnswerBody::Pieces(_) => SizeHint::default(),
+            AnswerBody::Pieces(_) | AnswerBody::Rows(_) => SizeHint::default(),
         }
     }
 }
@@ -85,6 +94,15 @@ pub fn problem(status: StatusCode, error: impl Into<String>) -> Response {
 pub fn pieces(content_type: &'static str, pieces: mpsc::Receiver<Bytes>) -> Response {
     let mut response = Response::new(AnswerBody::Pieces(pieces));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// The same for a response that may break off.
+pub(crate) fn rows(content_type: &'static str, rows: mpsc::Receiver<Result<Bytes, BrokenOff>>) -> Response {
+    let mut response = Response::new(AnswerBody::Rows(rows));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod answer;
+mod batch_results;
 mod body;
 mod checkout;
 mod client_certificate;
@@ -15,12 +16,14 @@ mod payment_page;
 mod scope_watch;
 mod server;
 mod source;
+mod spool;
 mod stray;
 mod three_ds;
 mod tls;
+mod upload;
 
 pub use admin::Admin;
-pub use answer::{AnswerBody, Response, json, pieces, plain, problem};
+pub use answer::{AnswerBody, BrokenOff, Response, json, pieces, plain, problem};
 pub use body::BODY_BYTES_DRAINED_MAX;
 pub use client_certificate::{client_certificate, client_certificate_of_pem};
 pub use operator::{OPERATOR_BODY_BYTES_MAX, OPERATOR_PATH, Operator, OperatorRequest, OperatorRoute};
@@ -28,6 +31,7 @@ pub use payment_api::{PageHost, PaymentApi};
 pub use server::{Server, ServerSettings, Service};
 pub use source::{Peer, ProxySettings};
 pub use tls::{ClientCertificates, TlsError, server_config};
+pub use upload::UploadDoor;
 
 /// A request with its body still on the way.
 pub type Request = http::Request<hyper::body::Incoming>;

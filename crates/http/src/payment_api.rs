@@ -6,6 +6,7 @@
 
 use crate::Request;
 use crate::answer::{AnswerBody, Response, plain};
+use crate::batch_results;
 use crate::body::{self, Body};
 use crate::checkout::{self, CHECKOUT_PATH};
 use crate::pages::assets::{ASSETS_PATH, Asset, REPORTS_PATH, logo_response, script_response};
@@ -17,6 +18,7 @@ use crate::server::Service as HttpService;
 use crate::source::{Arrival, Peer, ProxySettings, SourceGuard};
 use crate::stray::stray_in_head;
 use crate::three_ds::{self, RESULTS_PATH};
+use crate::upload::{self, UploadDoor, Uploaded};
 use http::{Method, StatusCode, header};
 use std::borrow::Cow;
 use std::future::Future;
@@ -24,8 +26,9 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use tollgate_app::{Account, CheckoutLink, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused};
+use tollgate_app::{Account, BatchTold, CheckoutLink, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused};
 use tollgate_core::answer::Answer;
+use tollgate_core::batch::{BatchCall, BatchCommand};
 use tollgate_core::channel::StrayCardNumbers;
 use tollgate_core::code::refused;
 use tollgate_core::command::SafeParams;
@@ -43,7 +46,7 @@ use tollgate_fort::response::{self, Echo, Fields};
 use tollgate_fort::service::{self, Endpoint, Service};
 use tollgate_fort::signature;
 use tollgate_fort::text::Language;
-use tollgate_store::RefusalRow;
+use tollgate_store::{Batch, RefusalRow};
 
 /// Where the keys are published that card data is encrypted to.
 const KEYS_PATH: &str = "/.well-known/tollgate/jwks.json";
@@ -59,6 +62,7 @@ pub struct PaymentApi {
     gateway: Gateway,
     guard: SourceGuard,
     host: PageHost,
+    uploads: UploadDoor,
     reports: PageReports,
     scope: ScopeWatch,
     explained: Explained,
@@ -66,14 +70,15 @@ pub struct PaymentApi {
 }
 
 impl PaymentApi {
-    /// The API of `gateway`, behind these proxies if there are any, with its pages.
+    /// The API of `gateway`, behind these proxies if there are any, with its pages and the door for uploads.
     #[must_use]
-    pub fn new(gateway: Gateway, proxies: ProxySettings, host: PageHost) -> PaymentApi {
+    pub fn new(gateway: Gateway, proxies: ProxySettings, host: PageHost, uploads: UploadDoor) -> PaymentApi {
         let guard = SourceGuard::new(proxies);
         PaymentApi {
             gateway,
             guard,
             host,
+            uploads,
             reports: PageReports::default(),
             scope: ScopeWatch::default(),
             explained: Explained::default(),
@@ -84,7 +89,7 @@ impl PaymentApi {
     async fn answer(&self, request: Request, peer: Peer) -> Response {
         let stray = stray_in_head(&request);
         let path = request.uri().path();
-        let endpoint = endpoint_of(path);
+        let endpoint = Endpoint::of_path(path);
         if stray.is_some() && (endpoint.is_none() || request.method() != Method::POST) {
             // Nobody is named who could be told.
             count_strays("unknown", 1, stray.as_deref().unwrap_or_default());
@@ -95,7 +100,8 @@ impl PaymentApi {
         match endpoint {
             None => return self.page_of_our_own(request, peer).await,
             Some(Endpoint::PaymentPage) => return payment_page::answer(self, request, peer, stray).await,
-            Some(Endpoint::PaymentApi) => {}
+            Some(Endpoint::Upload) => return upload::answer(self, request, peer, stray).await,
+            Some(Endpoint::PaymentApi | Endpoint::BatchApi) => {}
         }
         if request.method() != Method::POST {
             return plain(
@@ -107,6 +113,10 @@ impl PaymentApi {
         let mut format = FeedbackFormat::Json;
         let (head, body) = request.into_parts();
         let arrival = Arrival { peer, headers: head.headers };
+        let from = match endpoint {
+            Some(Endpoint::BatchApi) => CameFrom::BatchCaller(&arrival),
+            _ => CameFrom::Server(&arrival),
+        };
         let fields = match body::read(body, BODY_BYTES_MAX).await {
             Body::Whole(bytes) => {
                 let parsed = if form { Message::from_form(&bytes) } else { Message::from_json(&bytes) };
@@ -114,7 +124,12 @@ impl PaymentApi {
                 match parsed {
                     Ok(message) => {
                         format = answer_format(&message);
-                        self.told(&message, stray, CameFrom::Server(&arrival)).await.signed()
+                        let mut told = self.told(&message, stray, from).await;
+                        if let Some(batch) = told.results.take() {
+                            let language = service::identify(&message).language;
+                            return batch_results::response(&self.gateway, *batch, language);
+                        }
+                        told.signed()
                     }
                     Err(fault) => unreadable(&fault.to_string()),
                 }
@@ -152,6 +167,11 @@ impl PaymentApi {
     /// How its pages are served.
     pub(crate) const fn host(&self) -> &PageHost {
         &self.host
+    }
+
+    /// The door for uploads.
+    pub(crate) const fn uploads(&self) -> &UploadDoor {
+        &self.uploads
     }
 
     /// The address of a browser.
@@ -242,11 +262,15 @@ impl PaymentApi {
             Err(refusal) => Err(refusal.into()),
         };
         let service = service.ok();
-        let mut page = None;
+        let (mut page, mut results) = (None, None);
         let fields = match outcome {
             Ok(Done::Answer(answer)) => response::render(service, Echo::Request(message), &answer, identity.language),
             Ok(Done::Page(link)) => {
                 page = Some(link);
+                Fields::none()
+            }
+            Ok(Done::Results(batch)) => {
+                results = Some(batch);
                 Fields::none()
             }
             Err(refused) => {
@@ -255,7 +279,7 @@ impl PaymentApi {
                 render_refusal(service, message, author, &refused.answer(), identity.language)
             }
         };
-        Told { fields, account: Some(ToldTo { account, credential: place }), page }
+        Told { fields, account: Some(ToldTo { account, credential: place }), page, results }
     }
 
     async fn account(&self, access_code: Option<&str>) -> Result<Arc<Account>, Refusal> {
@@ -293,14 +317,14 @@ impl PaymentApi {
         service: Result<Service, Refusal>,
     ) -> Result<Done, Refused> {
         let message = asked.message;
-        if let CameFrom::Server(arrival) = asked.from {
+        if let Some(arrival) = asked.from.arrival() {
             self.guard.judge(account, message, arrival, self.gateway.now())?;
             self.scope.watch(account, message, self.gateway.now());
         }
         free_of_stray_card_numbers(account, message, asked.stray_in_head)?;
         let service = service?;
         let endpoint = asked.from.endpoint();
-        if endpoint == Endpoint::PaymentApi {
+        if endpoint != Endpoint::PaymentPage {
             service.at(endpoint)?;
         }
         let request = FortRequest::parse(service, message)?;
@@ -315,10 +339,37 @@ impl PaymentApi {
             FortRequest::VerificationStatus(command) => Ok(self.gateway.check_verification(account, &command).await),
             FortRequest::UpdateToken(command) => self.gateway.update_token(account, &command).await,
             FortRequest::ListTokens(command) => self.gateway.list_tokens(account, &command).await,
+            FortRequest::Batch(command) => {
+                return self.carry_out_of_batch(message, asked.access_code, asked.from, account, *command).await;
+            }
             // It goes to the page alone.
             FortRequest::Tokenize(command) => self.gateway.tokenize(account, *command).await,
         };
         answer.map(Done::Answer)
+    }
+
+    async fn carry_out_of_batch(
+        &self,
+        message: &Message,
+        access_code: &str,
+        from: CameFrom<'_>,
+        account: &Arc<Account>,
+        command: BatchCommand,
+    ) -> Result<Done, Refused> {
+        match (command.call, from) {
+            (BatchCall::Upload, CameFrom::Upload(uploaded)) => {
+                upload::receive(&self.gateway, account, access_code, command, message, uploaded).await.map(Done::Answer)
+            }
+            (BatchCall::Results, _) => Ok(match self.gateway.batch_results(account, &command).await? {
+                BatchTold::Answer(answer) => Done::Answer(*answer),
+                BatchTold::Results(batch) => Done::Results(batch),
+            }),
+            (BatchCall::Process, _) => self.gateway.process_batch(account, &command).await.map(Done::Answer),
+            (BatchCall::Upload, _) => {
+                let detail = "a file comes to the endpoint of uploads alone";
+                Err(Refusal::request(refused::INVALID_COMMAND, "service_command", detail).into())
+            }
+        }
     }
 
     /// Does what a form asks for that the merchant signed and the customer's browser posted.
@@ -358,6 +409,12 @@ impl PaymentApi {
     ) -> Result<(), Refusal> {
         let exclude = service.map_or(&[][..], Service::signature_exclude);
         if signature::verify(message, exclude, &credential.request_phrases, credential.sha_type).is_match() {
+            return Ok(());
+        }
+        // Some clients sign the name of the file too.
+        if service == Some(Service::UploadBatchFile)
+            && signature::verify(message, &[], &credential.request_phrases, credential.sha_type).is_match()
+        {
             return Ok(());
         }
         let detail: Cow<'static, str> =
@@ -428,15 +485,30 @@ struct Asked<'a> {
 pub(crate) enum CameFrom<'a> {
     /// The merchant's server: the payment API.
     Server(&'a Arrival),
+    /// The same: the endpoint of batches.
+    BatchCaller(&'a Arrival),
+    /// The same, with a file.
+    Upload(&'a Uploaded),
     /// A customer's browser, which may come from anywhere: the payment page. With its address, where it is known.
     Browser(Option<IpAddr>),
 }
 
-impl CameFrom<'_> {
+impl<'a> CameFrom<'a> {
     const fn endpoint(self) -> Endpoint {
         match self {
             CameFrom::Server(_) => Endpoint::PaymentApi,
+            CameFrom::BatchCaller(_) => Endpoint::BatchApi,
+            CameFrom::Upload(_) => Endpoint::Upload,
             CameFrom::Browser(_) => Endpoint::PaymentPage,
+        }
+    }
+
+    /// How a merchant's server came.
+    const fn arrival(self) -> Option<&'a Arrival> {
+        match self {
+            CameFrom::Server(arrival) | CameFrom::BatchCaller(arrival) => Some(arrival),
+            CameFrom::Upload(uploaded) => Some(uploaded.arrival()),
+            CameFrom::Browser(_) => None,
         }
     }
 }
@@ -451,6 +523,8 @@ enum Done {
     Answer(Answer),
     /// The customer goes on at this checkout.
     Page(CheckoutLink),
+    /// The results of this batch follow.
+    Results(Box<Batch>),
 }
 
 /// How the gateway's pages are served.
@@ -469,6 +543,8 @@ pub(crate) struct Told {
     pub(crate) account: Option<ToldTo>,
     /// Where the customer goes on, in place of an answer.
     pub(crate) page: Option<CheckoutLink>,
+    /// The batch whose results are told, in place of an answer.
+    pub(crate) results: Option<Box<Batch>>,
 }
 
 /// An account, and the place of its credential that the request named.
@@ -479,7 +555,7 @@ pub(crate) struct ToldTo {
 
 impl Told {
     const fn nobody(fields: Fields) -> Told {
-        Told { fields, account: None, page: None }
+        Told { fields, account: None, page: None, results: None }
     }
 
     /// The fields with their signature, where there is a phrase to sign with.
@@ -490,11 +566,6 @@ impl Told {
             None => fields,
         }
     }
-}
-
-fn endpoint_of(path: &str) -> Option<Endpoint> {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    [Endpoint::PaymentApi, Endpoint::PaymentPage].into_iter().find(|endpoint| endpoint.path() == path)
 }
 
 /// How many mismatches were explained in this second.
@@ -641,7 +712,7 @@ fn answer_format(message: &Message) -> FeedbackFormat {
     }
 }
 
-fn written(fields: &Fields, format: FeedbackFormat) -> Response {
+pub(crate) fn written(fields: &Fields, format: FeedbackFormat) -> Response {
     let mut response = Response::new(AnswerBody::whole(feedback_body::body(fields, format)));
     let headers = response.headers_mut();
     let content_type = feedback_body::content_type(format);

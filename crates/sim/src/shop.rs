@@ -121,5 +121,6 @@ fn terms(merchant: u64) -> Terms {
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
+        batch: tollgate_core::batch::BatchTerms::default(),
     }
 }

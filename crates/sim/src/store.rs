@@ -2,6 +2,7 @@
 //! commit, or takes the gateway down with it.
 
 mod agreements;
+mod batches;
 mod checkouts;
 mod feedback;
 mod tokens;
@@ -319,6 +320,7 @@ impl Orders for WorldStore {
                 OrderClaim::ReferenceTaken(_) => "reference taken",
                 OrderClaim::AgreementChanged => "agreement changed",
                 OrderClaim::NumberTaken => "number taken",
+                OrderClaim::RowTaken => "row taken",
             })
             .await
         })
@@ -346,6 +348,7 @@ impl Orders for WorldStore {
                 OperationClaim::OrderChanged => "order changed",
                 OperationClaim::MaintenanceReferenceTaken(_) => "reference taken",
                 OperationClaim::NumberTaken => "number taken",
+                OperationClaim::RowTaken => "row taken",
             })
             .await
         })

@@ -233,6 +233,7 @@ fn new_order(number: u64) -> NewOrder {
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::failure::Failure;
 use crate::rows::{CardColumns, credential_text, first};
-use crate::{agreement, authentication, route, token};
+use crate::{agreement, authentication, batch, route, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order};
@@ -17,6 +17,11 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
     if !agreement::is_as_judged(connection, new)? {
         let taken = order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?;
         return Ok(taken.map_or(OrderClaim::AgreementChanged, OrderClaim::ReferenceTaken));
+    }
+    if let Some(row) = new.batch_row
+        && !batch::may_begin(connection, row)?
+    {
+        return Ok(OrderClaim::RowTaken);
     }
     if !insert_order(connection, new)? {
         // A verification claims no reference: there it can only be the number.
@@ -33,6 +38,9 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
         if let Some(route) = new.route {
             route::note(connection, &new.order, route)?;
         }
+        if let Some(row) = new.batch_row {
+            batch::begin_row(connection, row, new.operation.id)?;
+        }
         return Ok(OrderClaim::Claimed);
     }
     // The number is that of a later operation of another order: take the order back.
@@ -47,6 +55,11 @@ pub(crate) fn claim_operation(
     new: &NewOperation,
     request: &str,
 ) -> Result<OperationClaim, Failure> {
+    if let Some(row) = new.batch_row
+        && !batch::may_begin(connection, row)?
+    {
+        return Ok(OperationClaim::RowTaken);
+    }
     if !order_is_as_judged(connection, new)? {
         return Ok(OperationClaim::OrderChanged);
     }
@@ -65,6 +78,9 @@ pub(crate) fn claim_operation(
         )?
         .execute(params![new.operation.fort_id.0, new.operation.id.0, new.operation.state.number()])?;
     authentication::insert(connection, new.operation.id, new.authentication.as_ref())?;
+    if let Some(row) = new.batch_row {
+        batch::begin_row(connection, row, new.operation.id)?;
+    }
     if let Some(reference) = &new.maintenance_reference {
         connection
             .prepare_cached(

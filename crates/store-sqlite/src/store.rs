@@ -155,6 +155,14 @@ impl SqliteStore {
         }
     }
 
+    pub(crate) const fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
     fn begin_close(&self) -> Vec<JoinHandle<()>> {
         self.writer.close();
         self.checkpoints.close();

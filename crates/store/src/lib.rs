@@ -5,6 +5,7 @@
 
 mod agreements;
 mod audits;
+mod batches;
 mod channels;
 mod checkouts;
 pub mod conformance;
@@ -22,6 +23,11 @@ mod tokens;
 
 pub use agreements::{AgreementCharge, AgreementFilter, AgreementIntent, Agreements, ChargeState};
 pub use audits::{AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditHead, AuditMac, AuditRow, Audits};
+pub use batches::{
+    BATCH_ROWS_PER_CALL_MAX, Batch, BatchBegun, BatchChange, BatchCounts, BatchFilter, BatchResult, BatchRow, Batches,
+    BegunRow, EndedRow, EndedRows, JudgedRow, JudgedRows, NewBatch, NewBatchRow, ResultOperation, RowEnd, RowRefusal,
+    RowVerdict,
+};
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use checkouts::{
     CardKeep, CardKept, CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, HeldCard, NewCheckout,
@@ -70,6 +76,7 @@ pub trait Store:
     + Tokens
     + Checkouts
     + Agreements
+    + Batches
     + Audits
     + Send
     + Sync
@@ -91,6 +98,7 @@ impl<T> Store for T where
         + Tokens
         + Checkouts
         + Agreements
+        + Batches
         + Audits
         + Send
         + Sync

@@ -5,6 +5,7 @@ use crate::{
 };
 use tollgate_core::advice::RetryAdvice;
 use tollgate_core::audit::AuditEntry;
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::checkout::Checkout;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
@@ -83,6 +84,8 @@ pub struct NewOrder {
     pub route: Option<Route>,
     /// What the network is told of an authentication of the customer.
     pub authentication: Option<Authentication>,
+    /// The row of a batch that it is made for: begun in the same commit.
+    pub batch_row: Option<BatchRowId>,
 }
 
 /// Whether an order could be made.
@@ -97,6 +100,8 @@ pub enum OrderClaim {
     AgreementChanged,
     /// The number is taken, which happens when a clock went back: try again with a new one.
     NumberTaken,
+    /// The row of a batch that it was to be made for is begun already, or is not to be begun.
+    RowTaken,
 }
 
 /// A new operation on an order that exists.
@@ -119,6 +124,8 @@ pub struct NewOperation {
     pub audit: Vec<AuditEntry>,
     /// What the network is told of an authentication of the customer.
     pub authentication: Option<Authentication>,
+    /// The row of a batch that it is made for: begun in the same commit.
+    pub batch_row: Option<BatchRowId>,
 }
 
 /// Whether an operation could be added.
@@ -132,6 +139,8 @@ pub enum OperationClaim {
     MaintenanceReferenceTaken(OperationId),
     /// The number is taken: try again with a new one.
     NumberTaken,
+    /// The row of a batch that it was to be made for is begun already, or is not to be begun.
+    RowTaken,
 }
 
 /// What became of an operation.

@@ -132,6 +132,27 @@ impl Connection {
         self.exchange(request).await
     }
 
+    /// Posts a body to a path and gives the answer as soon as its head is there.
+    ///
+    /// # Errors
+    /// As [`Connection::post`].
+    pub async fn post_to(
+        &mut self,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
+        let request = Request::post(path)
+            .header(header::HOST, &self.authority)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(Full::new(body))?;
+        let response = self.sender.send_request(request).await.context("the gateway hung up")?;
+        if response.status() != http::StatusCode::OK {
+            bail!("the gateway answered HTTP {}, not 200", response.status());
+        }
+        Ok(response)
+    }
+
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Bytes> {
         let response = self.sender.send_request(request).await.context("the gateway hung up")?;
         let status = response.status();

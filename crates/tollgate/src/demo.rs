@@ -1,6 +1,7 @@
 //! The demo merchant of `serve --dev`.
 
 use tollgate_app::{AccountError, Accounts, NewMerchant};
+use tollgate_core::batch::{BatchService, BatchTerms};
 use tollgate_core::bin::Brand;
 use tollgate_core::merchant::{
     AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, RecurringTerms, ShaType, Terms,
@@ -47,6 +48,7 @@ fn terms(now: Timestamp) -> Terms {
     let mut terms = Terms { trusted_channel: Some(attestation(now)), ..default_terms() };
     terms.channel.page.custom_page = CustomPage::On;
     terms.three_ds.own_mpi = OwnMpi::On;
+    terms.batch.service = BatchService::On;
     terms.three_ds.policy = ThreeDsPolicy::Always;
     let yen = Currency::from_alpha(CURRENCY_WITHOUT_DECIMALS);
     terms.currencies.extend(yen.map(|currency| CurrencyTerms { currency, amount_minor_max: None }));
@@ -79,6 +81,7 @@ pub fn default_terms() -> Terms {
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
+        batch: BatchTerms::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin_client;
 mod agreement;
 mod audit_heads;
+mod batch;
 mod bench;
 mod client;
 mod clock;

@@ -134,6 +134,7 @@ async fn closing(
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     };
     Ok(CloseUnsent { attempt: NewTry { intent, checkout: after.clone() }, outcome: record })
 }

@@ -340,5 +340,6 @@ fn terms() -> Terms {
         verification: VerificationTerms { method: VerificationMethod::SmallAmount, ..VerificationTerms::default() },
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
+        batch: tollgate_core::batch::BatchTerms::default(),
     }
 }

@@ -329,6 +329,7 @@ impl World {
             owner: LifeId::NONE,
             audit: Vec::new(),
             authentication: None,
+            batch_row: None,
         };
         assert_eq!(self.parts.store.claim_operation(new).await.unwrap(), OperationClaim::Claimed);
         let order = Order { open_operation: Some(id), version: order.version + 1, ..order };
@@ -509,6 +510,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     }
 }
 

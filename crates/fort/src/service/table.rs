@@ -131,6 +131,9 @@ pub(crate) enum Source {
     /// The tokens that were asked for, and how many.
     TokenList,
     TokenCount,
+    /// The number of a batch, and how many rows it has.
+    BatchNumber,
+    BatchRows,
     /// The network's codes, when they were asked for.
     NetworkWord,
     NetworkCode,
@@ -151,6 +154,9 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::CreateToken => &tables.create_token,
         Service::VerifyCard => &tables.verify_card,
         Service::CheckVerifyCardStatus => &tables.verification_status,
+        Service::UploadBatchFile => &tables.upload_batch,
+        Service::GetBatchResults => &tables.batch_results,
+        Service::ProcessBatch => &tables.process_batch,
     }
 }
 
@@ -166,6 +172,9 @@ struct Tables {
     create_token: Table,
     verify_card: Table,
     verification_status: Table,
+    upload_batch: Table,
+    batch_results: Table,
+    process_batch: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -247,6 +256,9 @@ fn read(file: &str) -> Result<Tables, TableError> {
         create_token: of(Service::CreateToken)?,
         verify_card: of(Service::VerifyCard)?,
         verification_status: of(Service::CheckVerifyCardStatus)?,
+        upload_batch: of(Service::UploadBatchFile)?,
+        batch_results: of(Service::GetBatchResults)?,
+        process_batch: of(Service::ProcessBatch)?,
     })
 }
 

@@ -130,6 +130,7 @@ fn paid_order(merchant: MerchantId, number: u64, place: u64) -> Result<NewOrder,
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     })
 }
 

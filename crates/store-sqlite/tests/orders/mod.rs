@@ -67,6 +67,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     }
 }
 

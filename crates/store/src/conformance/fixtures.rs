@@ -95,6 +95,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     }
 }
 
@@ -115,6 +116,7 @@ pub(super) fn new_operation(number: i64, order: &Order, kind: OperationKind, min
         owner: LifeId::NONE,
         audit: Vec::new(),
         authentication: None,
+        batch_row: None,
     }
 }
 
@@ -274,5 +276,6 @@ fn terms() -> Terms {
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
+        batch: tollgate_core::batch::BatchTerms::default(),
     }
 }

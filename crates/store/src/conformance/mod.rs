@@ -10,6 +10,7 @@ mod accounts;
 mod agreements;
 mod audit;
 mod authentications;
+mod batches;
 mod chance;
 mod channel;
 mod checkouts;
@@ -32,6 +33,7 @@ pub use accounts::*;
 pub use agreements::*;
 pub use audit::*;
 pub use authentications::*;
+pub use batches::*;
 pub use channel::*;
 pub use checkouts::*;
 pub use claims::*;
@@ -228,6 +230,14 @@ macro_rules! conformance_tests {
             feedback_of_a_try_has_the_card_of_its_own
             an_authentication_that_is_wanted_begins_with_the_decline
             what_begins_with_a_decline_fits_it_or_nothing_is_written
+            a_batch_reads_back_and_its_reference_is_one_merchants_own
+            a_batch_is_there_in_whole_or_not_at_all
+            a_batch_changes_by_the_table_alone
+            a_batch_is_one_living_gateways_to_work_on
+            rows_are_judged_once_and_doubles_are_refused
+            a_row_is_begun_with_its_intent_or_not_at_all
+            one_of_many_begins_a_row
+            a_row_ends_once_and_the_last_one_ends_the_batch
             random_calls_answer_as_the_model_does
         }
     };

@@ -307,5 +307,6 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         audit: Vec::new(),
         route: None,
         authentication: None,
+        batch_row: None,
     }
 }

@@ -198,7 +198,7 @@ fn serve(folder: &Path, iso: SocketAddr, listen: SocketAddr) -> anyhow::Result<C
 }
 
 /// This very binary with these arguments, and without settings of the environment.
-fn tollgate(arguments: &[&str]) -> anyhow::Result<Command> {
+pub(super) fn tollgate(arguments: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("the path of this program is not known")?);
     command.args(arguments);
     for (name, _) in std::env::vars_os() {

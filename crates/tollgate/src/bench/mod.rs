@@ -9,6 +9,7 @@
 //! is the ceiling of the HTTP side; `goals` holds the figures against what was set out; `report` and `print` say it.
 
 mod added;
+mod batch;
 mod bed;
 mod echo;
 mod fetch;

@@ -1,6 +1,7 @@
 //! The phases of a measurement.
 
 use super::added;
+use super::batch;
 use super::bed::{GatewayBed, IssuerBed};
 use super::echo::Echo;
 use super::filled;
@@ -57,6 +58,8 @@ pub struct OwnPlan {
     pub cards: u64,
     /// Whether the keys of the stored cards are rotated under payments.
     pub rotation: WithRotation,
+    /// Rows of a batch that is carried out beside the load, for two more loads.
+    pub batch: u32,
 }
 
 /// Whether the keys of stored cards are rotated under payments.
@@ -141,6 +144,9 @@ pub async fn measure_own(plan: &OwnPlan) -> anyhow::Result<Report> {
     }
     if plan.cards > 0 {
         filled::measure_cards(plan, scratch.path(), &issuer, &mut report).await?;
+    }
+    if plan.batch > 0 {
+        batch::measure_batch(plan, scratch.path(), &issuer, &mut report).await?;
     }
     issuer.stop().await?;
     report.end();
@@ -274,6 +280,11 @@ impl Bench {
             self.known_orders = self.make(Mix::Purchase, 1, report).await?;
         }
         Ok(())
+    }
+
+    /// Payments are made that nobody here is answered for: the books are held against each other alone.
+    pub(super) fn knows_not_all_answers(&mut self) {
+        self.lost = Lost::Some;
     }
 
     fn book(&mut self, result: &LoadResult) {

@@ -67,6 +67,10 @@ pub struct Bench {
     /// With --cards: rotate their data keys while 1,000 payments a second run (or as many as --rate says)
     #[arg(long, requires = "cards")]
     rotate: bool,
+    /// Repeat the load on another gateway, without a batch and while one of so many rows is carried out: 200 rows for each
+    /// second that it is to last
+    #[arg(long, value_name = "ROWS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000), conflicts_with_all = ["data", "url"])]
+    batch: u32,
     /// Where the folder of the measurement is made: the disk that is measured [default: the system's temporary folder]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "url"])]
     folder: Option<PathBuf>,
@@ -107,6 +111,7 @@ impl Bench {
             ceilings: if self.ceilings { WithCeilings::Measured } else { WithCeilings::LeftOut },
             orders: self.orders,
             cards: self.cards,
+            batch: self.batch,
             rotation: if self.rotate { WithRotation::Measured } else { WithRotation::LeftOut },
         };
         measure_own(&plan).await

@@ -1,5 +1,6 @@
 //! `tollgate merchant add|show|set|list|activate-trusted-channel|deactivate-trusted-channel`.
 
+use super::merchant_batch::{self, BatchArgs};
 use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
 use super::merchant_page::{self, LogoChange, PageArgs};
@@ -176,6 +177,8 @@ struct Set {
     three_ds: ThreeDsArgs,
     #[command(flatten)]
     recurring: RecurringArgs,
+    #[command(flatten)]
+    batch: BatchArgs,
 }
 
 #[derive(Debug, Args)]
@@ -398,6 +401,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     command.cards.change(&mut terms)?;
     command.three_ds.change(&mut terms.three_ds)?;
     command.recurring.change(&mut terms.recurring)?;
+    command.batch.change(&mut terms.batch)?;
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -556,6 +560,7 @@ fn print_text(account: &Account, now: Timestamp) {
     merchant_cards::print(&merchant.terms);
     merchant_three_ds::print(&merchant.terms.three_ds);
     merchant_recurring::print(&merchant.terms.recurring);
+    merchant_batch::print(&merchant.terms.batch);
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

@@ -2,6 +2,7 @@
 
 mod agreement;
 pub(crate) mod audit;
+mod batch;
 mod bench;
 mod call;
 mod ceremony;
@@ -16,6 +17,7 @@ mod jwks;
 pub(crate) mod keys;
 mod listen;
 mod merchant;
+mod merchant_batch;
 mod merchant_cards;
 mod merchant_channel;
 mod merchant_page;
@@ -72,6 +74,8 @@ enum Command {
     Token(token::TokenCommand),
     /// List, show and end agreements about recurring payments
     Agreement(agreement::AgreementCommand),
+    /// Upload files of payments and operations, have them processed, and read their results
+    Batch(batch::BatchArgs),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -113,6 +117,7 @@ impl Cli {
             Command::Merchant(command) => command.run(),
             Command::Token(command) => command.run(),
             Command::Agreement(command) => command.run(),
+            Command::Batch(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),

@@ -3,6 +3,7 @@
 use super::DataArg;
 use crate::agreement::AgreementRoute;
 use crate::audit_heads::AuditKeeper;
+use crate::batch::{BatchRoute, FortRows};
 use crate::clock::FolderClock;
 use crate::config::{Config, ServerConfig, environment};
 use crate::custodians::{self, Custodians, Door, Waiting};
@@ -31,8 +32,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::Receiver;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
+use tollgate_app::{Account, Accounts, BatchJobs, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
 use tollgate_core::audit::{AuditAction, AuditWho};
 use tollgate_core::issuer_country::IssuerCountries;
 use tollgate_core::merchant::TrustedChannel;
@@ -42,7 +44,7 @@ use tollgate_core::time::{Clock, Timestamp};
 use tollgate_feedback::guard::Reach;
 use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
 use tollgate_http::pages::assets::self_test;
-use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service};
+use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service, UploadDoor};
 use tollgate_issuer::{Issuer, IssuerSettings};
 use tollgate_store::Tenancy;
 use tollgate_threeds::flow::AcsReach;
@@ -151,7 +153,7 @@ impl Serve {
             logins_failed: logins_failed.clone(),
             custodians,
             front,
-            data_argument: data_argument(&self.data),
+            place: Place { argument: data_argument(&self.data), folder: folder.path().to_owned() },
         };
         let (store, clock) = (opened.store.clone(), opened.clock.clone());
         let audit = AuditKeeper::start(store, clock, opened.heads.clone(), logins_failed).await;
@@ -272,15 +274,23 @@ struct Around {
     token: Secret,
     /// and how many requests came without it.
     logins_failed: Arc<AtomicU64>,
-    /// How a command finds its data folder.
-    data_argument: String,
+    /// Its data folder.
+    place: Place,
+}
+
+/// A data folder.
+struct Place {
+    /// How a command finds it.
+    argument: String,
+    /// Where it is: what is uploaded waits there, sealed.
+    folder: PathBuf,
 }
 
 /// A gateway with everything that runs around it.
 struct Started {
     gateway: Gateway,
     link: Arc<IsoLink>,
-    jobs: Jobs,
+    jobs: GatewayJobs,
     deliveries: Deliveries,
     server: Server,
     admin: Server,
@@ -288,6 +298,22 @@ struct Started {
     upkeep: tokio::task::JoinHandle<()>,
     attestations: tokio::task::JoinHandle<()>,
     rotation: tokio::task::JoinHandle<()>,
+}
+
+/// What a gateway does without being asked.
+struct GatewayJobs {
+    /// Settles what nobody knows.
+    settling: Jobs,
+    /// Judges and carries out rows.
+    batches: BatchJobs,
+}
+
+impl GatewayJobs {
+    async fn start(config: &Config, gateway: &Gateway, late: Receiver<LateReply>) -> anyhow::Result<GatewayJobs> {
+        let settling = Jobs::start(gateway, late).await?;
+        let batches = BatchJobs::start(gateway, Arc::new(FortRows), config.batch.clone());
+        Ok(GatewayJobs { settling, batches })
+    }
 }
 
 impl Started {
@@ -318,7 +344,7 @@ impl Started {
         .await?;
         let hearing = Hearing { listeners: Arc::new(Listeners::default()), wake: Arc::new(Notify::new()) };
         let deliveries = start_deliveries(config, opened, &gateway, &hearing, around.mode).await?;
-        let jobs = Jobs::start(&gateway, late_replies).await?;
+        let jobs = GatewayJobs::start(config, &gateway, late_replies).await?;
         wait_for_link(&link).await;
         let attestations = tokio::spawn(watch_accounts(gateway.clone(), config.server.clone()));
         let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
@@ -370,10 +396,12 @@ impl Started {
         if !self.server.stop(wait_max).await {
             tracing::warn!("some clients kept their connections open and were cut off");
         }
+        // It begins payments by itself.
+        self.jobs.batches.stop().await;
         if tokio::time::timeout(wait_max, self.gateway.finish()).await.is_err() {
             tracing::error!("some payments are still without an outcome; they are settled at the next start");
         }
-        self.jobs.stop().await;
+        self.jobs.settling.stop().await;
         self.deliveries.stop().await;
         self.link.shutdown().await;
         self.admin.stop(Duration::from_secs(1)).await;
@@ -421,11 +449,12 @@ fn merchant_service(
     around: &Around,
 ) -> anyhow::Result<Arc<dyn Service>> {
     let host = config.page_host(around.mode);
-    let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host));
+    let uploads = UploadDoor::new(around.place.folder.clone(), &config.batch);
+    let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host, uploads));
     match around.mode {
         Mode::Production => Ok(api),
         Mode::Sandbox => {
-            let wiring = ShopWiring { scheme: config.scheme(), data_argument: around.data_argument.clone() };
+            let wiring = ShopWiring { scheme: config.scheme(), data_argument: around.place.argument.clone() };
             Ok(DemoShop::around(api, gateway.clone(), hearing.listeners.clone(), wiring))
         }
     }
@@ -493,6 +522,7 @@ fn operator_api(
         Arc::new(UnknownRoute::new(gateway.clone())),
         Arc::new(TokenRoute::new(gateway.token_desk())),
         Arc::new(AgreementRoute::new(gateway.agreement_desk())),
+        Arc::new(BatchRoute::new(gateway.clone())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];

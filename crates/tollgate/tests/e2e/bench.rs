@@ -46,6 +46,18 @@ fn purchases_are_counted_and_the_three_books_are_equal() {
 }
 
 #[test]
+fn a_batch_is_carried_out_beside_a_load_and_the_books_are_equal() {
+    let report = bench(&["--rate", "20", "--batch", "1500"]);
+    assert_eq!(report["right"], true, "{report:#}");
+    let names: Vec<&str> =
+        report["loads"].as_array().unwrap().iter().map(|load| load["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["purchase", "purchase without a batch", "purchase while a batch is carried out"]);
+    let sums = report["sums"].as_array().unwrap().last().unwrap();
+    assert_eq!(sums["equal"], true);
+    assert!(number(&sums["orders"]) > 1500, "the rows are among them: {sums:#}");
+}
+
+#[test]
 fn a_cycle_at_a_rate_counts_each_of_its_requests_and_refunds_what_it_says() {
     let report = bench(&["--mix", "cycle", "--rate", "20", "--currencies", "KWD"]);
     let load = &report["loads"][0];

@@ -6,6 +6,8 @@ mod support;
 
 mod audit;
 mod bad_input;
+mod batch;
+mod batch_killed;
 mod bench;
 mod card_data;
 mod ceremony;

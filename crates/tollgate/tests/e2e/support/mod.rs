@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod batches;
 pub mod books;
 pub mod card_network;
 pub mod chance;
