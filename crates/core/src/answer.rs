@@ -4,8 +4,9 @@ use crate::card::CardFacts;
 use crate::code::ResponseCode;
 use crate::command::Eci;
 use crate::ident::FortId;
-use crate::money::Currency;
+use crate::money::{Amount, Currency};
 use crate::order::Totals;
+use crate::payment_link::LinkStatus;
 use crate::time::Timestamp;
 use crate::token::{Token, TokenStatus};
 
@@ -36,6 +37,8 @@ pub struct Answer {
     pub token: Option<TokenFacts>,
     /// GET_TOKENS that was done: the tokens, oldest first.
     pub tokens: Option<Vec<Token>>,
+    /// A payment link that was made, changed or asked for.
+    pub link: Option<Box<LinkFacts>>,
 }
 
 /// What becomes of a `token_name` that the client sent.
@@ -65,8 +68,26 @@ impl Answer {
             status: None,
             token: None,
             tokens: None,
+            link: None,
         }
     }
+}
+
+/// What an answer about a payment link tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// `payment_link_id`.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// What is to be paid.
+    pub amount: Amount,
+    /// How it stands.
+    pub status: LinkStatus,
+    /// When its time is over.
+    pub expires_at: Timestamp,
+    /// How often customers have opened it.
+    pub openings: u64,
 }
 
 /// How an order is named.

@@ -2,6 +2,9 @@
 //! each has one exact response code.
 
 mod own_mpi;
+mod payment_link;
+
+pub use payment_link::{payment_link, update_payment_link};
 
 use crate::bin::Brand;
 use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};
