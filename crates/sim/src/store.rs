@@ -3,6 +3,7 @@
 
 mod checkouts;
 mod feedback;
+mod payment_links;
 mod tokens;
 
 use crate::audit::mistakes::Mistake;

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(15);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(16);
 
 struct Migration {
     version: u32,
@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 13, name: "checkouts", sql: include_str!("../migrations/0013_checkouts.sql") },
     Migration { version: 14, name: "authentications", sql: include_str!("../migrations/0014_authentications.sql") },
     Migration { version: 15, name: "merchant logos", sql: include_str!("../migrations/0015_merchant_logos.sql") },
+    Migration { version: 16, name: "payment links", sql: include_str!("../migrations/0050_payment_links.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -13,6 +13,7 @@ mod feedbacks;
 mod lives;
 mod merchants;
 mod orders;
+mod payment_links;
 mod recoveries;
 mod refusals;
 mod routes;
@@ -40,6 +41,9 @@ pub use orders::{
     CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded,
     RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, Whose, held_amount,
 };
+pub use payment_links::{
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, PaymentLinkFilter, PaymentLinks, StoredPaymentLink,
+};
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
 pub use routes::RouteRow;
@@ -66,6 +70,7 @@ pub trait Store:
     + SealedRows
     + Tokens
     + Checkouts
+    + PaymentLinks
     + Audits
     + Send
     + Sync
@@ -86,6 +91,8 @@ impl<T> Store for T where
         + SealedRows
         + Tokens
         + Checkouts
+        + PaymentLinks
+        + PaymentLinks
         + Audits
         + Send
         + Sync

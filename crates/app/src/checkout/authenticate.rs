@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tollgate_core::answer::Answer;
 use tollgate_core::audit::{AuditReason, AuditWho};
 use tollgate_core::card::{CardData, CardFacts, Expiry};
-use tollgate_core::checkout::{Checkout, CheckoutId, End, Purpose, Step, Typed, TypedCard};
+use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, End, Purpose, Step, Typed, TypedCard};
 use tollgate_core::code::{THREE_DS_WANTED, UNCERTAIN, refused};
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{PayCard, PayIntent, TokenPlan};
@@ -155,8 +155,14 @@ fn at_flow(checkout: &Checkout, flow: &Flow, now: Timestamp) -> Result<Checkout,
         true => now.plus_ms(OVER_DUE_AFTER_MS),
         false => flow.deadline().unwrap_or(checkout.expires_at),
     };
-    let due_at = due_at.min(checkout.expires_at);
-    Ok(Checkout { due_at, ..checkout.at(step_of(flow)?) })
+    let begins = !matches!(checkout.step, Step::Authentication(_));
+    let try_until = match checkout.payment_link {
+        // The link lives for days, and its card form with it; who is at the bank has as long as at any other page.
+        Some(_) if begins => Some(now.plus_ms(CHECKOUT_MS_MAX)),
+        _ => checkout.try_until,
+    };
+    let due_at = due_at.min(checkout.expires_at).min(try_until.unwrap_or(checkout.expires_at));
+    Ok(Checkout { due_at, try_until, ..checkout.at(step_of(flow)?) })
 }
 
 /// Holds the card that a customer has typed, and begins the authentication or waits for the browser.
@@ -401,6 +407,12 @@ async fn conclude(inner: &Inner, seen: &SeenCheckout, flow: &Flow, told: &Unsett
         };
         return pay_held(inner, seen, proof, told).await;
     }
+    not_authenticated(inner, seen).await?;
+    Ok(Answer::bare(UNCERTAIN))
+}
+
+/// The try comes to nothing; the customer may type another card where one is left.
+async fn not_authenticated(inner: &Inner, seen: &SeenCheckout) -> Result<(), Refused> {
     let Some(order) = &seen.order else { return Err(unreadable().into()) };
     let next = match may_try_again(&seen.checkout, order) {
         true => Step::Card,
@@ -408,8 +420,14 @@ async fn conclude(inner: &Inner, seen: &SeenCheckout, flow: &Flow, told: &Unsett
     };
     let tries = seen.checkout.tries.saturating_add(1);
     let after = Checkout { tries, ..seen.checkout.at(next) };
-    close::close(inner, order, OperationEvent::NotAuthenticated, &after).await?;
-    Ok(Answer::bare(UNCERTAIN))
+    close::close(inner, order, OperationEvent::NotAuthenticated, &after).await
+}
+
+/// Gives an authentication up that nobody has finished, at a checkout that goes on.
+pub(super) async fn give_up(inner: &Inner, checkout: Checkout) -> Result<(), Refused> {
+    let seen = see(inner, checkout).await?;
+    let seen = with_told(&seen, format!("{}: not finished in time", inner.clock.now()));
+    not_authenticated(inner, &seen).await
 }
 
 /// The checkout with one more sentence about what an authentication came to. It is written with what follows.

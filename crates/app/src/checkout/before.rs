@@ -74,6 +74,8 @@ pub(crate) async fn before_payment(
             opened_at: now,
             expires_at: now.plus_ms(CHECKOUT_MS_MAX),
             due_at: now.plus_ms(CHECKOUT_MS_MAX),
+            try_until: None,
+            payment_link: None,
             tries: 0,
             step,
             told: Vec::new(),

@@ -46,6 +46,14 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
     Ok(())
 }
 
+/// The merchant ends the page of a payment link. What is under way or settled stays as it is.
+pub(crate) async fn end_by_merchant(inner: &Inner, checkout: &Checkout) -> Result<(), Refused> {
+    match checkout.order() {
+        Some(fort_id) if order_of(inner, checkout, fort_id).await?.open_operation.is_some() => Ok(()),
+        _ => expire(inner, checkout).await,
+    }
+}
+
 /// The end of a checkout whose time is over.
 async fn expire(inner: &Inner, checkout: &Checkout) -> Result<(), Refused> {
     let Some(fort_id) = checkout.order() else {
@@ -181,6 +189,7 @@ async fn end_late_ones(gateway: &Gateway, now: Timestamp) -> Result<(), StoreErr
     for checkout in inner.store.checkouts_due(now, CHECKOUTS_PER_LOOK_MAX).await? {
         let done = match checkout.is_late(now) {
             true => expire(inner, &checkout).await,
+            false if checkout.try_is_late(now) => authenticate::give_up(inner, checkout).await,
             false => authenticate::time_passed(gateway, checkout).await,
         };
         if let Err(refused) = done {

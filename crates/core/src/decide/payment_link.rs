@@ -89,7 +89,8 @@ fn ends_in_time(expires_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
 }
 
 fn asks_for_something(command: &UpdateLinkCommand) -> Result<(), Refusal> {
-    let UpdateLinkCommand { target: _, amount, expires_at, end, customer_email, customer_name, customer_phone } = command;
+    let UpdateLinkCommand { target: _, amount, expires_at, end, customer_email, customer_name, customer_phone } =
+        command;
     let customer = customer_email.is_some() || customer_name.is_some() || customer_phone.is_some();
     if amount.is_some() || expires_at.is_some() || end.is_some() || customer {
         return Ok(());
@@ -106,7 +107,9 @@ fn can_be_changed(stand: LinkStand, command: &UpdateLinkCommand) -> Result<(), R
         LinkStand::Expired if command.expires_at.is_some() || command.end.is_some() => Ok(()),
         LinkStand::Expired => refused(code::LINK_EXPIRED, "its time is over: send a new request_expiry_date"),
         LinkStand::Paid => refused(code::LINK_PAID, "it is paid"),
-        LinkStand::UnderWay => refused(code::STILL_PROCESSING, "a payment is under way, or its outcome is not known yet"),
+        LinkStand::UnderWay => {
+            refused(code::STILL_PROCESSING, "a payment is under way, or its outcome is not known yet")
+        }
         LinkStand::Closed => refused(code::LINK_PROCESSED, "it is closed: make another one"),
         LinkStand::Used => refused(code::LINK_PROCESSED, "its reference was used by another way to pay"),
     }
