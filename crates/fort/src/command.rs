@@ -1,6 +1,7 @@
 //! From a message to a typed command of `tollgate-core`.
 
 mod mpi;
+mod payment_link;
 mod safe;
 
 use crate::message::Message;
@@ -15,6 +16,7 @@ use tollgate_core::command::{
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
+use tollgate_core::payment_link::{LinkStatusCommand, PaymentLinkCommand, UpdateLinkCommand};
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
@@ -40,6 +42,12 @@ pub enum Request {
     Tokenize(Box<TokenizeCommand>),
     /// CHECK_VERIFY_CARD_STATUS.
     VerificationStatus(Box<VerificationStatusCommand>),
+    /// PAYMENT_LINK.
+    PaymentLink(Box<PaymentLinkCommand>),
+    /// CHECK_PAYMENT_LINK_STATUS.
+    LinkStatus(Box<LinkStatusCommand>),
+    /// UPDATE_PAYMENT_LINK.
+    UpdateLink(Box<UpdateLinkCommand>),
 }
 
 impl Request {
@@ -66,6 +74,9 @@ impl Request {
                 let merchant_reference = mandatory(message, "merchant_reference")?;
                 Ok(Request::VerificationStatus(Box::new(VerificationStatusCommand { merchant_reference })))
             }
+            Service::PaymentLink => payment_link::create(message),
+            Service::CheckPaymentLinkStatus => payment_link::status(message),
+            Service::UpdatePaymentLink => payment_link::update(message),
         }
     }
 }

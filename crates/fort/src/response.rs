@@ -75,6 +75,7 @@ fn value_of<'a>(
     let order = answer.order.as_ref();
     let status = answer.status.as_ref();
     let token = answer.token.as_ref();
+    let link = answer.link.as_ref();
     let network = || status.and_then(|status| status.network.as_ref());
     match source {
         Source::Echo => echoed,
@@ -135,6 +136,13 @@ fn value_of<'a>(
         // Written by itself: it is no text.
         Source::TokenList => None,
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
+        Source::PaidLink => echo.paid_link(),
+        Source::LinkName => link.map(|link| Cow::Borrowed(&*link.name)).or(echoed),
+        Source::LinkUrl => link.map(|link| Cow::Borrowed(&*link.url)),
+        Source::LinkAmount => link.map(|link| Cow::Owned(link.amount.to_string())),
+        Source::LinkStatus => link.map(|link| Cow::Borrowed(link.status.name())),
+        Source::LinkExpiry => link.map(|link| Cow::Owned(date_time_z(link.expires_at))),
+        Source::LinkOpenings => link.map(|link| Cow::Owned(link.openings.to_string())),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
     }
@@ -169,7 +177,20 @@ fn date_time(at: Timestamp) -> String {
     format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00", t.year, t.month, t.day, t.hour, t.minute, t.second)
 }
 
+/// A moment as the status of a payment link tells it: ISO 8601 to the second, with a Z for UTC.
+fn date_time_z(at: Timestamp) -> String {
+    date_time(at).replace("+00:00", "Z")
+}
+
 impl<'a> Echo<'a> {
+    /// The payment link that a payment belongs to: nothing that a client could send.
+    fn paid_link(self) -> Option<Cow<'a, str>> {
+        match self {
+            Echo::Kept(params) => params.get(SafeParams::PAYMENT_LINK).map(Cow::Borrowed),
+            Echo::Request(_) | Echo::Unproven(_) => None,
+        }
+    }
+
     /// Who chose the values. What is kept is that of a request that was signed.
     const fn author(self) -> Author {
         match self {

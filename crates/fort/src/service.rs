@@ -39,6 +39,12 @@ pub enum Service {
     VerifyCard,
     /// Ask what came of that.
     CheckVerifyCardStatus,
+    /// Make an address at which a customer pays later.
+    PaymentLink,
+    /// Ask how one stands.
+    CheckPaymentLinkStatus,
+    /// Change or close one.
+    UpdatePaymentLink,
 }
 
 /// Where a message is posted to.
@@ -70,7 +76,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 12] = [
+    pub const ALL: [Service; 15] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -83,6 +89,9 @@ impl Service {
         Service::CreateToken,
         Service::VerifyCard,
         Service::CheckVerifyCardStatus,
+        Service::PaymentLink,
+        Service::CheckPaymentLinkStatus,
+        Service::UpdatePaymentLink,
     ];
 
     /// The service that `message` asks for.
@@ -100,7 +109,7 @@ impl Service {
             return refused(other, "only one of command, query_command and service_command may be sent");
         }
         let name = value.scalar().unwrap_or_default();
-        let found = Service::ALL.into_iter().find(|service| service.key() == key && service.name() == name);
+        let found = Service::ALL.into_iter().find(|service| service.goes_by(key) && service.name() == name);
         match found {
             Some(service) => Ok(service),
             None => refused(key, "it names no service of this gateway; names are upper case"),
@@ -123,6 +132,9 @@ impl Service {
             Service::CreateToken => "CREATE_TOKEN",
             Service::VerifyCard => "VERIFY_CARD",
             Service::CheckVerifyCardStatus => "CHECK_VERIFY_CARD_STATUS",
+            Service::PaymentLink => "PAYMENT_LINK",
+            Service::CheckPaymentLinkStatus => "CHECK_PAYMENT_LINK_STATUS",
+            Service::UpdatePaymentLink => "UPDATE_PAYMENT_LINK",
         }
     }
 
@@ -130,12 +142,31 @@ impl Service {
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
-            Service::CheckStatus | Service::GetTokens | Service::CheckVerifyCardStatus => "query_command",
-            Service::UpdateToken | Service::Tokenization | Service::CreateToken | Service::VerifyCard => {
-                "service_command"
-            }
+            Service::CheckStatus
+            | Service::GetTokens
+            | Service::CheckVerifyCardStatus
+            | Service::CheckPaymentLinkStatus => "query_command",
+            Service::UpdateToken
+            | Service::Tokenization
+            | Service::CreateToken
+            | Service::VerifyCard
+            | Service::PaymentLink
+            | Service::UpdatePaymentLink => "service_command",
             _ => "command",
         }
+    }
+
+    /// Whether `key` names it: its own key, and for PAYMENT_LINK also `command`, by which some clients ask for it.
+    fn goes_by(self, key: &str) -> bool {
+        self.key() == key || (self == Service::PaymentLink && key == "command")
+    }
+
+    /// Whether `message`, which asks for it, may come without `merchant_identifier`: where it names a payment link, which
+    /// the account of the access code has or has not.
+    #[must_use]
+    pub fn may_omit_merchant(self, message: &Message) -> bool {
+        matches!(self, Service::CheckPaymentLinkStatus | Service::UpdatePaymentLink)
+            && message.text("payment_link_id").is_some()
     }
 
     /// The service named `name` (`AUTHORIZATION`, `CHECK_STATUS` and so on).

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod page;
+pub mod payment_link;
 
 use serde_json::{Value, json};
 use std::borrow::Cow;

@@ -129,6 +129,15 @@ pub(crate) enum Source {
     /// The tokens that were asked for, and how many.
     TokenList,
     TokenCount,
+    /// The payment link that a payment belongs to.
+    PaidLink,
+    /// A payment link's id, address, amount, state, end and openings.
+    LinkName,
+    LinkUrl,
+    LinkAmount,
+    LinkStatus,
+    LinkExpiry,
+    LinkOpenings,
     /// The network's codes, when they were asked for.
     NetworkWord,
     NetworkCode,
@@ -149,6 +158,9 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::CreateToken => &tables.create_token,
         Service::VerifyCard => &tables.verify_card,
         Service::CheckVerifyCardStatus => &tables.verification_status,
+        Service::PaymentLink => &tables.payment_link,
+        Service::CheckPaymentLinkStatus => &tables.payment_link_status,
+        Service::UpdatePaymentLink => &tables.update_payment_link,
     }
 }
 
@@ -164,6 +176,9 @@ struct Tables {
     create_token: Table,
     verify_card: Table,
     verification_status: Table,
+    payment_link: Table,
+    payment_link_status: Table,
+    update_payment_link: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -245,6 +260,9 @@ fn read(file: &str) -> Result<Tables, TableError> {
         create_token: of(Service::CreateToken)?,
         verify_card: of(Service::VerifyCard)?,
         verification_status: of(Service::CheckVerifyCardStatus)?,
+        payment_link: of(Service::PaymentLink)?,
+        payment_link_status: of(Service::CheckPaymentLinkStatus)?,
+        update_payment_link: of(Service::UpdatePaymentLink)?,
     })
 }
 

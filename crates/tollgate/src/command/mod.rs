@@ -12,6 +12,7 @@ mod feedback;
 mod issuer;
 mod jwks;
 pub(crate) mod keys;
+mod link;
 mod listen;
 mod merchant;
 mod merchant_cards;
@@ -65,6 +66,8 @@ enum Command {
     Merchant(merchant::Merchant),
     /// List, show and delete tokens; list the customers of a card
     Token(token::TokenCommand),
+    /// Make, list, show and close payment links
+    Link(link::Link),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -104,6 +107,7 @@ impl Cli {
             Command::Listen(command) => command.run(),
             Command::Merchant(command) => command.run(),
             Command::Token(command) => command.run(),
+            Command::Link(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),
