@@ -20,6 +20,7 @@ mod keys;
 mod lives;
 mod model;
 mod outcomes;
+mod payment_links;
 mod reading;
 mod recovery;
 mod routes;
@@ -39,6 +40,7 @@ pub use keys::*;
 pub use lives::*;
 pub use model::*;
 pub use outcomes::*;
+pub use payment_links::*;
 pub use reading::*;
 pub use recovery::*;
 pub use routes::*;
@@ -207,6 +209,14 @@ macro_rules! conformance_tests {
             a_try_brings_all_that_an_intent_has
             an_order_of_which_nothing_was_sent_is_closed_in_one_commit
             an_order_is_closed_on_what_was_judged
+            a_payment_link_reads_back_by_each_of_its_names
+            a_payment_link_needs_a_free_id_and_a_free_reference
+            one_of_many_payment_links_has_a_reference
+            a_payment_link_is_changed_by_version_and_openings_are_none
+            payment_links_are_listed_newest_first
+            a_customer_of_a_payment_link_claims_its_reference
+            nothing_is_begun_by_a_payment_link_that_was_overtaken
+            one_of_many_begins_to_pay_by_a_link
             random_calls_answer_as_the_model_does
         }
     };

@@ -26,6 +26,7 @@ mod killed;
 mod newcomer;
 mod operating;
 mod own_mpi;
+mod payment_links;
 mod pci;
 mod recut;
 mod responses;
