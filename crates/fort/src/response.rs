@@ -10,7 +10,7 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::{Answer, TokenEcho};
+use tollgate_core::answer::{Answer, LinkFacts, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
@@ -75,7 +75,6 @@ fn value_of<'a>(
     let order = answer.order.as_ref();
     let status = answer.status.as_ref();
     let token = answer.token.as_ref();
-    let link = answer.link.as_ref();
     let network = || status.and_then(|status| status.network.as_ref());
     match source {
         Source::Echo => echoed,
@@ -136,16 +135,25 @@ fn value_of<'a>(
         // Written by itself: it is no text.
         Source::TokenList => None,
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
-        Source::PaidLink => echo.paid_link(),
-        Source::LinkName => link.map(|link| Cow::Borrowed(&*link.name)).or(echoed),
-        Source::LinkUrl => link.map(|link| Cow::Borrowed(&*link.url)),
-        Source::LinkAmount => link.map(|link| Cow::Owned(link.amount.to_string())),
-        Source::LinkStatus => link.map(|link| Cow::Borrowed(link.status.name())),
-        Source::LinkExpiry => link.map(|link| Cow::Owned(date_time_z(link.expires_at))),
-        Source::LinkOpenings => link.map(|link| Cow::Owned(link.openings.to_string())),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
+        Source::PaidLink => echo.paid_link(),
+        of_link => link_value(of_link, answer.link.as_deref(), echoed),
     }
+}
+
+/// The value of a field that is made of a payment link.
+fn link_value<'a>(source: Source, link: Option<&'a LinkFacts>, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+    let Some(link) = link else { return echoed.filter(|_| source == Source::LinkName) };
+    Some(match source {
+        Source::LinkName => Cow::Borrowed(&*link.name),
+        Source::LinkUrl => Cow::Borrowed(&*link.url),
+        Source::LinkAmount => Cow::Owned(link.amount.to_string()),
+        Source::LinkStatus => Cow::Borrowed(link.status.name()),
+        Source::LinkExpiry => Cow::Owned(date_time_z(link.expires_at)),
+        Source::LinkOpenings => Cow::Owned(link.openings.to_string()),
+        _ => return None,
+    })
 }
 
 /// Whether there is no order that it could be about.

@@ -103,12 +103,14 @@ pub fn pay_link_page(view: &PayLinkPage<'_>) -> Response {
     let head = Head { title: &title, heading: words.title, refresh: None, shape: Shape::Whole };
     layout::begin(&mut out, &view.setting, &head);
     layout::summary(&mut out, &view.setting, &view.summary);
+    out.raw("<div class=\"told\">\n");
     line(&mut out, words.link, view.link_name);
     out.raw("<p class=\"label\">").text(words.valid_until).raw(" ");
     moment(&mut out, words, view.ends_at);
     out.raw(" (").text(&words.time_left(view.ends_at.since_ms(view.now))).raw(")</p>\n");
     out.raw("<p class=\"label\">").text(general.brands).raw(" <bdi>");
-    out.text(&view.brands.iter().map(|brand| brand_label(*brand)).collect::<Vec<_>>().join(", ")).raw("</bdi></p>\n");
+    out.text(&view.brands.iter().map(|brand| brand_label(*brand)).collect::<Vec<_>>().join(", "));
+    out.raw("</bdi></p>\n</div>\n");
     out.raw("<form method=\"post\"").attribute("action", view.action_url).raw(">\n");
     if let Some(terms) = &view.terms {
         terms_box(&mut out, words, terms);
@@ -187,9 +189,9 @@ fn terms_box(out: &mut Html, words: &LinkWords, terms: &TermsBox<'_>) {
     if is_missing {
         out.raw(" aria-invalid=\"true\" aria-describedby=\"terms-error\" autofocus");
     }
-    out.raw("><div><label").attribute("for", TERMS_FIELD).raw(">").text(words.agree).raw(" ");
-    out.raw("<a target=\"_blank\" rel=\"noopener noreferrer\"").attribute("href", terms.url).raw(">");
-    out.text(words.terms).raw("</a></label>");
+    out.raw("><div><label").attribute("for", TERMS_FIELD).raw(">").text(words.agree).raw("</label>");
+    out.raw("<p><a class=\"again\" target=\"_blank\" rel=\"noopener noreferrer\"").attribute("href", terms.url);
+    out.raw(">").text(words.terms).raw("</a></p>");
     if is_missing {
         out.raw("<p class=\"error\" id=\"terms-error\" role=\"alert\">").text(words.terms_missing).raw("</p>");
     }

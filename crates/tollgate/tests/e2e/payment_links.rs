@@ -229,7 +229,7 @@ fn each_refusal_has_its_code() {
     refused(&fresh, &[("request_expiry_date", &far)], "00033");
     refused(&fresh, &[("request_expiry_date", &past)], "00033");
     refused(&fresh, &[("request_expiry_date", "tomorrow")], "00002");
-    refused(&fresh, &[("currency", "JPY")], "00023");
+    refused(&fresh, &[("currency", "CHF")], "00023");
     refused(&fresh, &[("payment_option", "MADA"), ("link_command", "AUTHORIZATION")], "00003");
     refused(&fresh, &[("payment_link_id", "4005550000000001")], "00033");
     let by_command = with(asked(&fresh, &until, &[("notification_type", "NONE,SMS")]), &[("command", "PAYMENT_LINK")]);
@@ -435,7 +435,6 @@ fn the_last_try_closes_the_link_and_coming_back_gives_no_new_ones() {
 #[test]
 fn an_authentication_that_nobody_finishes_ends_its_try_and_not_the_link() {
     let shop = Shop::open();
-    accounts::set(&shop.gateway, "demo", &["--three-ds", "always"]);
     let made = make(&shop, &[]);
     let checkout = made.go_on();
     let challenge = checkout.go_on(checkout.type_card(CHALLENGED, &[]));
@@ -532,7 +531,7 @@ fn a_link_outlives_the_gateway_and_leaves_no_card_data_behind() {
     let customer = made.customer.at(&again);
     pages.push(customer.look());
     let checkout = sent_on(&customer, &customer.post("", &[]));
-    pages.push(checkout.type_card(VISA, &[("card_security_code", "907")]));
+    pages.push(checkout.type_card(MASTERCARD, &[("card_security_code", "907")]));
     pages.push(customer.look());
     assert!(text(&pages[3].body).contains("has been paid"));
     let mut sinks: Vec<Sink> = Vec::new();
@@ -547,5 +546,5 @@ fn a_link_outlives_the_gateway_and_leaves_no_card_data_behind() {
     // The sandbox's network and the demo merchant's own files lie there as well.
     sinks.extend(files(&data).into_iter().filter(|sink| sink.name.contains("tollgate.db")));
     assert!(sinks.len() > 8, "the database is among them");
-    Forbidden::new(&[VISA.to_owned(), DECLINED.to_owned()], &["907"]).assert_in_none(&sinks);
+    Forbidden::new(&[MASTERCARD.to_owned(), DECLINED.to_owned()], &["907"]).assert_in_none(&sinks);
 }
