@@ -10,7 +10,7 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::{Answer, LinkFacts, TokenEcho};
+use tollgate_core::answer::{Answer, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
@@ -137,14 +137,21 @@ fn value_of<'a>(
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
-        Source::PaidLink => echo.paid_link(),
-        of_link => link_value(of_link, answer.link.as_deref(), echoed),
+        of_link => link_value(of_link, echo, echoed, answer),
     }
 }
 
 /// The value of a field that is made of a payment link.
-fn link_value<'a>(source: Source, link: Option<&'a LinkFacts>, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
-    let Some(link) = link else { return echoed.filter(|_| source == Source::LinkName) };
+fn link_value<'a>(
+    source: Source,
+    echo: Echo<'a>,
+    echoed: Option<Cow<'a, str>>,
+    answer: &'a Answer,
+) -> Option<Cow<'a, str>> {
+    if source == Source::PaidLink {
+        return echo.paid_link();
+    }
+    let Some(link) = answer.link.as_deref() else { return echoed.filter(|_| source == Source::LinkName) };
     Some(match source {
         Source::LinkName => Cow::Borrowed(&*link.name),
         Source::LinkUrl => Cow::Borrowed(&*link.url),
