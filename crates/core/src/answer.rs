@@ -5,8 +5,9 @@ use crate::card::CardFacts;
 use crate::code::ResponseCode;
 use crate::command::Eci;
 use crate::ident::FortId;
-use crate::money::Currency;
+use crate::money::{Amount, Currency};
 use crate::order::Totals;
+use crate::payment_link::LinkStatus;
 use crate::time::Timestamp;
 use crate::token::{Token, TokenStatus};
 
@@ -41,6 +42,8 @@ pub struct Answer {
     pub tokens: Option<Vec<Token>>,
     /// A batch that is told of.
     pub batch: Option<BatchFacts>,
+    /// A payment link that was made, changed or asked for.
+    pub link: Option<Box<LinkFacts>>,
 }
 
 /// What an answer tells of a batch.
@@ -81,8 +84,26 @@ impl Answer {
             token: None,
             tokens: None,
             batch: None,
+            link: None,
         }
     }
+}
+
+/// What an answer about a payment link tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// `payment_link_id`.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// What is to be paid.
+    pub amount: Amount,
+    /// How it stands.
+    pub status: LinkStatus,
+    /// When its time is over.
+    pub expires_at: Timestamp,
+    /// How often customers have opened it.
+    pub openings: u64,
 }
 
 /// How an order is named.

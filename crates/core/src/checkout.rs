@@ -11,6 +11,7 @@ use crate::command::{CardInput, Eci, PayCommand, RememberMe, SafeParams, ThreeDs
 use crate::ident::{FortId, MerchantId};
 use crate::money::{Amount, Currency, Money};
 use crate::order::PayKind;
+use crate::payment_link::PaymentLinkId;
 use crate::scope::Route;
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -47,6 +48,13 @@ pub struct Checkout {
     pub expires_at: Timestamp,
     /// When it has to be looked at next, if nothing happens before: at the latest then.
     pub due_at: Timestamp,
+    /// When the authentication that is under way is given up, where that is before the customer's time is over: at a
+    /// payment link, which lives longer than anybody waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub try_until: Option<Timestamp>,
+    /// The payment link that began it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_link: Option<PaymentLinkId>,
     /// How many cards were tried.
     pub tries: u8,
     /// Where it stands.
@@ -83,10 +91,18 @@ impl Checkout {
         now >= self.expires_at
     }
 
+    /// Whether the authentication under way is to be given up at `now`, although the customer's time goes on.
+    #[must_use]
+    pub fn try_is_late(&self, now: Timestamp) -> bool {
+        self.try_until.is_some_and(|until| now >= until)
+    }
+
     /// The same one version on, at another step.
     #[must_use]
     pub fn at(&self, step: Step) -> Checkout {
-        Checkout { step, due_at: self.expires_at, version: self.version.saturating_add(1), ..self.clone() }
+        let try_until = self.try_until.filter(|_| matches!(step, Step::Authentication(_)));
+        let version = self.version.saturating_add(1);
+        Checkout { step, due_at: self.expires_at, try_until, version, ..self.clone() }
     }
 }
 
@@ -352,6 +368,8 @@ mod tests {
             opened_at: Timestamp(0),
             expires_at: Timestamp(0).plus_ms(CHECKOUT_MS_MAX),
             due_at: Timestamp(0).plus_ms(CHECKOUT_MS_MAX),
+            try_until: None,
+            payment_link: None,
             tries: 0,
             step,
             told: vec!["authenticated".into()],
@@ -377,5 +395,13 @@ mod tests {
         assert!(!one.is_late(Timestamp(one.expires_at.0 - 1)) && one.is_late(one.expires_at));
         assert!(!one.has_ended() && one.at(Step::Ended(End::Cancelled)).has_ended());
         assert_eq!((one.order(), one.at(Step::Card).version), (Some(FortId(7)), 2));
+    }
+
+    #[test]
+    fn the_end_of_a_try_is_that_of_its_authentication_alone() {
+        let held = Checkout { try_until: Some(Timestamp(5)), ..checkout(Step::Authentication("{}".into())) };
+        assert!(!held.try_is_late(Timestamp(4)) && held.try_is_late(Timestamp(5)));
+        assert_eq!(held.at(Step::Authentication("{1}".into())).try_until, Some(Timestamp(5)));
+        assert_eq!(held.at(Step::Card).try_until, None);
     }
 }

@@ -178,8 +178,22 @@ pub mod refused {
         NOT_FOR_ECI = 113;
         /// Another token of the merchant has that name.
         TOKEN_EXISTS = 114;
+        /// The payment link's time is over.
+        LINK_EXPIRED = 115;
+        /// The customer cannot be told by what was asked for.
+        INACTIVE_NOTIFICATION = 116;
+        /// The payment link is closed, or its payment has begun.
+        LINK_PROCESSED = 117;
         /// The interval ends before it begins, or holds more than one answer can tell.
         INVALID_INTERVAL = 122;
+        /// The payment link is paid.
+        LINK_PAID = 125;
+        /// Another payment link of the merchant has that id.
+        LINK_EXISTS = 126;
+        /// No such payment link.
+        LINK_NOT_FOUND = 149;
+        /// An open payment link has that reference.
+        LINK_OPEN = 150;
         /// The order never succeeded, or its outcome is not known yet.
         ORDER_NOT_CONFIRMED = 662;
         /// Already refunded in full.
@@ -261,6 +275,12 @@ pub const TOKEN_UPDATE_FAILED: ResponseCode = ResponseCode::new(59, message::TEC
 pub const TOKENS_LISTED: ResponseCode = ResponseCode::new(54, message::SUCCESS);
 /// GET_TOKENS: our own fault.
 pub const TOKENS_NOT_LISTED: ResponseCode = ResponseCode::new(55, message::TECHNICAL_PROBLEM);
+/// PAYMENT_LINK and UPDATE_PAYMENT_LINK: done.
+pub const PAYMENT_LINK_DONE: ResponseCode = ResponseCode::new(48, message::SUCCESS);
+/// The same: our own fault; whether it was done is not known.
+pub const PAYMENT_LINK_FAILED: ResponseCode = ResponseCode::new(49, message::TECHNICAL_PROBLEM);
+/// CHECK_PAYMENT_LINK_STATUS: no such link.
+pub const PAYMENT_LINK_NOT_FOUND: ResponseCode = ResponseCode::new(11, 149);
 /// Sent to the network, outcome not known.
 pub const UNCERTAIN: ResponseCode = ResponseCode::new(15, message::UNCONFIRMED);
 

@@ -256,6 +256,9 @@ impl SafeParams {
     /// no `customer_ip`. It is told in place of that one, but for refusals, which repeat what was sent.
     pub const CUSTOMER_IP_SEEN: &'static str = "customer_ip_seen";
 
+    /// Under this name the `payment_link_id` is kept with the payment of a payment link, and told under its own name.
+    pub const PAYMENT_LINK: &'static str = "paid_payment_link_id";
+
     /// None yet, with room for `params` of them that have `bytes` bytes in all.
     #[must_use]
     pub fn with_capacity(params: usize, bytes: usize) -> SafeParams {

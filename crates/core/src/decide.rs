@@ -2,7 +2,10 @@
 //! each has one exact response code.
 
 mod own_mpi;
+mod payment_link;
 mod recurring;
+
+pub use payment_link::{payment_link, update_payment_link};
 
 use crate::bin::Brand;
 use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};

@@ -10,6 +10,7 @@
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
 //! - [`merchant`], [`channel`], [`source`]: what an account may do, and how and whence its requests may come;
 //! - [`scope`]: which PCI DSS questionnaire a merchant's routes point to;
+//! - [`payment_link`]: addresses at which customers pay later;
 //! - [`token`]: names under which cards are kept; [`verification`]: how cards are verified;
 //!   [`card_terms`]: how many tokens and customers a card may have;
 //! - [`agreement`], [`credential`]: what customers agree to be charged later, and what the network is told of kept cards;
@@ -47,6 +48,7 @@ pub mod money;
 pub mod order;
 pub mod page;
 pub mod page_face;
+pub mod payment_link;
 pub mod refusal;
 pub mod scope;
 pub mod secret;

@@ -18,6 +18,13 @@ pub struct PageTerms {
     pub return_url: Option<String>,
     /// What becomes of a token of TOKENIZATION by the payment that follows, when nobody said so.
     pub token_after_payment: AfterPayment,
+    /// The terms and conditions that customers of payment links agree to; http or https. Nobody has to agree to any where
+    /// both addresses are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms_url: Option<String>,
+    /// The same in Arabic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms_url_ar: Option<String>,
     /// How our pages look for its customers.
     #[serde(skip_serializing_if = "PageFace::is_default")]
     pub face: PageFace,

@@ -51,6 +51,7 @@ routes! {
     Moto = 3, "moto", D, "card data of mail and telephone orders, over the trusted channel";
     Token = 4, "token", A, "a token in place of card data";
     HostedPage = 6, "hosted-page", A, "card data that the customer types on the gateway's own page";
+    PaymentLink = 7, "payment-link", A, "card data that the customer types on the gateway's own page, behind a payment link";
     OwnForm = 5, "own-form", AEp, "card data from a form in the merchant's page, which the browser posts to the gateway";
 }
 

@@ -1,6 +1,7 @@
 //! From a message to a typed command of `tollgate-core`.
 
 mod mpi;
+mod payment_link;
 mod safe;
 
 use crate::message::Message;
@@ -17,6 +18,7 @@ use tollgate_core::command::{
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
+use tollgate_core::payment_link::{LinkStatusCommand, PaymentLinkCommand, UpdateLinkCommand};
 use tollgate_core::refusal::Refusal;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
@@ -44,6 +46,12 @@ pub enum Request {
     VerificationStatus(Box<VerificationStatusCommand>),
     /// UPLOAD_BATCH_FILE, GET_BATCH_RESULTS and PROCESS_BATCH.
     Batch(Box<BatchCommand>),
+    /// PAYMENT_LINK.
+    PaymentLink(Box<PaymentLinkCommand>),
+    /// CHECK_PAYMENT_LINK_STATUS.
+    LinkStatus(Box<LinkStatusCommand>),
+    /// UPDATE_PAYMENT_LINK.
+    UpdateLink(Box<UpdateLinkCommand>),
 }
 
 impl Request {
@@ -73,6 +81,9 @@ impl Request {
             Service::UploadBatchFile => batch(BatchCall::Upload, message),
             Service::GetBatchResults => batch(BatchCall::Results, message),
             Service::ProcessBatch => batch(BatchCall::Process, message),
+            Service::PaymentLink => payment_link::create(message),
+            Service::CheckPaymentLinkStatus => payment_link::status(message),
+            Service::UpdatePaymentLink => payment_link::update(message),
         }
     }
 }

@@ -139,6 +139,7 @@ fn value_of<'a>(
         Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
+        of_link => link_value(of_link, echo, echoed, answer),
     }
 }
 
@@ -149,6 +150,28 @@ fn batch_fact<'a>(source: Source, answer: &Answer, echoed: Option<Cow<'a, str>>)
         Source::BatchNumber => batch.map(|batch| Cow::Owned(batch.id.to_string())).or(echoed),
         _ => batch.and_then(|batch| batch.rows).map(|rows| Cow::Owned(rows.to_string())),
     }
+}
+
+/// The value of a field that is made of a payment link.
+fn link_value<'a>(
+    source: Source,
+    echo: Echo<'a>,
+    echoed: Option<Cow<'a, str>>,
+    answer: &'a Answer,
+) -> Option<Cow<'a, str>> {
+    if source == Source::PaidLink {
+        return echo.paid_link();
+    }
+    let Some(link) = answer.link.as_deref() else { return echoed.filter(|_| source == Source::LinkName) };
+    Some(match source {
+        Source::LinkName => Cow::Borrowed(&*link.name),
+        Source::LinkUrl => Cow::Borrowed(&*link.url),
+        Source::LinkAmount => Cow::Owned(link.amount.to_string()),
+        Source::LinkStatus => Cow::Borrowed(link.status.name()),
+        Source::LinkExpiry => Cow::Owned(date_time_z(link.expires_at)),
+        Source::LinkOpenings => Cow::Owned(link.openings.to_string()),
+        _ => return None,
+    })
 }
 
 /// Whether there is no order that it could be about.
@@ -180,7 +203,20 @@ fn date_time(at: Timestamp) -> String {
     format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00", t.year, t.month, t.day, t.hour, t.minute, t.second)
 }
 
+/// A moment as the status of a payment link tells it: ISO 8601 to the second, with a Z for UTC.
+fn date_time_z(at: Timestamp) -> String {
+    date_time(at).replace("+00:00", "Z")
+}
+
 impl<'a> Echo<'a> {
+    /// The payment link that a payment belongs to: nothing that a client could send.
+    fn paid_link(self) -> Option<Cow<'a, str>> {
+        match self {
+            Echo::Kept(params) => params.get(SafeParams::PAYMENT_LINK).map(Cow::Borrowed),
+            Echo::Request(_) | Echo::Unproven(_) => None,
+        }
+    }
+
     /// Who chose the values. What is kept is that of a request that was signed.
     const fn author(self) -> Author {
         match self {

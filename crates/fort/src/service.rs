@@ -45,6 +45,12 @@ pub enum Service {
     GetBatchResults,
     /// Have the rows of a batch carried out.
     ProcessBatch,
+    /// Make an address at which a customer pays later.
+    PaymentLink,
+    /// Ask how one stands.
+    CheckPaymentLinkStatus,
+    /// Change or close one.
+    UpdatePaymentLink,
 }
 
 /// Where a message is posted to.
@@ -99,7 +105,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 15] = [
+    pub const ALL: [Service; 18] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -115,6 +121,9 @@ impl Service {
         Service::UploadBatchFile,
         Service::GetBatchResults,
         Service::ProcessBatch,
+        Service::PaymentLink,
+        Service::CheckPaymentLinkStatus,
+        Service::UpdatePaymentLink,
     ];
 
     /// The service that `message` asks for.
@@ -132,7 +141,7 @@ impl Service {
             return refused(other, "only one of command, query_command and service_command may be sent");
         }
         let name = value.scalar().unwrap_or_default();
-        let found = Service::ALL.into_iter().find(|service| service.key() == key && service.name() == name);
+        let found = Service::ALL.into_iter().find(|service| service.goes_by(key) && service.name() == name);
         match found {
             Some(service) => Ok(service),
             None => refused(key, "it names no service of this gateway; names are upper case"),
@@ -158,6 +167,9 @@ impl Service {
             Service::UploadBatchFile => "UPLOAD_BATCH_FILE",
             Service::GetBatchResults => "GET_BATCH_RESULTS",
             Service::ProcessBatch => "PROCESS_BATCH",
+            Service::PaymentLink => "PAYMENT_LINK",
+            Service::CheckPaymentLinkStatus => "CHECK_PAYMENT_LINK_STATUS",
+            Service::UpdatePaymentLink => "UPDATE_PAYMENT_LINK",
         }
     }
 
@@ -165,16 +177,34 @@ impl Service {
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
-            Service::CheckStatus | Service::GetTokens | Service::CheckVerifyCardStatus => "query_command",
+            Service::CheckStatus
+            | Service::GetTokens
+            | Service::CheckVerifyCardStatus
+            | Service::CheckPaymentLinkStatus => "query_command",
             Service::UpdateToken
             | Service::Tokenization
             | Service::CreateToken
             | Service::VerifyCard
+            | Service::PaymentLink
+            | Service::UpdatePaymentLink
             | Service::UploadBatchFile
             | Service::GetBatchResults
             | Service::ProcessBatch => "service_command",
             _ => "command",
         }
+    }
+
+    /// Whether `key` names it: its own key, and for PAYMENT_LINK also `command`, by which some clients ask for it.
+    fn goes_by(self, key: &str) -> bool {
+        self.key() == key || (self == Service::PaymentLink && key == "command")
+    }
+
+    /// Whether `message`, which asks for it, may come without `merchant_identifier`: where it names a payment link, which
+    /// the account of the access code has or has not.
+    #[must_use]
+    pub fn may_omit_merchant(self, message: &Message) -> bool {
+        matches!(self, Service::CheckPaymentLinkStatus | Service::UpdatePaymentLink)
+            && message.text("payment_link_id").is_some()
     }
 
     /// The service named `name` (`AUTHORIZATION`, `CHECK_STATUS` and so on).

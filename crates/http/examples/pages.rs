@@ -19,6 +19,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_fort::text::Language;
 use tollgate_http::pages::assets::{self, ASSETS_PATH, Asset, REPORTS_PATH};
 use tollgate_http::pages::browser::WindowSize;
+use tollgate_http::pages::link::*;
 use tollgate_http::pages::nonce::Nonce;
 use tollgate_http::pages::reports::PageReports;
 use tollgate_http::pages::typed::Fault;
@@ -185,7 +186,10 @@ fn shown(page: &str, language: Language, other: &str) -> Option<Response> {
         transport: Transport::Clear,
         other_language_url: Some(&other_language),
     };
-    card(page, setting).or_else(|| step(page, setting, other)).or_else(|| end(page, setting))
+    card(page, setting)
+        .or_else(|| step(page, setting, other))
+        .or_else(|| end(page, setting))
+        .or_else(|| link(page, setting))
 }
 
 fn summary(setting: &PageSetting<'_>) -> OrderSummary<'static> {
@@ -313,6 +317,42 @@ fn end(page: &str, setting: PageSetting<'_>) -> Option<Response> {
         _ => return None,
     };
     Some(told_page(&ToldPage { setting, told }))
+}
+
+/// The pages of a payment link.
+fn link(page: &str, setting: PageSetting<'_>) -> Option<Response> {
+    let order = summary(&setting);
+    let open = |terms| {
+        pay_link_page(&PayLinkPage {
+            setting,
+            summary: order,
+            link_name: "179568720000000007",
+            now: NOW,
+            ends_at: NOW.plus_ms(12 * 86_400_000),
+            brands: &Brand::ALL,
+            terms,
+            action_url: "/posted",
+        })
+    };
+    let agreed = |fault| Some(TermsBox { url: "/ended/en", fault });
+    let told = match page {
+        "link" => return Some(open(None)),
+        "link-terms" => return Some(open(agreed(TermsFault::None))),
+        "link-terms-missing" => return Some(open(agreed(TermsFault::Missing))),
+        "link-paid" => PayLinkTold::Paid(Receipt {
+            summary: order,
+            transaction: "179568720000000107",
+            link_name: "179568720000000007",
+            paid_at: Some(NOW),
+        }),
+        "link-under-way" => PayLinkTold::UnderWay(order),
+        "link-expired" => PayLinkTold::Expired(order),
+        "link-closed" => PayLinkTold::Closed(order),
+        "link-used" => PayLinkTold::Used(order),
+        "link-missing" => PayLinkTold::Missing,
+        _ => return None,
+    };
+    Some(pay_link_told_page(&PayLinkToldPage { setting, told }))
 }
 
 /// The other origin: an ACS that posts back, and a shop that frames the bare form.

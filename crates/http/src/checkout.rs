@@ -19,12 +19,13 @@ use crate::pages::{
     told_page, wait_page,
 };
 use crate::payment_api::{PaymentApi, is_form};
+use crate::payment_link;
 use crate::payment_page::{is_usable, with_query};
 use crate::source::{Arrival, Peer};
 use crate::three_ds::browser_of;
 use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
-use tollgate_app::{Account, Refused, SeenCheckout, Stage, ThreeDsEvent};
+use tollgate_app::{Account, Refused, SeenCheckout, SeenLink, Stage, ThreeDsEvent};
 use tollgate_core::answer::Answer;
 use tollgate_core::bin::Brand;
 use tollgate_core::checkout::{Purpose, TRIES_MAX, Typed, TypedCard};
@@ -237,7 +238,13 @@ impl Desk<'_> {
     /// Back to the merchant, with the signed answer.
     fn go_back(&self) -> Response {
         let answer = self.seen.answer();
-        let Some(target) = self.target() else { return self.told(&answer) };
+        let Some(target) = self.target() else {
+            return match &self.seen.payment_link {
+                // The link tells how it stands: with a receipt, or with another try.
+                Some(code) => see_other(&payment_link::path_of(code.as_str(), self.language)),
+                None => self.told(&answer),
+            };
+        };
         let fields = self.fields(&answer);
         let page = &self.seen.account.merchant.terms.channel.page;
         if page.return_method == ReturnMethod::Get {
@@ -289,7 +296,9 @@ impl Desk<'_> {
 
     /// The merchant's address for the way back.
     fn target(&self) -> Option<String> {
+        // A payment link has its own page to go back to.
         let own = self.seen.account.merchant.terms.channel.page.return_url.as_deref();
+        let own = own.filter(|_| self.seen.payment_link.is_none());
         let given = self.seen.checkout.params.get("return_url");
         [given, own].into_iter().flatten().find(|url| is_usable(url)).map(str::to_owned)
     }
@@ -336,11 +345,8 @@ impl Desk<'_> {
         let merchant = &self.seen.account.merchant;
         let face = Face::of_merchant(merchant.id, &merchant.terms, self.language);
         let nonce = Nonce::draw();
-        let other = match self.language {
-            Language::English => Language::Arabic,
-            Language::Arabic => Language::English,
-        };
-        let other_url = format!("{CHECKOUT_PATH}{}?language={}", self.seen.link.as_str(), code_of(other));
+        let other = code_of(other_than(self.language));
+        let other_url = format!("{CHECKOUT_PATH}{}?language={other}", self.seen.link.as_str());
         page(PageSetting {
             language: self.language,
             face: &face,
@@ -506,13 +512,22 @@ fn notice_of(code: ResponseCode) -> Notice {
 
 /// The brands that can be paid with here.
 fn brands_of(seen: &SeenCheckout) -> Vec<Brand> {
-    let mut brands = seen.account.merchant.terms.payment_options.clone();
-    if let Purpose::Pay(pay) = &seen.checkout.purpose {
-        brands.retain(|brand| pay.kind == PayKind::Purchase || !brand.is_purchase_only());
-        if let Some(option) = &pay.payment_option {
-            brands.retain(|brand| brand.name() == option);
-        }
+    let brands = seen.account.merchant.terms.payment_options.clone();
+    match &seen.checkout.purpose {
+        Purpose::Pay(pay) => fitting(brands, pay.kind, pay.payment_option.as_deref()),
+        Purpose::Tokenize(_) => brands,
     }
+}
+
+/// The brands that can be paid with by a payment link.
+pub(crate) fn brands_of_link(seen: &SeenLink) -> Vec<Brand> {
+    let brands = seen.account.merchant.terms.payment_options.clone();
+    fitting(brands, seen.link.kind, seen.link.payment_option.as_deref())
+}
+
+fn fitting(mut brands: Vec<Brand>, kind: PayKind, option: Option<&str>) -> Vec<Brand> {
+    brands.retain(|brand| kind == PayKind::Purchase || !brand.is_purchase_only());
+    brands.retain(|brand| option.is_none_or(|option| brand.name() == option));
     brands
 }
 
@@ -545,13 +560,20 @@ fn language_of(seen: &SeenCheckout) -> Language {
     Language::of(seen.checkout.params.get("language"))
 }
 
-fn language_of_query(query: Option<&str>) -> Option<Language> {
+pub(crate) fn language_of_query(query: Option<&str>) -> Option<Language> {
     let pairs = form_urlencoded::parse(query?.as_bytes());
     let value = pairs.filter(|(name, _)| name == "language").map(|(_, value)| value.into_owned()).next()?;
     matches!(value.as_str(), "en" | "ar").then(|| Language::of(Some(&value)))
 }
 
-const fn code_of(language: Language) -> &'static str {
+pub(crate) const fn other_than(language: Language) -> Language {
+    match language {
+        Language::English => Language::Arabic,
+        Language::Arabic => Language::English,
+    }
+}
+
+pub(crate) const fn code_of(language: Language) -> &'static str {
     match language {
         Language::English => "en",
         Language::Arabic => "ar",
@@ -594,7 +616,7 @@ fn plain_page(api: &PaymentApi, told: Told<'_>) -> Response {
     told_page(&ToldPage { setting, told })
 }
 
-fn log(account: &Account, refusal: &Refusal) {
+pub(crate) fn log(account: &Account, refusal: &Refusal) {
     tracing::info!(
         merchant = account.merchant.name,
         code = %refusal.code,

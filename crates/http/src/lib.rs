@@ -12,6 +12,7 @@ mod client_certificate;
 mod operator;
 pub mod pages;
 mod payment_api;
+mod payment_link;
 mod payment_page;
 mod scope_watch;
 mod server;

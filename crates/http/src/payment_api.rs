@@ -12,6 +12,7 @@ use crate::checkout::{self, CHECKOUT_PATH};
 use crate::pages::assets::{ASSETS_PATH, Asset, REPORTS_PATH, logo_response, script_response};
 use crate::pages::reports::PageReports;
 use crate::pages::view::{Transport, World};
+use crate::payment_link::{self, PAY_PATH};
 use crate::payment_page;
 use crate::scope_watch::ScopeWatch;
 use crate::server::Service as HttpService;
@@ -146,6 +147,9 @@ impl PaymentApi {
         let path = request.uri().path();
         if path.starts_with(CHECKOUT_PATH) {
             return checkout::answer(self, request, peer).await;
+        }
+        if path.starts_with(PAY_PATH) {
+            return payment_link::answer(self, request, peer).await;
         }
         if path.starts_with(RESULTS_PATH) {
             return three_ds::results(self, request).await;
@@ -304,7 +308,11 @@ impl PaymentApi {
         credential: &Credential,
         service: Option<Service>,
     ) -> Result<(), Refusal> {
-        merchant_fits(identity, account)?;
+        if !(identity.merchant_identifier.is_none()
+            && service.is_some_and(|service| service.may_omit_merchant(message)))
+        {
+            merchant_fits(identity, account)?;
+        }
         merchant_active(account)?;
         self.signature_fits(message, credential, service)
     }
@@ -342,6 +350,11 @@ impl PaymentApi {
             FortRequest::Batch(command) => {
                 return self.carry_out_of_batch(message, asked.access_code, asked.from, account, *command).await;
             }
+            FortRequest::PaymentLink(command) => {
+                self.gateway.create_payment_link(account, asked.access_code, &command).await
+            }
+            FortRequest::LinkStatus(command) => Ok(self.gateway.check_payment_link(account, &command).await),
+            FortRequest::UpdateLink(command) => self.gateway.update_payment_link(account, &command).await,
             // It goes to the page alone.
             FortRequest::Tokenize(command) => self.gateway.tokenize(account, *command).await,
         };

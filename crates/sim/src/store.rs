@@ -5,6 +5,7 @@ mod agreements;
 mod batches;
 mod checkouts;
 mod feedback;
+mod payment_links;
 mod tokens;
 
 use crate::audit::mistakes::Mistake;

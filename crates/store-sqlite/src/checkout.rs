@@ -78,23 +78,17 @@ fn again(old: &Checkout, new: &Checkout) -> Checkout {
         (Purpose::Pay(pay), purpose) => named(purpose, pay.fort_id),
         (_, purpose) => purpose.clone(),
     };
-    let tries = if old.has_ended() { 0 } else { old.tries };
+    // A payment link counts the tries of its order by itself.
+    let tries = if old.has_ended() { new.tries } else { old.tries };
     // What an authentication waits for comes at its time, whoever looks.
     let due_at = match &step {
         Step::Authentication(_) => old.due_at,
         _ => new.due_at,
     };
-    Checkout {
-        id: old.id,
-        purpose,
-        tries,
-        step,
-        due_at,
-        told: old.told.clone(),
-        past: old.past.clone(),
-        version: old.version.saturating_add(1),
-        ..new.clone()
-    }
+    let try_until = old.try_until.filter(|_| matches!(step, Step::Authentication(_)));
+    let version = old.version.saturating_add(1);
+    let (told, past) = (old.told.clone(), old.past.clone());
+    Checkout { id: old.id, purpose, try_until, tries, step, due_at, told, past, version, ..new.clone() }
 }
 
 /// A purpose with the number that its order has already.

@@ -27,6 +27,7 @@ mod keys;
 mod life;
 mod migrate;
 mod outcome;
+mod payment_link;
 mod queue;
 mod read;
 mod readers;

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(18);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(19);
 
 struct Migration {
     version: u32,
@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 16, name: "try cards", sql: include_str!("../migrations/0016_try_cards.sql") },
     Migration { version: 17, name: "agreements", sql: include_str!("../migrations/0017_agreements.sql") },
     Migration { version: 18, name: "batches", sql: include_str!("../migrations/0018_batches.sql") },
+    Migration { version: 19, name: "payment links", sql: include_str!("../migrations/0019_payment_links.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -71,9 +71,9 @@ impl Default for SqliteOptions {
 /// polled is not. Dropping the store writes what waits and closes the file; [`SqliteStore::close`]
 /// does the same and can be waited for.
 pub struct SqliteStore {
-    writer: Writer,
+    pub(crate) writer: Writer,
     audit: AuditLog,
-    readers: Arc<Readers>,
+    pub(crate) readers: Arc<Readers>,
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Gives a connection that may work on the write-ahead log; a store in memory has no such log.

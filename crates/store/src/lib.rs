@@ -15,6 +15,7 @@ mod feedbacks;
 mod lives;
 mod merchants;
 mod orders;
+mod payment_links;
 mod recoveries;
 mod refusals;
 mod routes;
@@ -49,6 +50,9 @@ pub use orders::{
     CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded,
     RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, Whose, held_amount,
 };
+pub use payment_links::{
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, PaymentLinkFilter, PaymentLinks, StoredPaymentLink,
+};
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
 pub use routes::RouteRow;
@@ -77,6 +81,7 @@ pub trait Store:
     + Checkouts
     + Agreements
     + Batches
+    + PaymentLinks
     + Audits
     + Send
     + Sync
@@ -99,6 +104,8 @@ impl<T> Store for T where
         + Checkouts
         + Agreements
         + Batches
+        + PaymentLinks
+        + PaymentLinks
         + Audits
         + Send
         + Sync

@@ -20,6 +20,7 @@ mod feedback_story;
 mod issuer_countries;
 mod key_source;
 mod keys;
+mod link;
 mod listen;
 mod logging;
 mod operator;

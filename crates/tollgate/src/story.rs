@@ -3,6 +3,7 @@
 mod authentication;
 mod credential;
 mod page;
+pub mod payment_link;
 
 use serde_json::{Value, json};
 use std::borrow::Cow;

@@ -71,7 +71,7 @@ pub use jwe::{
     JWE_CHARS_MAX, JWE_CONTENT_BYTES_MAX, JWE_HEADER_BYTES_MAX, JWE_KID_CHARS_MAX, Jwe, JweAlgorithm, JweFault, encrypt,
 };
 pub use jwk::{DecryptionKey, Jwk, JwkFault, NewKeyPair, OwnKeyPair};
-pub use link_key::{LINK_MAC_BYTES, LINK_PERIOD, LinkKey};
+pub use link_key::{LINK_MAC_BYTES, LINK_PERIOD, LinkKey, LinkPurpose};
 pub use memory::MemoryDataKeys;
 pub use passphrase::{
     CUSTODIAN_CHARS_MAX, CUSTODIANS_MAX, CUSTODIANS_MIN, Custodian, PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN,

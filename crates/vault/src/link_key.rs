@@ -14,8 +14,25 @@ use tollgate_core::time::Timestamp;
 pub const LINK_PERIOD: u32 = 2;
 /// The length of a link's code: 192 bits.
 pub const LINK_MAC_BYTES: usize = 24;
-/// What the HMAC begins with, so that the same key could serve another purpose without a clash.
-const PURPOSE: &[u8] = b"tollgate links 1\0";
+
+/// What a link leads to. The same number has another code for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// A customer at our pages.
+    Checkout,
+    /// A payment link of a merchant's.
+    PaymentLink,
+}
+
+impl LinkPurpose {
+    /// What the HMAC begins with.
+    const fn label(self) -> &'static [u8] {
+        match self {
+            LinkPurpose::Checkout => b"tollgate links 1\0",
+            LinkPurpose::PaymentLink => b"tollgate payment links 1\0",
+        }
+    }
+}
 
 /// The key of the links, ready for use: HMAC-SHA-256, cut to [`LINK_MAC_BYTES`].
 #[derive(Clone)]
@@ -24,9 +41,9 @@ pub struct LinkKey(hmac::Key);
 impl LinkKey {
     /// The code of a number.
     #[must_use]
-    pub fn mac(&self, number: i64) -> [u8; LINK_MAC_BYTES] {
+    pub fn mac(&self, purpose: LinkPurpose, number: i64) -> [u8; LINK_MAC_BYTES] {
         let mut context = hmac::Context::with_key(&self.0);
-        context.update(PURPOSE);
+        context.update(purpose.label());
         context.update(&number.to_be_bytes());
         let mut mac = [0; LINK_MAC_BYTES];
         mac.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
@@ -35,8 +52,8 @@ impl LinkKey {
 
     /// Whether a code is that of a number, in constant time.
     #[must_use]
-    pub fn fits(&self, number: i64, mac: &[u8]) -> bool {
-        verify_slices_are_equal(&self.mac(number), mac).is_ok()
+    pub fn fits(&self, purpose: LinkPurpose, number: i64, mac: &[u8]) -> bool {
+        verify_slices_are_equal(&self.mac(purpose, number), mac).is_ok()
     }
 }
 

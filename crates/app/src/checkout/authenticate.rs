@@ -16,7 +16,7 @@ use crate::token::{self, PaymentCard};
 use std::sync::Arc;
 use tollgate_core::audit::{AuditReason, AuditWho};
 use tollgate_core::card::{CardData, CardFacts};
-use tollgate_core::checkout::{Checkout, CheckoutId, Step};
+use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, Step};
 use tollgate_core::code::{THREE_DS_WANTED, refused};
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::{PayCard, TokenPlan};
@@ -145,8 +145,14 @@ fn at_flow(checkout: &Checkout, flow: &Flow, now: Timestamp) -> Result<Checkout,
         true => now.plus_ms(OVER_DUE_AFTER_MS),
         false => flow.deadline().unwrap_or(checkout.expires_at),
     };
-    let due_at = due_at.min(checkout.expires_at);
-    Ok(Checkout { due_at, ..checkout.at(step_of(flow)?) })
+    let begins = !matches!(checkout.step, Step::Authentication(_));
+    let try_until = match checkout.payment_link {
+        // The link lives for days, and its card form with it; who is at the bank has as long as at any other page.
+        Some(_) if begins => Some(now.plus_ms(CHECKOUT_MS_MAX)),
+        _ => checkout.try_until,
+    };
+    let due_at = due_at.min(checkout.expires_at).min(try_until.unwrap_or(checkout.expires_at));
+    Ok(Checkout { due_at, try_until, ..checkout.at(step_of(flow)?) })
 }
 
 /// Holds the card that a customer has typed, and begins the authentication or waits for the browser.

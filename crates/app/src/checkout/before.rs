@@ -122,6 +122,8 @@ pub(super) fn new_checkout(inner: &Inner, account: &Account, command: &PayComman
         opened_at: now,
         expires_at: now.plus_ms(CHECKOUT_MS_MAX),
         due_at: now.plus_ms(CHECKOUT_MS_MAX),
+        try_until: None,
+        payment_link: None,
         tries: 0,
         step: Step::PassBy,
         told: Vec::new(),

@@ -1,7 +1,7 @@
 //! How a checkout ends without a payment: the customer cancels, or time is over.
 
 use super::seen::{SeenCheckout, order_of};
-use super::{authenticate, past};
+use super::{authenticate, follow, past};
 use crate::feedback;
 use crate::gateway::{Gateway, Inner, Refused};
 use crate::settle::{self, Overtaking};
@@ -48,6 +48,14 @@ pub(super) async fn cancel(inner: &Inner, seen: &SeenCheckout) -> Result<(), Ref
         }
     }
     Ok(())
+}
+
+/// The merchant ends the page of a payment link. What is under way or settled stays as it is.
+pub(crate) async fn end_by_merchant(inner: &Inner, checkout: &Checkout) -> Result<(), Refused> {
+    match checkout.order() {
+        Some(fort_id) if order_of(inner, checkout, fort_id).await?.open_operation.is_some() => Ok(()),
+        _ => expire(inner, checkout).await,
+    }
 }
 
 /// The end of a checkout whose time is over.
@@ -198,6 +206,7 @@ async fn end_late_ones(gateway: &Gateway, now: Timestamp) -> Result<(), StoreErr
     for checkout in inner.store.checkouts_due(now, CHECKOUTS_PER_LOOK_MAX).await? {
         let done = match checkout.is_late(now) {
             true => expire(inner, &checkout).await,
+            false if checkout.try_is_late(now) => follow::give_up(inner, checkout).await,
             false => authenticate::time_passed(gateway, checkout).await,
         };
         if let Err(refused) = done {

@@ -2,7 +2,7 @@
 //! closed. It goes on to its end by itself, whoever stops waiting.
 
 use super::authenticate::{enabled, no_address, unreadable, url, write};
-use super::seen::SeenCheckout;
+use super::seen::{SeenCheckout, see};
 use super::submit::{after_try, may_try_again};
 use super::{close, past};
 use crate::gateway::{Gateway, Inner, Refused, Unsettled};
@@ -30,6 +30,7 @@ use tollgate_vault::Revealed;
 
 /// How many steps one event may lead to at most: asking the directory server, and paying.
 const STEPS_MAX: usize = 8;
+
 /// Asks the directory server, and pays or closes when the authentication is over. Goes on to its end even when the caller
 /// stops waiting.
 pub(super) fn go_on(
@@ -123,6 +124,12 @@ async fn conclude(inner: &Inner, seen: &SeenCheckout, flow: &Flow, told: &Unsett
         };
         return pay_held(inner, seen, proof, told).await;
     }
+    not_authenticated(inner, seen).await?;
+    Ok(Answer::bare(UNCERTAIN))
+}
+
+/// The try comes to nothing; the customer may type another card where one is left.
+async fn not_authenticated(inner: &Inner, seen: &SeenCheckout) -> Result<(), Refused> {
     let Some(order) = &seen.order else { return Err(unreadable().into()) };
     let next = match may_try_again(&seen.checkout, order) {
         true => Step::Card,
@@ -130,8 +137,14 @@ async fn conclude(inner: &Inner, seen: &SeenCheckout, flow: &Flow, told: &Unsett
     };
     let tries = seen.checkout.tries.saturating_add(1);
     let after = Checkout { tries, ..seen.checkout.at(next) };
-    close::close(inner, order, OperationEvent::NotAuthenticated, &after).await?;
-    Ok(Answer::bare(UNCERTAIN))
+    close::close(inner, order, OperationEvent::NotAuthenticated, &after).await
+}
+
+/// Gives an authentication up that nobody has finished, at a checkout that goes on.
+pub(super) async fn give_up(inner: &Inner, checkout: Checkout) -> Result<(), Refused> {
+    let checkout = past::left_in_the_middle(&checkout, Event::Abandoned, inner.clock.now());
+    let seen = see(inner, checkout).await?;
+    not_authenticated(inner, &seen).await
 }
 
 /// Pays with the card that is held.

@@ -18,7 +18,9 @@ pub use link::CheckoutLink;
 pub use seen::{SeenCheckout, Stage};
 
 pub(crate) use before::{BeforePayment, before_payment};
-pub(crate) use close::Expiries;
+pub(crate) use close::{Expiries, end_by_merchant};
+pub(crate) use link::{link_to as checkout_link, payment_link_code, payment_link_in};
+pub(crate) use open::{new as new_checkout, open_order};
 pub(crate) use soft_decline::{Tried, may_follow};
 
 use crate::directory::Account;

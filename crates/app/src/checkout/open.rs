@@ -83,7 +83,7 @@ async fn keep(inner: &Inner, opened: NewCheckout) -> Result<Option<CheckoutLink>
 }
 
 /// An order that waits for its customer.
-fn open_order(inner: &Inner, merchant: MerchantId, command: &PayCommand, now: Timestamp) -> Order {
+pub(crate) fn open_order(inner: &Inner, merchant: MerchantId, command: &PayCommand, now: Timestamp) -> Order {
     let id = inner.next_number(now);
     Order {
         fort_id: FortId(id.0),
@@ -108,7 +108,8 @@ fn open_order(inner: &Inner, merchant: MerchantId, command: &PayCommand, now: Ti
     }
 }
 
-fn new(
+/// A checkout that begins now, with the time that a customer of a form has.
+pub(crate) fn new(
     id: CheckoutId,
     merchant: MerchantId,
     access_code: &str,
@@ -125,6 +126,8 @@ fn new(
         opened_at: now,
         expires_at: now.plus_ms(CHECKOUT_MS_MAX),
         due_at: now.plus_ms(CHECKOUT_MS_MAX),
+        try_until: None,
+        payment_link: None,
         tries: 0,
         step: Step::Card,
         told: Vec::new(),

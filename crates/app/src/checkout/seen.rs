@@ -1,8 +1,9 @@
 //! A checkout as it stands, for whoever shows it.
 
-use super::link::{CheckoutLink, link_to, number_in};
+use super::link::{CheckoutLink, link_to, number_in, payment_link_code};
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
+use crate::payment_link::LinkCode;
 use std::sync::Arc;
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::checkout::{Checkout, End, Purpose, Step, TRIES_MAX};
@@ -28,6 +29,8 @@ pub struct SeenCheckout {
     pub kept: Option<Token>,
     /// The secret part of its address.
     pub link: CheckoutLink,
+    /// The secret part of the address of the payment link that began it, if one did.
+    pub payment_link: Option<LinkCode>,
     /// When.
     pub seen_at: Timestamp,
 }
@@ -165,7 +168,11 @@ pub(super) async fn see(inner: &Inner, checkout: Checkout) -> Result<SeenCheckou
     let seen_at = inner.clock.now();
     let kept = kept_card(inner, &checkout, seen_at).await?;
     let link = link_to(inner, checkout.id).await?;
-    Ok(SeenCheckout { account, checkout, order, kept, link, seen_at })
+    let payment_link = match checkout.payment_link {
+        Some(id) => Some(payment_link_code(inner, id).await?),
+        None => None,
+    };
+    Ok(SeenCheckout { account, checkout, order, kept, link, payment_link, seen_at })
 }
 
 pub(super) async fn order_of(inner: &Inner, checkout: &Checkout, fort_id: FortId) -> Result<Order, Refused> {

@@ -55,7 +55,8 @@ async fn payment(
         let stored = token::named(&inner, account, &command).await?;
         let named = stored.as_ref().map(|stored| &stored.token);
         let intent = decide::pay_on_page(&account.merchant, &command, named, inner.clock.now())?;
-        let judged = Judged { command, intent, stored, route: Route::HostedPage, agreement: None, opened: None };
+        let route = Route::of_number(wish.route).unwrap_or(Route::HostedPage);
+        let judged = Judged { command, intent, stored, route, agreement: None, opened: None };
         let judged = match authenticate::hold_if_wanted(&gateway_of_work, &seen, order, judged, browser).await? {
             Held::Yes => return Ok(Answer::bare(code::UNCERTAIN)),
             Held::No(judged) => *judged,

@@ -50,7 +50,7 @@ pub struct Node {
     pub gateway: Gateway,
     pub wire: Arc<Wire>,
     pub clock: Arc<HouseClock>,
-    account: Arc<Account>,
+    pub account: Arc<Account>,
 }
 
 impl House {

@@ -134,6 +134,15 @@ pub(crate) enum Source {
     /// The number of a batch, and how many rows it has.
     BatchNumber,
     BatchRows,
+    /// The payment link that a payment belongs to.
+    PaidLink,
+    /// A payment link's id, address, amount, state, end and openings.
+    LinkName,
+    LinkUrl,
+    LinkAmount,
+    LinkStatus,
+    LinkExpiry,
+    LinkOpenings,
     /// The network's codes, when they were asked for.
     NetworkWord,
     NetworkCode,
@@ -157,6 +166,9 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::UploadBatchFile => &tables.upload_batch,
         Service::GetBatchResults => &tables.batch_results,
         Service::ProcessBatch => &tables.process_batch,
+        Service::PaymentLink => &tables.payment_link,
+        Service::CheckPaymentLinkStatus => &tables.payment_link_status,
+        Service::UpdatePaymentLink => &tables.update_payment_link,
     }
 }
 
@@ -175,6 +187,9 @@ struct Tables {
     upload_batch: Table,
     batch_results: Table,
     process_batch: Table,
+    payment_link: Table,
+    payment_link_status: Table,
+    update_payment_link: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -259,6 +274,9 @@ fn read(file: &str) -> Result<Tables, TableError> {
         upload_batch: of(Service::UploadBatchFile)?,
         batch_results: of(Service::GetBatchResults)?,
         process_batch: of(Service::ProcessBatch)?,
+        payment_link: of(Service::PaymentLink)?,
+        payment_link_status: of(Service::CheckPaymentLinkStatus)?,
+        update_payment_link: of(Service::UpdatePaymentLink)?,
     })
 }
 

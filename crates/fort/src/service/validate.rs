@@ -31,7 +31,8 @@ pub(super) fn validate(table: &'static Table, message: &Message) -> Result<(), R
     let none_of =
         !table.one_of.is_empty() && table.one_of.iter().all(|place| sent.get(*place).is_none_or(Option::is_none));
     if none_of && first.as_ref().is_none_or(|found| found.fault != Fault::Missing) {
-        let detail = "neither merchant_reference nor fort_id was sent";
+        let names = table.one_of.iter().filter_map(|place| table.rules.get(*place)).map(|rule| &*rule.name);
+        let detail = format!("none of {} was sent", names.collect::<Vec<_>>().join(" and "));
         return Err(Refusal::request(refused::MISSING_PARAMETER, "merchant_reference", detail));
     }
     match first {

@@ -14,6 +14,8 @@ use tollgate_core::bin::Brand;
 
 /// Milliseconds in a minute.
 const MINUTE_MS: u64 = 60_000;
+/// More time than this, in milliseconds, is not told: no page counts further than 99 minutes.
+const TIME_TOLD_MS_MAX: u64 = 99 * MINUTE_MS;
 
 /// The card form: with the order where there is one, else bare, for an iframe of the merchant's.
 #[must_use]
@@ -257,6 +259,10 @@ fn brand_list(out: &mut Html, words: &Words, brands: &[Brand]) {
 /// The time that is left: in whole minutes without a script, by the customer's own clock with one.
 fn time_left(out: &mut Html, view: &CardPage<'_>, words: &Words) {
     let left_ms = view.ends_at.since_ms(view.now);
+    if left_ms > TIME_TOLD_MS_MAX {
+        // A payment link lives for days: nobody has to hurry.
+        return;
+    }
     let minutes = u32::try_from(left_ms.div_ceil(MINUTE_MS)).unwrap_or(u32::MAX).max(1);
     out.raw("<p class=\"label\" id=\"time\"").attribute("data-left-ms", &left_ms.to_string());
     out.attribute("data-ends-at", words.ends_at).attribute("data-ends-soon", words.ends_soon);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::browser::WindowSize;
+use super::link::*;
 use super::nonce::Nonce;
 use super::typed::Fault;
 use super::view::*;
@@ -80,6 +81,24 @@ impl World {
         }
     }
 
+    fn link(&self, fault: TermsFault) -> PayLinkPage<'_> {
+        PayLinkPage {
+            setting: self.setting(),
+            summary: self.card().summary.unwrap(),
+            link_name: ODD,
+            now: NOW,
+            ends_at: NOW.plus_ms(2 * 86_400_000),
+            brands: &[Brand::Visa, Brand::Mada],
+            terms: Some(TermsBox { url: ODD, fault }),
+            action_url: "/pay/x",
+        }
+    }
+
+    fn receipt(&self) -> Receipt<'_> {
+        let summary = self.card().summary.unwrap();
+        Receipt { summary, transaction: "169996200000132829", link_name: ODD, paid_at: Some(NOW) }
+    }
+
     fn all(&self) -> Vec<Response> {
         let setting = self.setting();
         let fields = tollgate_fort::response::unreadable(tollgate_core::code::refused::INVALID_REQUEST_FORMAT);
@@ -98,6 +117,10 @@ impl World {
             told_page(&ToldPage { setting, told: Told::Refused(&fields) }),
             told_page(&ToldPage { setting, told: Told::Paid(card.summary.unwrap()) }),
         ];
+        all.push(pay_link_page(&self.link(TermsFault::Missing)));
+        for told in [PayLinkTold::Paid(self.receipt()), PayLinkTold::Expired(card.summary.unwrap())] {
+            all.push(pay_link_told_page(&PayLinkToldPage { setting, told }));
+        }
         for shown in [ChallengeShown::FullPage, ChallengeShown::Frame(WindowSize::W250H400)] {
             all.push(challenge_page(&ChallengePage {
                 setting,
@@ -221,6 +244,39 @@ async fn without_randomness_a_page_has_neither_style_nor_script_and_works() {
     let fields = tollgate_fort::response::unreadable(tollgate_core::code::refused::INVALID_REQUEST_FORMAT);
     let page = html(return_page(&ReturnPage { setting, target: "https://shop.example", fields: &fields })).await;
     assert!(!page.contains("<script") && page.contains("Continue</button>"), "{page}");
+}
+
+#[tokio::test]
+async fn a_payment_link_posts_to_the_gateway_alone_and_runs_no_script() {
+    let world = World::new(Framing::Nobody);
+    let response = pay_link_page(&world.link(TermsFault::None));
+    let rules = policy(&response);
+    assert!(rules.split("; ").any(|one| one == "form-action 'self'") && !rules.contains("script-src"), "{rules}");
+    let page = html(response).await;
+    for seen in ["name=\"terms\"", "required", "action=\"/pay/x\"", "2026-11-28 10:00", "(2 days)", "rel=\"noopener"] {
+        assert!(page.contains(seen), "{seen}: {page}");
+    }
+    assert!(!page.contains("<script") && !page.contains("terms-error"), "{page}");
+    let again = html(pay_link_page(&world.link(TermsFault::Missing))).await;
+    assert!(again.contains("id=\"terms-error\"") && again.contains("aria-invalid=\"true\""), "{again}");
+    let without = html(pay_link_page(&PayLinkPage { terms: None, ..world.link(TermsFault::None) })).await;
+    assert!(!without.contains("checkbox") && without.contains("Make a payment"), "{without}");
+}
+
+#[test]
+fn the_status_says_how_a_payment_link_stands() {
+    let world = World::new(Framing::Nobody);
+    let order = world.card().summary.unwrap();
+    for (told, status) in [
+        (PayLinkTold::Paid(world.receipt()), StatusCode::OK),
+        (PayLinkTold::UnderWay(order), StatusCode::OK),
+        (PayLinkTold::Expired(order), StatusCode::GONE),
+        (PayLinkTold::Closed(order), StatusCode::GONE),
+        (PayLinkTold::Used(order), StatusCode::GONE),
+        (PayLinkTold::Missing, StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(pay_link_told_page(&PayLinkToldPage { setting: world.setting(), told }).status(), status);
+    }
 }
 
 #[test]

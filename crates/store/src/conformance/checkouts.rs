@@ -64,6 +64,8 @@ fn checkout_for(number: i64, purpose: Purpose) -> Checkout {
         opened_at: at(number),
         expires_at: at(number).plus_ms(CHECKOUT_MS_MAX),
         due_at: at(number).plus_ms(CHECKOUT_MS_MAX),
+        try_until: None,
+        payment_link: None,
         tries: 0,
         step: Step::Card,
         told: Vec::new(),

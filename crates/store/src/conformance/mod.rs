@@ -22,6 +22,7 @@ mod keys;
 mod lives;
 mod model;
 mod outcomes;
+mod payment_links;
 mod reading;
 mod recovery;
 mod routes;
@@ -43,6 +44,7 @@ pub use keys::*;
 pub use lives::*;
 pub use model::*;
 pub use outcomes::*;
+pub use payment_links::*;
 pub use reading::*;
 pub use recovery::*;
 pub use routes::*;
@@ -238,6 +240,14 @@ macro_rules! conformance_tests {
             a_row_is_begun_with_its_intent_or_not_at_all
             one_of_many_begins_a_row
             a_row_ends_once_and_the_last_one_ends_the_batch
+            a_payment_link_reads_back_by_each_of_its_names
+            a_payment_link_needs_a_free_id_and_a_free_reference
+            one_of_many_payment_links_has_a_reference
+            a_payment_link_is_changed_by_version_and_openings_are_none
+            payment_links_are_listed_newest_first
+            a_customer_of_a_payment_link_claims_its_reference
+            nothing_is_begun_by_a_payment_link_that_was_overtaken
+            one_of_many_begins_to_pay_by_a_link
             random_calls_answer_as_the_model_does
         }
     };

@@ -69,6 +69,9 @@ async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()
             for story in &stories {
                 let checkout = checkout(store, story.order.fort_id).await?;
                 story::print(story, checkout.as_ref());
+                if let Some(link) = store.payment_link_of_order(story.order.fort_id).await? {
+                    story::payment_link::print(&link);
+                }
                 for told in feedback(store, story.order.fort_id).await? {
                     feedback_story::print_in_story(&told.row, &told.attempts);
                 }
@@ -81,6 +84,8 @@ async fn tell(store: &dyn Store, key: &str, format: Format) -> anyhow::Result<()
                 let checkout = checkout(store, story.order.fort_id).await?;
                 let mut order = story::to_json(story, checkout.as_ref());
                 let told = feedback(store, story.order.fort_id).await?;
+                let link = store.payment_link_of_order(story.order.fort_id).await?;
+                order["payment_link"] = story::payment_link::to_json(link.as_ref());
                 order["feedback"] =
                     told.iter().map(|told| feedback_story::in_story_json(&told.row, &told.attempts)).collect();
                 orders.push(order);

@@ -22,6 +22,12 @@ pub struct PageArgs {
     /// Where the browser goes back to when a request names no return_url; 'none' removes it
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,
+    /// The terms and conditions that customers of payment links have to agree to; 'none' removes it
+    #[arg(long, value_name = "URL|none")]
+    terms_url: Option<String>,
+    /// The same in Arabic; where one of the two is missing, the other one is shown in both languages
+    #[arg(long, value_name = "URL|none")]
+    terms_url_ar: Option<String>,
     /// What the payment after a TOKENIZATION without remember_me does to the token: keep it, or let it lapse
     #[arg(long, value_name = "keep|forget")]
     token_after_payment: Option<String>,
@@ -73,12 +79,18 @@ impl PageArgs {
             terms.token_after_payment = AfterPayment::parse(name)
                 .with_context(|| format!("--token-after-payment is keep or forget, not {name:?}"))?;
         }
-        match self.return_url.as_deref() {
-            None => {}
-            Some("none") => terms.return_url = None,
-            Some(url) if holds_card_number(url) => bail!("the URL holds a card number"),
-            Some(url) if !is_return_url(url) => bail!("{:?} is no http or https URL", harmless(url)),
-            Some(url) => terms.return_url = Some(url.to_owned()),
+        for (url, given) in [
+            (&mut terms.return_url, &self.return_url),
+            (&mut terms.terms_url, &self.terms_url),
+            (&mut terms.terms_url_ar, &self.terms_url_ar),
+        ] {
+            match given.as_deref() {
+                None => {}
+                Some("none") => *url = None,
+                Some(given) if holds_card_number(given) => bail!("the URL holds a card number"),
+                Some(given) if !is_return_url(given) => bail!("{:?} is no http or https URL", harmless(given)),
+                Some(given) => *url = Some(given.to_owned()),
+            }
         }
         self.change_face(&mut terms.face)?;
         if !self.frame_ancestor.is_empty() {
@@ -157,6 +169,8 @@ pub fn print(terms: &PageTerms) {
     println!("{:<22}{}", "custom page", terms.custom_page.name());
     println!("{:<22}{}", "return method", terms.return_method.name());
     println!("{:<22}{}", "return URL", terms.return_url.as_deref().unwrap_or("none"));
+    println!("{:<22}{}", "terms URL", terms.terms_url.as_deref().unwrap_or("none"));
+    println!("{:<22}{}", "terms URL, ar", terms.terms_url_ar.as_deref().unwrap_or("none"));
     println!("{:<22}{}", "token after payment", terms.token_after_payment.name());
     let face = &terms.face;
     println!("{:<22}{}", "page shop name", face.shop_name.as_deref().unwrap_or("as on the statement"));

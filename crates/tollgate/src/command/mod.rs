@@ -15,6 +15,7 @@ mod init;
 mod issuer;
 mod jwks;
 pub(crate) mod keys;
+mod link;
 mod listen;
 mod merchant;
 mod merchant_batch;
@@ -76,6 +77,8 @@ enum Command {
     Agreement(agreement::AgreementCommand),
     /// Upload files of payments and operations, have them processed, and read their results
     Batch(batch::BatchArgs),
+    /// Make, list, show and close payment links
+    Link(link::Link),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -118,6 +121,7 @@ impl Cli {
             Command::Token(command) => command.run(),
             Command::Agreement(command) => command.run(),
             Command::Batch(command) => command.run(),
+            Command::Link(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),

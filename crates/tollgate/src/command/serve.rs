@@ -11,6 +11,7 @@ use crate::data_folder::DataFolder;
 use crate::demo_shop::{DemoShop, ShopWiring};
 use crate::feedback::{FortRenderer, Watch};
 use crate::keys::{self, KeyRotation};
+use crate::link::LinkRoute;
 use crate::listen::ListenRoute;
 use crate::operator;
 use crate::run_lock::RunLock;
@@ -523,6 +524,7 @@ fn operator_api(
         Arc::new(TokenRoute::new(gateway.token_desk())),
         Arc::new(AgreementRoute::new(gateway.agreement_desk())),
         Arc::new(BatchRoute::new(gateway.clone())),
+        Arc::new(LinkRoute::new(gateway.clone())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];

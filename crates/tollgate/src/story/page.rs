@@ -16,6 +16,7 @@ pub(super) fn print(order: &Order, checkout: Option<&Checkout>) {
         return;
     };
     let opener = match order.channel {
+        Channel::Redirection if checkout.payment_link.is_some() => "the payment link",
         Channel::Redirection => "the merchant's form",
         _ => "the payment",
     };

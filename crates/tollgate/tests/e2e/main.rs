@@ -29,6 +29,7 @@ mod killed;
 mod newcomer;
 mod operating;
 mod own_mpi;
+mod payment_links;
 mod pci;
 mod production;
 mod recurring;

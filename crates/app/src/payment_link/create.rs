@@ -1,0 +1,59 @@
+//! PAYMENT_LINK.
+
+use super::seen::{answer, see};
+use crate::directory::Account;
+use crate::gateway::{Inner, Refused};
+use std::sync::Arc;
+use tollgate_core::answer::Answer;
+use tollgate_core::code::{PAYMENT_LINK_DONE, PAYMENT_LINK_FAILED, refused};
+use tollgate_core::decide;
+use tollgate_core::payment_link::{Openings, PAYMENT_LINK_CHARS_MAX, PaymentLinkCommand, PaymentLinkId};
+use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_store::{LinkAdded, StoreError, StoredPaymentLink};
+
+/// How often a new number is tried when one is taken, which happens only when a clock went back.
+const NUMBER_TRIES_MAX: usize = 8;
+
+pub(super) async fn create(
+    inner: &Inner,
+    account: &Arc<Account>,
+    access_code: &str,
+    command: &PaymentLinkCommand,
+) -> Result<Answer, Refused> {
+    for _ in 0..NUMBER_TRIES_MAX {
+        let now = inner.clock.now();
+        let id = PaymentLinkId(inner.next_number(now).0);
+        let link = command.link(id, account.merchant.id, access_code, now);
+        decide::payment_link(&account.merchant, command, &link, now)?;
+        let fresh = StoredPaymentLink { link: link.clone(), openings: Openings::default() };
+        let seen = see(inner, Arc::clone(account), fresh).await?;
+        if seen.url.len() > PAYMENT_LINK_CHARS_MAX {
+            let detail =
+                format!("server.public_url is too long: a payment link has {PAYMENT_LINK_CHARS_MAX} characters");
+            return Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail).into());
+        }
+        match inner.store.add_payment_link(link).await {
+            Ok(LinkAdded::Added) => return Ok(answer(&seen, PAYMENT_LINK_DONE)),
+            Ok(LinkAdded::NumberTaken) => {}
+            Ok(LinkAdded::NameTaken) => {
+                let detail = "another payment link of the merchant has this payment_link_id";
+                return Err(Refusal::request(refused::LINK_EXISTS, "payment_link_id", detail).into());
+            }
+            Ok(LinkAdded::ReferenceTaken(fort_id)) => {
+                let detail = format!("merchant_reference is used up by order {fort_id}");
+                return Err(Refusal::request(refused::REFERENCE_EXISTS, "merchant_reference", detail).into());
+            }
+            Ok(LinkAdded::ReferenceOpen(name)) => {
+                let detail = format!("payment link {name} is open for this merchant_reference: close it first");
+                return Err(Refusal::request(refused::LINK_OPEN, "merchant_reference", detail).into());
+            }
+            Err(StoreError::InDoubt(reason)) => {
+                tracing::error!(reason, "whether a payment link was written is not known");
+                return Ok(Answer::bare(PAYMENT_LINK_FAILED));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let detail = "no free number was found: check the clock and the node numbers";
+    Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail).into())
+}

@@ -1,0 +1,94 @@
+//! Payment links: what merchants do with them, and what customers do at them.
+//!
+//! Looking at a link changes nothing but a count. A customer who goes on begins the checkout of an open order, as a form
+//! of redirection does, and so the reference is claimed where every other way to pay claims it.
+
+mod begin;
+mod change;
+mod create;
+mod seen;
+
+pub use begin::LinkWay;
+pub use seen::{LinkCode, LinkPage, LinkRest, SeenLink};
+
+use crate::directory::Account;
+use crate::gateway::{Gateway, Refused};
+use std::net::IpAddr;
+use std::sync::Arc;
+use tollgate_core::answer::Answer;
+use tollgate_core::payment_link::{
+    LinkStatusCommand, LinkTarget, PaymentLinkCommand, PaymentLinkId, UpdateLinkCommand,
+};
+
+impl Gateway {
+    /// PAYMENT_LINK.
+    ///
+    /// # Errors
+    /// When it is refused, and nothing was kept.
+    pub async fn create_payment_link(
+        &self,
+        account: &Arc<Account>,
+        access_code: &str,
+        command: &PaymentLinkCommand,
+    ) -> Result<Answer, Refused> {
+        create::create(&self.inner, account, access_code, command).await
+    }
+
+    /// CHECK_PAYMENT_LINK_STATUS.
+    pub async fn check_payment_link(&self, account: &Account, command: &LinkStatusCommand) -> Answer {
+        seen::status(&self.inner, account, command).await
+    }
+
+    /// UPDATE_PAYMENT_LINK.
+    ///
+    /// # Errors
+    /// When it is refused, and nothing was changed.
+    pub async fn update_payment_link(&self, account: &Account, command: &UpdateLinkCommand) -> Result<Answer, Refused> {
+        change::update(&self.inner, account, command).await
+    }
+
+    /// The link behind a code in an address, as it stands; `None` where there is none, or the code is not ours.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn payment_link(&self, code: &str) -> Result<Option<SeenLink>, Refused> {
+        seen::behind(&self.inner, code).await
+    }
+
+    /// A merchant's link, as it stands.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn payment_link_of(&self, account: &Account, target: &LinkTarget) -> Result<Option<SeenLink>, Refused> {
+        seen::named(&self.inner, account.merchant.id, target).await
+    }
+
+    /// A merchant's links, newest first, at most `limit`: all, or those of one reference; those made before `before`.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn payment_links(
+        &self,
+        account: &Account,
+        merchant_reference: Option<&str>,
+        before: Option<PaymentLinkId>,
+        limit: usize,
+    ) -> Result<LinkPage, Refused> {
+        seen::list(&self.inner, account, merchant_reference, before, limit).await
+    }
+
+    /// Counts that a customer has opened a link. What cannot be counted is lost: nobody waits for a count.
+    pub async fn count_link_opening(&self, seen: &SeenLink) {
+        if let Err(error) = self.inner.store.note_link_opened(seen.link.id, self.now()).await {
+            tracing::warn!(%error, "the opening of a payment link could not be counted");
+        }
+    }
+
+    /// A customer goes on from a link to pay, from this address where it is known; `None` where there is no such link.
+    ///
+    /// # Errors
+    /// When the merchant may not be paid so, or the store or the vault fails. Nothing was begun.
+    pub async fn begin_payment_link(&self, code: &str, customer: Option<IpAddr>) -> Result<Option<LinkWay>, Refused> {
+        begin::begin(&self.inner, code, customer).await
+    }
+}

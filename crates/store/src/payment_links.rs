@@ -1,0 +1,103 @@
+//! The port for payment links.
+
+use crate::{CheckoutOpened, NewCheckout, StoreFuture};
+use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
+use tollgate_core::time::Timestamp;
+
+/// Payment links, and what their customers begin.
+pub trait PaymentLinks {
+    /// Keeps a new link, if its id and its reference are free when it was created: the id for the merchant's links for
+    /// ever, the reference as [`PaymentLinks::begin_payment_link`] will claim it, and for one open link at a time.
+    fn add_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkAdded>;
+
+    /// A merchant's link; of several with one reference the newest.
+    fn payment_link<'a>(
+        &'a self,
+        merchant: MerchantId,
+        target: &'a LinkTarget,
+    ) -> StoreFuture<'a, Option<StoredPaymentLink>>;
+
+    /// The link with this number.
+    fn payment_link_by_id(&self, id: PaymentLinkId) -> StoreFuture<'_, Option<StoredPaymentLink>>;
+
+    /// The link by which an order began; of several the newest.
+    fn payment_link_of_order(&self, fort_id: FortId) -> StoreFuture<'_, Option<StoredPaymentLink>>;
+
+    /// Links that fit `filter`, newest first.
+    fn payment_links<'a>(&'a self, filter: &'a PaymentLinkFilter) -> StoreFuture<'a, Vec<StoredPaymentLink>>;
+
+    /// Writes a link as it shall be, one version on, if nobody was faster.
+    fn change_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkChanged>;
+
+    /// Counts an opening. Nothing happens where there is no such link.
+    fn note_link_opened(&self, id: PaymentLinkId, at: Timestamp) -> StoreFuture<'_, ()>;
+
+    /// A customer begins to pay: opens the checkout as [`crate::Checkouts::open_checkout`] does, and writes the link, one
+    /// version on, with the order that it has then. Nothing is written where the link is another by now.
+    fn begin_payment_link(&self, begin: LinkBegin) -> StoreFuture<'_, LinkBegun>;
+}
+
+/// A link as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPaymentLink {
+    /// The link.
+    pub link: PaymentLink,
+    /// How often it was opened.
+    pub openings: Openings,
+}
+
+/// Whether a link was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkAdded {
+    /// It was.
+    Added,
+    /// Another link of the merchant has its id.
+    NameTaken,
+    /// The reference is used up by this order.
+    ReferenceTaken(FortId),
+    /// The link of this id is open for the reference.
+    ReferenceOpen(String),
+    /// The number is taken: try again with a new one.
+    NumberTaken,
+}
+
+/// Whether a link was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkChanged {
+    /// It was.
+    Written,
+    /// It is another by now. Nothing was written.
+    Overtaken,
+}
+
+/// A customer who begins to pay by a link.
+#[derive(Clone, Debug)]
+pub struct LinkBegin {
+    /// The link, one version on.
+    pub link: PaymentLink,
+    /// Its checkout and its order.
+    pub opened: NewCheckout,
+}
+
+/// Whether the customer may go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkBegun {
+    /// What came of opening the checkout; the link has its order where one is open.
+    Checkout(CheckoutOpened),
+    /// The link is another by now. Nothing was written.
+    Overtaken,
+}
+
+/// Which links are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentLinkFilter {
+    /// Whose.
+    pub merchant: MerchantId,
+    /// Only those of this reference.
+    pub merchant_reference: Option<String>,
+    /// Only those made before this one.
+    pub before: Option<PaymentLinkId>,
+    /// At most so many.
+    pub limit: usize,
+}

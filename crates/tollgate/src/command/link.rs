@@ -1,0 +1,213 @@
+//! `tollgate link create|list|show|close`.
+
+use super::{OperatorArgs, small_runtime};
+use crate::duration::Duration;
+use crate::link::LinkRequest;
+use crate::operator::OperatorClient;
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use tollgate_core::money::{Amount, Currency};
+use tollgate_core::shown::harmless;
+
+/// Make, list, show and close payment links.
+#[derive(Debug, Args)]
+pub struct Link {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    common: OperatorArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a link, to be given to the customer
+    Create(Box<Create>),
+    /// List a merchant's links, newest first
+    List {
+        /// The merchant's handle
+        merchant: String,
+        /// Only those of this order number
+        #[arg(long)]
+        reference: Option<String>,
+        /// Go on behind the link of this id
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+        /// At most so many, up to 1000
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one link
+    Show {
+        /// The merchant's handle
+        merchant: String,
+        /// The link's id
+        id: String,
+    },
+    /// Close a link for good: nobody pays by it any more
+    Close {
+        /// The merchant's handle
+        merchant: String,
+        /// The link's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// The merchant's handle
+    merchant: String,
+    /// The merchant's order number
+    #[arg(long)]
+    reference: String,
+    /// In major units, for example 100.00
+    #[arg(long)]
+    amount: String,
+    /// ISO 4217, for example AED
+    #[arg(long, default_value = "AED")]
+    currency: String,
+    /// The customer's mail address
+    #[arg(long)]
+    email: String,
+    /// The customer's name
+    #[arg(long)]
+    name: Option<String>,
+    /// The customer's telephone number, digits alone, with 00 and the country's code
+    #[arg(long)]
+    phone: Option<String>,
+    /// What is paid for; the customer sees it
+    #[arg(long)]
+    description: Option<String>,
+    /// For how long it can be paid, such as 12h, 7d or 2w
+    #[arg(long = "for", value_name = "TIME", default_value = "7d", conflicts_with = "until")]
+    lasts: Duration,
+    /// Until when it can be paid, such as 2027-12-20T15:36:55+03:00
+    #[arg(long, value_name = "MOMENT")]
+    until: Option<String>,
+    /// Hold the money instead of taking it: AUTHORIZATION
+    #[arg(long)]
+    authorize: bool,
+    /// An id of your own [default: a new number]
+    #[arg(long)]
+    id: Option<String>,
+    /// The one payment option that can be paid with, such as VISA
+    #[arg(long)]
+    payment_option: Option<String>,
+    /// Where the customer goes after paying [default: a receipt]
+    #[arg(long, value_name = "URL")]
+    return_url: Option<String>,
+    /// en or ar
+    #[arg(long, default_value = "en")]
+    language: String,
+}
+
+impl Link {
+    /// Runs it, on the running gateway: customers can come to no other one.
+    ///
+    /// # Errors
+    /// Why nothing was done.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let folder = self.common.data.open()?;
+        let request = match self.action {
+            Action::Create(create) => create.request()?,
+            Action::List { merchant, reference, after, limit } => {
+                LinkRequest::List { merchant, merchant_reference: reference, before: after, limit }
+            }
+            Action::Show { merchant, id } => LinkRequest::Show { merchant, name: id },
+            Action::Close { merchant, id } => LinkRequest::Close { merchant, name: id },
+        };
+        let answer = small_runtime()?.block_on(async {
+            let gateway = OperatorClient::needed(&folder)?;
+            gateway.ask(Method::POST, "link", &serde_json::to_value(&request)?).await
+        })?;
+        self.common.print(&answer, print)
+    }
+}
+
+impl Create {
+    fn request(self) -> anyhow::Result<LinkRequest> {
+        let currency = Currency::from_alpha(&self.currency)
+            .with_context(|| format!("--currency is three capitals of ISO 4217, not {:?}", self.currency))?;
+        let amount = Amount::parse_major(&self.amount, currency).with_context(|| {
+            format!("--amount is in major units of {currency} with at most {} decimals", currency.exponent())
+        })?;
+        let given = [
+            ("merchant_reference", Some(self.reference)),
+            ("amount", Some(amount.to_string())),
+            ("currency", Some(currency.to_string())),
+            ("customer_email", Some(self.email)),
+            ("customer_name", self.name),
+            ("customer_phone", self.phone),
+            ("order_description", self.description),
+            ("request_expiry_date", self.until.clone()),
+            ("link_command", self.authorize.then(|| "AUTHORIZATION".to_owned())),
+            ("payment_link_id", self.id),
+            ("payment_option", self.payment_option),
+            ("return_url", self.return_url),
+            ("language", Some(self.language)),
+        ];
+        let params: BTreeMap<String, String> =
+            given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        let lasts_ms = self.until.is_none().then_some(self.lasts.ms);
+        Ok(LinkRequest::Create { merchant: self.merchant, params, lasts_ms })
+    }
+}
+
+fn print(answer: &Value) {
+    let Some(links) = answer["links"].as_array() else { return print_one(answer) };
+    if links.is_empty() {
+        println!("no payment links");
+    }
+    for link in links {
+        let field = |name: &str| text(link, name);
+        println!(
+            "{:<20}  {:<7}  {:<24}  {:>16}  until {}  {} opened",
+            field("payment_link_id"),
+            field("status"),
+            field("merchant_reference"),
+            field("shown_amount"),
+            field("expires_at"),
+            link["openings"]
+        );
+    }
+    if answer["more"] == true
+        && let Some(last) = links.last()
+    {
+        println!("there are more: go on with --after {}", text(last, "payment_link_id"));
+    }
+}
+
+fn print_one(link: &Value) {
+    for (what, name) in [
+        ("payment link", "payment_link_id"),
+        ("address", "payment_link"),
+        ("stands", "status"),
+        ("merchant reference", "merchant_reference"),
+        ("amount", "shown_amount"),
+        ("command", "link_command"),
+        ("description", "description"),
+        ("customer", "customer_email"),
+        ("customer's name", "customer_name"),
+        ("customer's phone", "customer_phone"),
+        ("payment option", "payment_option"),
+        ("return URL", "return_url"),
+        ("made", "created_at"),
+        ("valid until", "expires_at"),
+        ("closed", "closed_at"),
+        ("first opened", "first_opened_at"),
+        ("last opened", "last_opened_at"),
+        ("order", "fort_id"),
+        ("paid", "paid_at"),
+    ] {
+        println!("{what:<20}{}", text(link, name));
+    }
+    println!("{:<20}{} times", "opened", link["openings"]);
+    println!("{:<20}{}", "cards tried", link["cards_tried"]);
+}
+
+fn text(value: &Value, name: &str) -> String {
+    harmless(value[name].as_str().unwrap_or("-")).into_owned()
+}

@@ -1,0 +1,264 @@
+//! What an operator asks of payment links. Making one goes by the same rules as PAYMENT_LINK of the payment API.
+
+use http::StatusCode;
+use serde_json::{Value, json as object};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tollgate_app::{Account, Gateway, LinkRest, Refused, SeenLink};
+use tollgate_core::payment_link::{LinkEnd, LinkTarget, PaymentLinkId, UpdateLinkCommand};
+use tollgate_core::refusal::Refusal;
+use tollgate_fort::command::Request;
+use tollgate_fort::message::Message;
+use tollgate_fort::service::Service;
+use tollgate_fort::text::{Language, response_message};
+use tollgate_http::{OperatorRequest, OperatorRoute, Response, json, problem};
+
+/// The most links that one list tells.
+pub const LISTED_MAX: usize = 1_000;
+
+/// A request, as it travels in `POST /operator/link`.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LinkRequest {
+    /// Make one.
+    Create {
+        /// The merchant's handle.
+        merchant: String,
+        /// The parameters of PAYMENT_LINK, without those that name the account.
+        params: BTreeMap<String, String>,
+        /// For how long from now it can be paid, in milliseconds, where the parameters do not say it.
+        lasts_ms: Option<u64>,
+    },
+    /// Links of a merchant, newest first.
+    List {
+        /// The merchant's handle.
+        merchant: String,
+        /// Only those of this reference.
+        merchant_reference: Option<String>,
+        /// Only those made before the one with this id.
+        before: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// One link.
+    Show {
+        /// The merchant's handle.
+        merchant: String,
+        /// The link's id.
+        name: String,
+    },
+    /// Close one for good.
+    Close {
+        /// The merchant's handle.
+        merchant: String,
+        /// The link's id.
+        name: String,
+    },
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// There is no such merchant.
+    #[error("there is no merchant {0}; `tollgate merchant list` shows them all")]
+    NoMerchant(String),
+    /// The merchant has no such link.
+    #[error("the merchant has no payment link {0}; `tollgate link list` shows them all")]
+    NoLink(String),
+    /// The gateway refused.
+    #[error("{} ({}): {}", .0.code, response_message(.0.code, Language::English), told(.0))]
+    Refused(Refusal),
+    /// The account cannot be read.
+    #[error("the account cannot be read: {0}")]
+    Account(String),
+}
+
+fn told(refusal: &Refusal) -> String {
+    match &refusal.parameter {
+        Some(parameter) => format!("{parameter}: {}", refusal.detail),
+        None => refusal.detail.clone().into_owned(),
+    }
+}
+
+impl From<Refused> for LinkError {
+    fn from(refused: Refused) -> LinkError {
+        LinkError::Refused(refused.refusal)
+    }
+}
+
+impl From<Refusal> for LinkError {
+    fn from(refusal: Refusal) -> LinkError {
+        LinkError::Refused(refusal)
+    }
+}
+
+impl LinkRequest {
+    /// Carries it out on `gateway`.
+    ///
+    /// # Errors
+    /// Why nothing was done.
+    pub async fn carry_out(self, gateway: &Gateway) -> Result<Value, LinkError> {
+        match self {
+            LinkRequest::Create { merchant, mut params, lasts_ms } => {
+                let account = account(gateway, &merchant).await?;
+                if let Some(lasts_ms) = lasts_ms {
+                    let end = gateway.now().plus_ms(lasts_ms).to_string();
+                    params.insert("request_expiry_date".to_owned(), end);
+                }
+                create(gateway, &account, params).await
+            }
+            LinkRequest::List { merchant, merchant_reference, before, limit } => {
+                let account = account(gateway, &merchant).await?;
+                let before = match before {
+                    Some(name) => Some(named(gateway, &account, &name).await?.link.id),
+                    None => None,
+                };
+                list(gateway, &account, merchant_reference.as_deref(), before, limit.min(LISTED_MAX)).await
+            }
+            LinkRequest::Show { merchant, name } => {
+                let account = account(gateway, &merchant).await?;
+                Ok(shown(&named(gateway, &account, &name).await?))
+            }
+            LinkRequest::Close { merchant, name } => {
+                let account = account(gateway, &merchant).await?;
+                let target = LinkTarget::Name(name.clone());
+                named(gateway, &account, &name).await?;
+                let close = UpdateLinkCommand {
+                    target,
+                    amount: None,
+                    expires_at: None,
+                    end: Some(LinkEnd::Close),
+                    customer_email: None,
+                    customer_name: None,
+                    customer_phone: None,
+                };
+                gateway.update_payment_link(&account, &close).await?;
+                Ok(shown(&named(gateway, &account, &name).await?))
+            }
+        }
+    }
+}
+
+async fn account(gateway: &Gateway, name: &str) -> Result<Arc<Account>, LinkError> {
+    let all = gateway.directory().all().await.map_err(|error| LinkError::Account(error.to_string()))?;
+    let found = all.into_iter().find(|account| account.merchant.name == name);
+    found.ok_or_else(|| LinkError::NoMerchant(name.to_owned()))
+}
+
+async fn named(gateway: &Gateway, account: &Account, name: &str) -> Result<SeenLink, LinkError> {
+    let target = LinkTarget::Name(name.to_owned());
+    gateway.payment_link_of(account, &target).await?.ok_or_else(|| LinkError::NoLink(name.to_owned()))
+}
+
+/// By the rules of the payment API, as if the merchant's server had asked.
+async fn create(
+    gateway: &Gateway,
+    account: &Arc<Account>,
+    mut params: BTreeMap<String, String>,
+) -> Result<Value, LinkError> {
+    let merchant = &account.merchant;
+    let access_code = merchant.credentials.first().map(|credential| credential.access_code.clone()).unwrap_or_default();
+    for (name, value) in [
+        ("service_command", Service::PaymentLink.name()),
+        ("access_code", &access_code),
+        ("merchant_identifier", &merchant.merchant_identifier),
+        ("notification_type", "NONE"),
+        // The operator is known already; the table only wants to see one.
+        ("signature", "00"),
+    ] {
+        params.insert(name.to_owned(), value.to_owned());
+    }
+    let body = serde_json::to_vec(&params).map_err(|error| LinkError::Account(error.to_string()))?;
+    let message = Message::from_json(&body).map_err(|error| LinkError::Account(error.to_string()))?;
+    let Request::PaymentLink(command) = Request::parse(Service::PaymentLink, &message)? else {
+        return Err(LinkError::Account("PAYMENT_LINK asks for something else".to_owned()));
+    };
+    let answer = gateway.create_payment_link(account, &access_code, &command).await?;
+    let Some(facts) = answer.link else {
+        let why = response_message(answer.code, Language::English);
+        return Err(LinkError::Account(format!("{} ({why}): ask `tollgate link list`", answer.code)));
+    };
+    Ok(shown(&named(gateway, account, &facts.name).await?))
+}
+
+async fn list(
+    gateway: &Gateway,
+    account: &Account,
+    merchant_reference: Option<&str>,
+    before: Option<PaymentLinkId>,
+    limit: usize,
+) -> Result<Value, LinkError> {
+    let page = gateway.payment_links(account, merchant_reference, before, limit).await?;
+    let links: Vec<Value> = page.links.iter().map(shown).collect();
+    Ok(object!({ "links": links, "more": page.rest == LinkRest::More }))
+}
+
+fn shown(seen: &SeenLink) -> Value {
+    let link = &seen.link;
+    object!({
+        "payment_link_id": link.name,
+        "payment_link": seen.url,
+        "status": seen.stand.status().name(),
+        "merchant_reference": link.merchant_reference,
+        "link_command": link.kind.command(),
+        "amount": link.amount_minor,
+        "currency": link.currency,
+        "shown_amount": link.money().to_string(),
+        "description": link.description,
+        "customer_email": link.customer.email,
+        "customer_name": link.customer.name,
+        "customer_phone": link.customer.phone,
+        "language": link.language,
+        "payment_option": link.payment_option,
+        "return_url": link.return_url,
+        "created_at": link.created_at.to_string(),
+        "expires_at": link.expires_at.to_string(),
+        "closed_at": link.closed_at.map(|at| at.to_string()),
+        "openings": seen.openings.count,
+        "first_opened_at": seen.openings.first_at.map(|at| at.to_string()),
+        "last_opened_at": seen.openings.last_at.map(|at| at.to_string()),
+        "fort_id": link.order.map(|order| order.to_string()),
+        "cards_tried": seen.tries,
+        "paid_at": seen.paid_at.map(|at| at.to_string()),
+    })
+}
+
+/// What is behind `/operator/link`.
+pub struct LinkRoute {
+    gateway: Gateway,
+}
+
+impl LinkRoute {
+    /// The route of this gateway's links.
+    pub const fn new(gateway: Gateway) -> LinkRoute {
+        LinkRoute { gateway }
+    }
+
+    async fn answer(&self, request: &OperatorRequest) -> Response {
+        if request.method != http::Method::POST || !request.path.is_empty() {
+            return problem(StatusCode::NOT_FOUND, "try POST link");
+        }
+        let asked: LinkRequest = match request.json() {
+            Ok(asked) => asked,
+            Err(response) => return *response,
+        };
+        match asked.carry_out(&self.gateway).await {
+            Ok(value) => json(StatusCode::OK, &value),
+            Err(error @ LinkError::Account(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            Err(error @ LinkError::Refused(_)) => problem(StatusCode::CONFLICT, error.to_string()),
+            Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
+        }
+    }
+}
+
+impl OperatorRoute for LinkRoute {
+    fn name(&self) -> &'static str {
+        "link"
+    }
+
+    fn call(self: Arc<Self>, request: OperatorRequest) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        Box::pin(async move { self.answer(&request).await })
+    }
+}
