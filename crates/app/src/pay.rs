@@ -116,6 +116,15 @@ pub(crate) enum Start<'a> {
     Try { order: &'a Order, checkout: &'a Checkout },
 }
 
+impl Start<'_> {
+    const fn batch_row(self) -> Option<BatchRowId> {
+        match self {
+            Start::BatchRow(row) => Some(row),
+            Start::NewOrder | Start::Try { .. } => None,
+        }
+    }
+}
+
 /// Makes the intent durable, sends it, and makes what came of it durable.
 pub(crate) async fn carry_out(
     inner: &Inner,
@@ -142,13 +151,7 @@ pub(crate) async fn carry_out(
             Intent::InDoubt(order) => return Ok(paid(&order, Settled::UNCERTAIN)),
         };
     unsettled.set(paid(&order, Settled::UNCERTAIN).answer);
-    // In a charge nobody is there who could have told one.
-    if command.eci != Eci::Recurring {
-        token::take_held_code(inner, means.stored.as_ref(), &mut means.card);
-    }
-    if matches!(start, Start::Try { .. }) {
-        token::take_code_of_order(inner, order.fort_id, &mut means.card);
-    }
+    take_held_codes(inner, &command, start, &order, &mut means);
     if let Some(follows) = &mut follows {
         follows.keep(&means.card);
     }
@@ -192,6 +195,17 @@ pub(crate) async fn carry_out(
     }
     let answer = Answer { token_name: None, token_echo: TokenEcho::Withheld, ..told.answer };
     Ok(Paid { answer, ..told })
+}
+
+/// Takes the security code that waits in memory for this payment, if one does.
+fn take_held_codes(inner: &Inner, command: &PayCommand, start: Start<'_>, order: &Order, means: &mut Means) {
+    // In a charge nobody is there who could have told one.
+    if command.eci != Eci::Recurring {
+        token::take_held_code(inner, means.stored.as_ref(), &mut means.card);
+    }
+    if matches!(start, Start::Try { .. }) {
+        token::take_code_of_order(inner, order.fort_id, &mut means.card);
+    }
 }
 
 /// With what a payment is made.
@@ -266,10 +280,7 @@ async fn claim(
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
             authentication: means.authentication.clone(),
-            batch_row: match start {
-                Start::BatchRow(row) => Some(row),
-                Start::NewOrder | Start::Try { .. } => None,
-            },
+            batch_row: start.batch_row(),
         };
         let claimed = match start {
             Start::NewOrder | Start::BatchRow(_) => inner.store.claim_order(new).await,

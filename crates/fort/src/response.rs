@@ -10,7 +10,7 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::{Answer, TokenEcho};
+use tollgate_core::answer::{Answer, StatusFacts, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
@@ -78,8 +78,7 @@ fn value_of<'a>(
     let network = || status.and_then(|status| status.network.as_ref());
     match source {
         Source::Echo => echoed,
-        Source::EchoOnRefusal if is_bare_refusal(answer) => echoed,
-        Source::EchoOnRefusal => None,
+        Source::EchoOnRefusal => echoed.filter(|_| is_bare_refusal(answer)),
         Source::OrderReference => {
             let known = order.map(|order| Cow::Borrowed(&*order.merchant_reference));
             match echo {
@@ -119,13 +118,12 @@ fn value_of<'a>(
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
         Source::DeclineCode => answer.acquirer_code.as_deref().map(Cow::Borrowed),
         Source::DeclineText => answer.acquirer_code.as_deref().and_then(acquirer_response_message).map(Cow::Borrowed),
-        Source::LastStatus => status.map(|status| Cow::Owned(status.transaction_code.status_text())),
-        Source::LastCode => status.map(|status| Cow::Owned(status.transaction_code.to_string())),
-        Source::LastText => status.map(|status| Cow::Borrowed(response_message(status.transaction_code, language))),
+        Source::LastStatus | Source::LastCode | Source::LastText | Source::StatusAuthorization => {
+            last_fact(source, status?, language)
+        }
         Source::Authorized => status.map(|status| Cow::Owned(status.totals.authorized.to_string())),
         Source::Captured => status.map(|status| Cow::Owned(status.totals.captured.to_string())),
         Source::Refunded => status.map(|status| Cow::Owned(status.totals.refunded.to_string())),
-        Source::StatusAuthorization => status.and_then(|s| s.authorization_code.as_deref()).map(Cow::Borrowed),
         Source::TokenStatus => token.map(|token| Cow::Borrowed(token.status.name())).or(token_status(echoed)),
         Source::TokenCurrency => match token {
             Some(token) => token.currency.map(|currency| Cow::Owned(currency.to_string())),
@@ -140,6 +138,17 @@ fn value_of<'a>(
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
         of_link => link_value(of_link, echo, echoed, answer),
+    }
+}
+
+/// What CHECK_STATUS tells of an order's last operation.
+fn last_fact(source: Source, status: &StatusFacts, language: Language) -> Option<Cow<'_, str>> {
+    match source {
+        Source::LastStatus => Some(Cow::Owned(status.transaction_code.status_text())),
+        Source::LastCode => Some(Cow::Owned(status.transaction_code.to_string())),
+        Source::LastText => Some(Cow::Borrowed(response_message(status.transaction_code, language))),
+        Source::StatusAuthorization => status.authorization_code.as_deref().map(Cow::Borrowed),
+        _ => None,
     }
 }
 
