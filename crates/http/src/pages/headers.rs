@@ -10,7 +10,7 @@ use tollgate_core::page::WebOrigin;
 pub(super) struct Powers<'a> {
     /// Where its forms may post to, and where redirects behind them may lead.
     pub(super) forms: Forms<'a>,
-    /// Whether its iframes may show something: the gateway, and this origin.
+    /// Whether its iframes may show something: the gateway, and the ACS at this origin, with whatever it leads to.
     pub(super) frame: Option<&'a WebOrigin>,
     /// Which scripts it runs.
     pub(super) scripts: Scripts,
@@ -22,6 +22,8 @@ pub(super) enum Forms<'a> {
     None,
     /// To the gateway, and to this origin if there is one.
     Gateway(Option<&'a WebOrigin>),
+    /// To the gateway, and to the ACS at this origin if there is one, with whatever it leads to.
+    Acs(Option<&'a WebOrigin>),
     /// To any web address. A redirect behind the form is the merchant's business, so no single address can be named.
     Anywhere,
 }
@@ -104,12 +106,13 @@ fn policy(setting: &PageSetting<'_>, powers: &Powers<'_>) -> String {
         policy.push_str("; img-src 'self'");
     }
     if let Some(origin) = powers.frame {
-        policy.push_str(&format!("; frame-src 'self' {origin}"));
+        policy.push_str(&format!("; frame-src 'self' {}", led_to_by(origin)));
     }
     policy.push_str("; base-uri 'none'; form-action ");
     match powers.forms {
         Forms::None => policy.push_str("'none'"),
-        Forms::Gateway(None) => policy.push_str("'self'"),
+        Forms::Gateway(None) | Forms::Acs(None) => policy.push_str("'self'"),
+        Forms::Acs(Some(origin)) => policy.push_str(&format!("'self' {}", led_to_by(origin))),
         Forms::Gateway(Some(origin)) => policy.push_str(&format!("'self' {origin}")),
         Forms::Anywhere => policy.push_str("https: http:"),
     }
@@ -134,6 +137,13 @@ fn policy(setting: &PageSetting<'_>, powers: &Powers<'_>) -> String {
         }
     }
     policy
+}
+
+/// The sources to which an ACS may lead the browser. Many send it on, to the bank's own site or to another host of theirs, and
+/// browsers hold every step of that to the policy of the page that began it. Which hosts these are nobody tells
+/// beforehand; so it is any, over TLS. These pages hold no card data. An ACS without TLS is the sandbox's, and leads nowhere.
+fn led_to_by(acs: &WebOrigin) -> &str {
+    if acs.as_str().starts_with("https://") { "https:" } else { acs.as_str() }
 }
 
 fn push_all(policy: &mut String, origins: &[WebOrigin]) {

@@ -45,7 +45,7 @@ pub fn method_page(view: &MethodPage<'_>) -> Response {
     go_on_form(&mut out, words, view.go_on_url);
     layout::script(&mut out, &view.setting);
     layout::end(&mut out);
-    let powers = Powers { forms: Forms::Gateway(acs.as_ref()), frame: acs.as_ref(), scripts: Scripts::Ours };
+    let powers = Powers { forms: Forms::Acs(acs.as_ref()), frame: acs.as_ref(), scripts: Scripts::Ours };
     page(&view.setting, StatusCode::OK, out.finish(), &powers)
 }
 
@@ -93,7 +93,7 @@ pub fn challenge_page(view: &ChallengePage<'_>) -> Response {
     layout::script(&mut out, &view.setting);
     layout::end(&mut out);
     let frame = matches!(view.shown, ChallengeShown::Frame(_)).then_some(acs.as_ref()).flatten();
-    let powers = Powers { forms: Forms::Gateway(acs.as_ref()), frame, scripts: Scripts::Ours };
+    let powers = Powers { forms: Forms::Acs(acs.as_ref()), frame, scripts: Scripts::Ours };
     page(&view.setting, StatusCode::OK, out.finish(), &powers)
 }
 

@@ -206,8 +206,11 @@ fn forms_and_frames_go_to_the_named_places_alone() {
     let method = |method_url| {
         method_page(&MethodPage { setting, method_url, method_data: "e30", wait_ms: 10_000, go_on_url: "/x" })
     };
-    has(&method("https://acs.example/m?x=1"), "form-action 'self' https://acs.example");
-    has(&method("https://acs.example/m?x=1"), "frame-src 'self' https://acs.example");
+    // An ACS may send the browser on to hosts that nobody has named; one of a sandbox, without TLS, may not.
+    has(&method("https://acs.example/m?x=1"), "form-action 'self' https:");
+    has(&method("https://acs.example/m?x=1"), "frame-src 'self' https:");
+    has(&method("http://localhost:9/m?x=1"), "form-action 'self' http://localhost:9");
+    has(&method("http://localhost:9/m?x=1"), "frame-src 'self' http://localhost:9");
     // Something that is no address of the web opens nothing.
     has(&method("javascript:alert(1)"), "form-action 'self'");
     assert!(!policy(&method("javascript:alert(1)")).contains("frame-src"));
