@@ -55,7 +55,7 @@ impl Bed {
         params.retain(|(name, _)| *name != "expiry_date");
         params.extend([("expiry_date", card.1), ("token_name", name)]);
         if let Some(agreement) = agreement {
-            params.extend([("agreement_id", agreement), ("recurring_mode", "VARIABLE")]);
+            params.extend([("agreement_id", agreement), ("recurring_mode", "UNSCHEDULED")]);
         }
         let answer = self.gateway.call(&self.merchant, &params);
         assert_eq!(field(&answer, "response_code"), "14000", "{answer:?}");

@@ -160,7 +160,7 @@ impl Parameter {
 
 /// Parameters of a payment that say which card it is and decide what happens to it; they have
 /// tests of their own below.
-const DECISIVE: [&str; 13] = [
+const DECISIVE: [&str; 14] = [
     "card_number",
     "expiry_date",
     "card_security_code",
@@ -168,6 +168,8 @@ const DECISIVE: [&str; 13] = [
     "token_name",
     "payment_option",
     "eci",
+    // It opens an agreement: recurring.rs.
+    "recurring_mode",
     // They are judged together: own_mpi.rs.
     "3ds_xid",
     "3ds_enrolled",
@@ -190,7 +192,7 @@ fn every_optional_parameter_of_a_payment_is_taken_at_full_length_and_comes_back_
             let answer = shop.pay(command, VISA, &[(name, &value)]);
             assert_code(&answer, if command == "PURCHASE" { "14000" } else { "02000" }, name);
             let mut expected = approved_payment_fields(&table);
-            if table.echo.contains(name) || name == "card_holder_name" {
+            if table.echo.contains(name) || ["card_holder_name", "agreement_id"].contains(&&**name) {
                 assert_eq!(field(&answer, name), value, "{name} comes back unchanged");
                 expected.insert(name);
             }
@@ -210,7 +212,16 @@ fn approved_payment_fields(table: &Table) -> BTreeSet<&str> {
         .map(String::as_str)
         .filter(|name| table.mandatory.iter().any(|known| known == name))
         .collect();
-    let not_always = ["card_holder", "decline_code", "decline_text", "echo_on_refusal", "three_ds_url", "token"];
+    let not_always = [
+        "agreement",
+        "card_holder",
+        "decline_code",
+        "decline_text",
+        "echo_on_refusal",
+        "paid_link",
+        "three_ds_url",
+        "token",
+    ];
     expected.extend(
         table.made.iter().filter(|(_, source)| !not_always.contains(&source.as_str())).map(|(name, _)| &**name),
     );
