@@ -21,7 +21,7 @@ use crate::token::Token;
 pub const CHECKOUT_MS_MAX: u64 = 15 * 60_000;
 /// How long the end of one can be read again after it, in milliseconds: for a page that is loaded anew.
 pub const CHECKOUT_KEPT_MS: u64 = 24 * 60 * 60_000;
-/// How many cards a customer may try on one page.
+/// How many cards a customer may try on one page at most; an account may allow fewer ([`crate::page::CardTries`]).
 pub const TRIES_MAX: u8 = 9;
 
 /// The number of a checkout.
@@ -57,6 +57,9 @@ pub struct Checkout {
     pub payment_link: Option<PaymentLinkId>,
     /// How many cards were tried.
     pub tries: u8,
+    /// How many may be tried: as the account said when it was begun.
+    #[serde(default = "tries_max")]
+    pub tries_max: u8,
     /// Where it stands.
     pub step: Step,
     /// What authentications of the customer came to, a sentence for each, the oldest first.
@@ -67,6 +70,11 @@ pub struct Checkout {
     pub past: Vec<String>,
     /// Grows with each change.
     pub version: u32,
+}
+
+/// What a checkout may try that was written before accounts had a say.
+const fn tries_max() -> u8 {
+    TRIES_MAX
 }
 
 impl Checkout {
@@ -371,6 +379,7 @@ mod tests {
             try_until: None,
             payment_link: None,
             tries: 0,
+            tries_max: TRIES_MAX,
             step,
             told: vec!["authenticated".into()],
             past: vec!["{}".into()],

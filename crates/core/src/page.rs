@@ -1,5 +1,6 @@
 //! How a merchant's customers come to the gateway's page and go back from it. How the page looks: [`crate::page_face`].
 
+use crate::checkout::TRIES_MAX;
 use crate::page_face::PageFace;
 use std::fmt;
 
@@ -25,12 +26,53 @@ pub struct PageTerms {
     /// The same in Arabic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terms_url_ar: Option<String>,
+    /// How many cards a customer may try on one page.
+    pub card_tries: CardTries,
     /// How our pages look for its customers.
     #[serde(skip_serializing_if = "PageFace::is_default")]
     pub face: PageFace,
     /// The origins whose pages may frame the standard merchant page; at most [`FRAME_ANCESTORS_MAX`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frame_ancestors: Vec<WebOrigin>,
+}
+
+/// How many cards a customer may try on one page: 1 to [`TRIES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct CardTries(u8);
+
+impl CardTries {
+    /// So many, if an account may allow that.
+    #[must_use]
+    pub fn new(tries: u8) -> Option<CardTries> {
+        (1..=TRIES_MAX).contains(&tries).then_some(CardTries(tries))
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for CardTries {
+    fn default() -> CardTries {
+        CardTries(TRIES_MAX)
+    }
+}
+
+impl TryFrom<u8> for CardTries {
+    type Error = String;
+
+    fn try_from(tries: u8) -> Result<CardTries, String> {
+        CardTries::new(tries).ok_or_else(|| format!("a customer may try 1 to {TRIES_MAX} cards"))
+    }
+}
+
+impl From<CardTries> for u8 {
+    fn from(tries: CardTries) -> u8 {
+        tries.get()
+    }
 }
 
 /// Whether card data may come from a form of the merchant's own, posted by the customer's browser.

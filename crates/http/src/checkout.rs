@@ -28,7 +28,7 @@ use std::sync::Arc;
 use tollgate_app::{Account, Refused, SeenCheckout, SeenLink, Stage, ThreeDsEvent};
 use tollgate_core::answer::Answer;
 use tollgate_core::bin::Brand;
-use tollgate_core::checkout::{Purpose, TRIES_MAX, Typed, TypedCard};
+use tollgate_core::checkout::{Purpose, Typed, TypedCard};
 use tollgate_core::code::{ResponseCode, message, refused};
 use tollgate_core::command::{RememberMe, TokenizeKind};
 use tollgate_core::merchant::{Terms, TokenService};
@@ -184,7 +184,7 @@ impl Desk<'_> {
                 redirect_origin: origin.as_ref(),
                 faults: &sent_back.faults,
                 notice: sent_back.notice.or_else(|| declined.map(notice_of)),
-                attempts_left: (left < TRIES_MAX).then_some(u32::from(left)),
+                attempts_left: (left < checkout.tries_max).then_some(u32::from(left)),
                 now: self.seen.seen_at,
                 ends_at: checkout.expires_at,
             })

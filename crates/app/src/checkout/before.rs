@@ -8,7 +8,7 @@ use crate::token::{self, PaymentCard};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::audit::{AuditReason, AuditWho};
 use tollgate_core::card::CardFacts;
-use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, PayWish, Purpose, Step};
+use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, PayWish, Purpose, Step, TRIES_MAX};
 use tollgate_core::code::{THREE_DS_WANTED, refused};
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::PayCard;
@@ -125,6 +125,7 @@ pub(super) fn new_checkout(inner: &Inner, account: &Account, command: &PayComman
         try_until: None,
         payment_link: None,
         tries: 0,
+        tries_max: TRIES_MAX,
         step: Step::PassBy,
         told: Vec::new(),
         past: Vec::new(),

@@ -5,7 +5,7 @@ use crate::agreement;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
 use crate::token;
-use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, PayWish, Purpose, Step, TokenWish};
+use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, PayWish, Purpose, Step, TRIES_MAX, TokenWish};
 use tollgate_core::code::{UNCERTAIN, refused};
 use tollgate_core::command::{PayCommand, SafeParams, TokenizeCommand};
 use tollgate_core::decide;
@@ -35,8 +35,11 @@ pub(super) async fn payment(
         let order = open_order(inner, account.merchant.id, command, now);
         let wish = PayWish::of(order.fort_id, command, Route::HostedPage);
         let purpose = Purpose::Pay(Box::new(wish));
-        let checkout =
-            new(CheckoutId(order.fort_id.0), account.merchant.id, access_code, purpose, &command.params, now);
+        let id = CheckoutId(order.fort_id.0);
+        let checkout = Checkout {
+            tries_max: account.merchant.terms.channel.page.card_tries.get(),
+            ..new(id, account.merchant.id, access_code, purpose, &command.params, now)
+        };
         let opened = NewCheckout { checkout, order: Some(Box::new(order)), card: None };
         if let Some(link) = keep(inner, opened).await? {
             return Ok(link);
@@ -129,6 +132,7 @@ pub(crate) fn new(
         try_until: None,
         payment_link: None,
         tries: 0,
+        tries_max: TRIES_MAX,
         step: Step::Card,
         told: Vec::new(),
         past: Vec::new(),

@@ -6,7 +6,7 @@ use crate::gateway::{Inner, Refused};
 use crate::payment_link::LinkCode;
 use std::sync::Arc;
 use tollgate_core::answer::{Answer, OrderFacts};
-use tollgate_core::checkout::{Checkout, End, Purpose, Step, TRIES_MAX};
+use tollgate_core::checkout::{Checkout, End, Purpose, Step};
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::OrderTarget;
 use tollgate_core::ident::FortId;
@@ -80,7 +80,7 @@ impl SeenCheckout {
     /// How many cards the customer may still try.
     #[must_use]
     pub fn tries_left(&self) -> u8 {
-        TRIES_MAX.saturating_sub(self.checkout.tries)
+        self.checkout.tries_max.saturating_sub(self.checkout.tries)
     }
 
     /// What the merchant is told by the customer's browser. It is made of what is stored, so that a page that is loaded

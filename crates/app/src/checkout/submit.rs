@@ -10,7 +10,7 @@ use crate::{token, tokenize};
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
 use tollgate_core::checkout::{
-    Checkout, End, PayWish, Purpose, Step, TRIES_MAX, TokenEnd, TokenWish, Typed, TypedCard,
+    Checkout, End, PayWish, Purpose, Step, TokenEnd, TokenWish, Typed, TypedCard,
 };
 use tollgate_core::code::{self, TOKENIZED, refused};
 use tollgate_core::decide;
@@ -85,13 +85,13 @@ pub(super) async fn after_try(inner: &Inner, seen: &SeenCheckout, answer: &Answe
 
 /// Whether another card may be tried when this one comes to nothing.
 pub(super) fn may_try_again(checkout: &Checkout, order: &Order) -> bool {
-    order.channel == Channel::Redirection && checkout.tries.saturating_add(1) < TRIES_MAX
+    order.channel == Channel::Redirection && checkout.tries.saturating_add(1) < checkout.tries_max
 }
 
 /// Whether the customer may not try another card.
 fn is_the_end(answer: &Answer, tried: &Checkout) -> bool {
     let came_to_nothing = matches!(answer.code.status(), 3 | 13) || answer.code == refused::TECHNICAL_PROBLEM;
-    !came_to_nothing || tried.tries >= TRIES_MAX
+    !came_to_nothing || tried.tries >= tried.tries_max
 }
 
 /// Keeps the card that the customer has typed under a token. Where another tab was faster, what that came to stays.

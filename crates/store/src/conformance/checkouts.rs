@@ -67,6 +67,7 @@ fn checkout_for(number: i64, purpose: Purpose) -> Checkout {
         try_until: None,
         payment_link: None,
         tries: 0,
+        tries_max: tollgate_core::checkout::TRIES_MAX,
         step: Step::Card,
         told: Vec::new(),
         past: Vec::new(),

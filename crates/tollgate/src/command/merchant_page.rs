@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use std::io::Read;
 use tollgate_core::card_scan::holds_card_number;
-use tollgate_core::page::{AfterPayment, CustomPage, PageTerms, ReturnMethod, WebOrigin, is_return_url};
+use tollgate_core::page::{AfterPayment, CardTries, CustomPage, PageTerms, ReturnMethod, WebOrigin, is_return_url};
 use tollgate_core::page_face::{Colour, LOGO_BYTES_MAX, Logo, PageFace};
 use tollgate_core::shown::harmless;
 use tollgate_feedback::guard::Reach;
@@ -28,6 +28,9 @@ pub struct PageArgs {
     /// The same in Arabic; where one of the two is missing, the other one is shown in both languages
     #[arg(long, value_name = "URL|none")]
     terms_url_ar: Option<String>,
+    /// How many cards a customer may try on one page of ours before the payment has failed: 1 to 9
+    #[arg(long, value_name = "TRIES")]
+    page_card_tries: Option<u8>,
     /// What the payment after a TOKENIZATION without remember_me does to the token: keep it, or let it lapse
     #[arg(long, value_name = "keep|forget")]
     token_after_payment: Option<String>,
@@ -74,6 +77,9 @@ impl PageArgs {
         if let Some(name) = &self.return_method {
             terms.return_method =
                 ReturnMethod::parse(name).with_context(|| format!("--return-method is post or get, not {name:?}"))?;
+        }
+        if let Some(tries) = self.page_card_tries {
+            terms.card_tries = CardTries::new(tries).context("--page-card-tries is 1 to 9")?;
         }
         if let Some(name) = &self.token_after_payment {
             terms.token_after_payment = AfterPayment::parse(name)
@@ -168,6 +174,7 @@ impl PageArgs {
 pub fn print(terms: &PageTerms) {
     println!("{:<22}{}", "custom page", terms.custom_page.name());
     println!("{:<22}{}", "return method", terms.return_method.name());
+    println!("{:<22}{}", "cards per page", terms.card_tries.get());
     println!("{:<22}{}", "return URL", terms.return_url.as_deref().unwrap_or("none"));
     println!("{:<22}{}", "terms URL", terms.terms_url.as_deref().unwrap_or("none"));
     println!("{:<22}{}", "terms URL, ar", terms.terms_url_ar.as_deref().unwrap_or("none"));

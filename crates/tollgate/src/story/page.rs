@@ -2,7 +2,7 @@
 //! machines. The address of a page is secret, and is not told.
 
 use serde_json::{Value, json};
-use tollgate_core::checkout::{Checkout, End, Step, TRIES_MAX};
+use tollgate_core::checkout::{Checkout, End, Step};
 use tollgate_core::feedback::Channel;
 use tollgate_core::order::{OperationEvent, Order, Phase};
 use tollgate_store::StoryOperation;
@@ -22,7 +22,7 @@ pub(super) fn print(order: &Order, checkout: Option<&Checkout>) {
     };
     println!("\n{}  {opener} opened the customer's page", checkout.opened_at);
     println!("  {:<20}{}", "stands", stands_words(checkout, order));
-    println!("  {:<20}{} of {TRIES_MAX}", "cards tried", checkout.tries);
+    println!("  {:<20}{} of {}", "cards tried", checkout.tries, checkout.tries_max);
     if !checkout.has_ended() {
         println!("  {:<20}until {}", "time", checkout.expires_at);
     }
@@ -43,7 +43,7 @@ pub(super) fn to_json(order: &Order, checkout: Option<&Checkout>) -> Value {
             "opened_at": checkout.opened_at.to_string(),
             "expires_at": checkout.expires_at.to_string(),
             "cards_tried": checkout.tries,
-            "cards_tried_max": TRIES_MAX,
+            "cards_tried_max": checkout.tries_max,
             "step": step_name(&checkout.step),
             "stands": stands_words(checkout, order),
             "three_ds": checkout.told,

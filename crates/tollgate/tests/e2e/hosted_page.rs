@@ -106,6 +106,19 @@ fn looking_has_no_effect() {
 }
 
 #[test]
+fn an_account_says_how_many_cards_may_be_tried() {
+    let shop = Shop::open();
+    accounts::set(&shop.gateway, "demo", &["--page-card-tries", "2"]);
+    let customer = arrive(&shop, "PURCHASE", &shop.reference(), &[]);
+    let page = html(&customer.type_card(DECLINED, &[]));
+    assert!(page.contains("name=\"card_number\""), "one is left: {page}");
+    assert_code(&customer.pay(&shop.merchant, NO_FUNDS, &[]).fields, "13029", "the last one is the answer");
+    accounts::set(&shop.gateway, "demo", &["--page-card-tries", "1"]);
+    let customer = arrive(&shop, "PURCHASE", &shop.reference(), &[]);
+    assert_code(&customer.pay(&shop.merchant, DECLINED, &[]).fields, "13666", "one card, one try");
+}
+
+#[test]
 fn a_declined_customer_tries_other_cards_under_one_fort_id() {
     let shop = Shop::open();
     let reference = shop.reference();
