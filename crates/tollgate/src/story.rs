@@ -173,7 +173,7 @@ fn print_params(params: &SafeParams) {
 
 fn print_pairs(params: &SafeParams) {
     for param in params.iter() {
-        println!("    {:<28}{}", harmless(param.name), harmless(param.value));
+        println!("    {:<27} {}", harmless(param.name), harmless(param.value));
     }
 }
 

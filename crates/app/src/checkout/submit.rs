@@ -9,9 +9,7 @@ use crate::pay::{self, Judged, Start};
 use crate::{token, tokenize};
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
-use tollgate_core::checkout::{
-    Checkout, End, PayWish, Purpose, Step, TokenEnd, TokenWish, Typed, TypedCard,
-};
+use tollgate_core::checkout::{Checkout, End, PayWish, Purpose, Step, TokenEnd, TokenWish, Typed, TypedCard};
 use tollgate_core::code::{self, TOKENIZED, refused};
 use tollgate_core::decide;
 use tollgate_core::feedback::Channel;

@@ -456,7 +456,7 @@ fn print_fields(fields: &Message, format: Format) -> anyhow::Result<ExitCode> {
         }
         Format::Text => {
             println!("answer (signature checked)");
-            pairs.iter().for_each(|(name, value)| println!("  {:<28}{}", harmless(name), harmless(value)));
+            pairs.iter().for_each(|(name, value)| println!("  {:<27} {}", harmless(name), harmless(value)));
         }
     }
     let status = fields.text("status").unwrap_or_default();

@@ -156,11 +156,11 @@ impl Exchanged {
             }
             Format::Text => {
                 println!("request (card data masked)");
-                request.iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
+                request.iter().for_each(|param| println!("  {:<27} {}", param.name, param.value));
                 match &self.answer {
                     Received::Fields(fields) => {
                         println!("answer (signature checked)");
-                        texts(fields).iter().for_each(|param| println!("  {:<28}{}", param.name, param.value));
+                        texts(fields).iter().for_each(|param| println!("  {:<27} {}", param.name, param.value));
                     }
                     Received::Xml(text) => {
                         println!("answer (XML as it came, its signature not checked)\n{}", text.trim_end());
