@@ -173,8 +173,11 @@ fn a_fixed_agreement_is_charged_within_its_limits_and_told_everywhere() {
     let named = [("agreement_id", "AGR-1")];
     let too_soon = charge(&shop, "t-1", &named);
     assert_code(&too_soon, "00034", "too soon");
-    let why = shop.gateway.run_well(&["explain", field(&too_soon, "merchant_reference")]);
-    assert!(why.contains("the next one may come on"), "{why}");
+    // The diary of refusals is written beside the answer.
+    wait_for("the reason in the diary", || {
+        let told = shop.gateway.run(&["explain", field(&too_soon, "merchant_reference")]);
+        crate::support::text(&told.stdout).contains("the next one may come on").then_some(())
+    });
     advance(&shop, 30);
     let paid = charge(&shop, "t-1", &named);
     assert_code(&paid, "14000", "30 days later");
@@ -195,9 +198,8 @@ fn a_fixed_agreement_is_charged_within_its_limits_and_told_everywhere() {
     assert_eq!(counted(&shop, "AGR-1"), (2, 0));
     assert_code(&shop.pay("PURCHASE", VISA, &agreed), "00033", "a name is used once");
 
-    let told: Vec<Map<String, Value>> = receiver.wait(4).iter().map(crate::support::receiver::Received::json).collect();
-    let of_charge = told.iter().find(|told| told["merchant_reference"] == paid["merchant_reference"]).unwrap();
-    assert_eq!((field(of_charge, "agreement_id"), field(of_charge, "eci")), ("AGR-1", "RECURRING"));
+    let told = receiver.wait_for(field(&paid, "merchant_reference"), "14000").json();
+    assert_eq!((field(&told, "agreement_id"), field(&told, "eci")), ("AGR-1", "RECURRING"));
 
     let shown = agreement(&shop, "AGR-1");
     assert_eq!(
