@@ -18,9 +18,9 @@ use tollgate_threeds::ranges::{CardRanges, Participation, RequestorNumbers};
 
 /// How long it is between two looks whether the card ranges have to be read again, in milliseconds of real time.
 const RANGES_LOOK_MS: u64 = 5_000;
-/// The most characters of the gateway's public address: a link to a checkout has to fit behind it (EMVCo 3DS 2.2,
-/// `notificationURL` and `threeDSMethodNotificationURL`, 256 characters).
-pub const PUBLIC_URL_CHARS_MAX: usize = 190;
+/// The most characters of the gateway's public address: `payment_link` has at most 150 (FORT), of which `/pay/` and the code take
+/// 48. The links to a checkout that a directory server is told may be longer (EMVCo 3DS 2.2, `notificationURL`, 256).
+pub const PUBLIC_URL_CHARS_MAX: usize = 102;
 
 /// What a gateway needs to authenticate customers.
 pub struct ThreeDsSetup {
