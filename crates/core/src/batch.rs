@@ -5,6 +5,7 @@
 
 use crate::code::{ResponseCode, message, refused as code};
 use crate::command::{Eci, MaintainCommand, OrderTarget, PayCommand};
+use crate::named_enum::named_enum;
 use crate::order::PayKind;
 use crate::refusal::Refusal;
 use std::fmt;
@@ -45,45 +46,7 @@ pub struct BatchRowId {
     pub line: u32,
 }
 
-macro_rules! numbered {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// All of them, in the order of their numbers.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// The number that stores keep; it never changes its meaning.
-            #[must_use]
-            pub const fn number(self) -> u8 {
-                match self { $($name::$variant => $number,)* }
-            }
-
-            /// The name for people and documents.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-
-            /// The one with this number.
-            #[must_use]
-            pub fn from_number(number: u8) -> Option<$name> {
-                $name::ALL.iter().copied().find(|item| item.number() == number)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
-
-numbered! {
+named_enum! {
     /// Where a batch stands.
     BatchState {
         /// Its rows are being written; nobody was told of it yet. What is left so is thrown away.
@@ -105,7 +68,7 @@ numbered! {
     }
 }
 
-numbered! {
+named_enum! {
     /// What can happen to a batch.
     BatchEvent {
         /// The last row was written, and the merchant may be told.
@@ -166,7 +129,7 @@ impl BatchState {
     }
 }
 
-numbered! {
+named_enum! {
     /// Where a row stands.
     BatchRowState {
         /// Not judged yet.
@@ -180,7 +143,7 @@ numbered! {
     }
 }
 
-numbered! {
+named_enum! {
     /// Why nothing of a batch can be used.
     BatchFault {
         /// Every row was refused.

@@ -45,6 +45,7 @@ pub mod ident;
 pub mod issuer_country;
 pub mod merchant;
 pub mod money;
+mod named_enum;
 pub mod order;
 pub mod page;
 pub mod page_face;

@@ -8,9 +8,9 @@ use crate::credential::OrderCredential;
 use crate::feedback::Channel;
 use crate::ident::{FortId, MerchantId, OperationId, Rrn, Stan};
 use crate::money::{Amount, Money};
+use crate::named_enum::named_enum;
 use crate::time::Timestamp;
 use crate::token::{OrderToken, TokenRole};
-use std::fmt;
 
 /// How an order began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -64,44 +64,6 @@ impl PayKind {
             operation.code(message)
         }
     }
-}
-
-macro_rules! named_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// All of them, in the order of their numbers.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// The number that stores keep; it never changes its meaning.
-            #[must_use]
-            pub const fn number(self) -> u8 {
-                match self { $($name::$variant => $number,)* }
-            }
-
-            /// The name for people and documents.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-
-            /// The one with this number.
-            #[must_use]
-            pub fn from_number(number: u8) -> Option<$name> {
-                $name::ALL.iter().copied().find(|item| item.number() == number)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
 }
 
 named_enum! {

@@ -1,6 +1,7 @@
 //! A payment of the payment API that has to wait for its customer: the answer is 20064 with a `3ds_url`.
 
 use super::authenticate::{self, Before, before, begin, hold_code, link_of, token_of};
+use super::open;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
 use crate::pay::{Judged, Opened};
@@ -8,7 +9,7 @@ use crate::token::{self, PaymentCard};
 use tollgate_core::answer::{Answer, OrderFacts};
 use tollgate_core::audit::{AuditReason, AuditWho};
 use tollgate_core::card::CardFacts;
-use tollgate_core::checkout::{CHECKOUT_MS_MAX, Checkout, CheckoutId, PayWish, Purpose, Step, TRIES_MAX};
+use tollgate_core::checkout::{Checkout, CheckoutId, PayWish, Purpose, Step};
 use tollgate_core::code::{THREE_DS_WANTED, refused};
 use tollgate_core::command::PayCommand;
 use tollgate_core::decide::PayCard;
@@ -112,25 +113,10 @@ pub(super) fn has_way_back(account: &Account, command: &PayCommand) -> bool {
 
 /// The checkout of the customer of a payment of the payment API, from now on. It has the number of its order.
 pub(super) fn new_checkout(inner: &Inner, account: &Account, command: &PayCommand, wish: PayWish) -> Checkout {
-    let now = inner.clock.now();
-    Checkout {
-        id: CheckoutId(wish.fort_id.0),
-        merchant: account.merchant.id,
-        access_code: command.params.get("access_code").unwrap_or_default().to_owned(),
-        purpose: Purpose::Pay(Box::new(wish)),
-        params: command.params.clone(),
-        opened_at: now,
-        expires_at: now.plus_ms(CHECKOUT_MS_MAX),
-        due_at: now.plus_ms(CHECKOUT_MS_MAX),
-        try_until: None,
-        payment_link: None,
-        tries: 0,
-        tries_max: TRIES_MAX,
-        step: Step::PassBy,
-        told: Vec::new(),
-        past: Vec::new(),
-        version: 1,
-    }
+    let access_code = command.params.get("access_code").unwrap_or_default();
+    let (id, purpose) = (CheckoutId(wish.fort_id.0), Purpose::Pay(Box::new(wish)));
+    let new = open::new(id, account.merchant.id, access_code, purpose, &command.params, inner.clock.now());
+    Checkout { step: Step::PassBy, ..new }
 }
 
 /// 20064: the merchant sends the customer's browser to the link.
