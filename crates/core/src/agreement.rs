@@ -332,9 +332,12 @@ impl Agreement {
         self.terms.charges_max.map(|max| max.saturating_sub(self.charges))
     }
 
-    /// The first day in UTC on which it may be charged again, if one is agreed.
+    /// The first day in UTC on which it may be charged again: none where none is agreed, and none once it has ended.
     #[must_use]
     pub fn next_day(&self) -> Option<Day> {
+        if matches!(self.state, AgreementState::Ended(_)) {
+            return None;
+        }
         self.terms.days_between_min.map(|days| Day::of(self.paid_at).plus(days))
     }
 

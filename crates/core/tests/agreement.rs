@@ -151,6 +151,8 @@ fn days_are_those_of_the_calendar_and_not_of_the_hour() {
     let charge = Charge { token: &own, money: money(10_000, "AED"), at: days_later(30) };
     assert_eq!(late.judge(&charge), Ok(()), "a second before midnight and a second after are two days");
     assert_eq!(late.next_day(), Some(Day::of(days_later(30))));
+    let ended = AgreementState::Ended(AgreementEnd { why: EndReason::Operator, at: START });
+    assert_eq!(Agreement { state: ended, ..late }.next_day(), None, "an ended agreement has no next day");
 }
 
 #[test]
