@@ -5,6 +5,7 @@
 //! issuer's books say. It shares no rule with the gateway's engine. Whatever the issuer books has to lie between what
 //! merchants were told for certain and that plus what they were left in doubt about.
 
+pub mod agreements;
 pub mod mistakes;
 pub mod pages;
 pub mod tokens;
@@ -14,6 +15,7 @@ use crate::issuer::{Booking, BookingKind, Name};
 use crate::record::OrderNumber;
 use crate::tables::{HashMap, HashSet};
 use crate::wallet::{TokenKey, Wallet};
+use agreements::Agreed;
 use mistakes::Mistake;
 use pages::PageView;
 use std::collections::BTreeMap;
@@ -46,6 +48,8 @@ pub struct Meant {
     pub card: usize,
     /// What is wanted of tokens.
     pub wish: Wish,
+    /// What it has to do with an agreement.
+    pub agreed: Agreed,
     /// ISO 4217.
     pub currency: u16,
     /// How much, in minor units.
@@ -89,6 +93,8 @@ pub struct Outgoing {
     pub card: usize,
     /// Whether it is the reversal of a message, which has that message's own names.
     pub reversal: bool,
+    /// The order of the customer's payment that a charge goes back to, if it names one.
+    pub back_to: Option<OrderNumber>,
 }
 
 /// Something that must not be.
@@ -117,6 +123,10 @@ pub struct Auditor {
     recoveries: HashSet<[u8; 12]>,
     /// What is kept under which name.
     wallet: Wallet,
+    /// The charges of agreements, by the orders that have opened these.
+    charges: HashMap<OrderNumber, Vec<OrderNumber>>,
+    /// Charges that were refused by what was agreed.
+    turned_away: u64,
     violation: Option<Violation>,
     now_ms: u64,
 }
@@ -260,6 +270,9 @@ impl Auditor {
     pub fn asked(&mut self, order: OrderNumber, ask: Ask, amount: u64, meant: Meant) -> u32 {
         let step = self.wallet.now();
         let view = self.orders.entry(order).or_insert_with(|| View { asked_step: step, ..View::default() });
+        if let (None, Agreed::Charges(opener)) = (view.meant, meant.agreed) {
+            self.charges.entry(opener).or_default().push(order);
+        }
         view.meant = Some(meant);
         match ask {
             Ask::Pay => view.pays_open += 1,
@@ -281,6 +294,9 @@ impl Auditor {
             self.found(Some(order), "an answer comes within 50 seconds", format!("it took {took_ms} ms"));
         }
         let said = said(code);
+        if said == Said::Refused {
+            self.note_turned_away(order, code);
+        }
         let Some(view) = self.orders.get_mut(&order) else { return };
         view.exists |= code == 66 && ask == Ask::Pay || matches!(said, Said::Yes | Said::No);
         if said == Said::DontKnow {
@@ -387,7 +403,10 @@ impl Auditor {
             self.found(Some(order), rule, format!("{} of {amount}", kind.name()));
         }
         match kind {
-            BookingKind::Hold | BookingKind::Purchase => self.booked_by_try(order, rrn, amount),
+            BookingKind::Hold | BookingKind::Purchase => {
+                self.booked_by_try(order, rrn, amount);
+                self.check_charges(order);
+            }
             BookingKind::HoldUndone | BookingKind::PurchaseUndone => self.undone_by_try(order, rrn, amount),
             BookingKind::Capture | BookingKind::Void | BookingKind::Refund | BookingKind::RefundUndone => {}
         }
@@ -431,6 +450,7 @@ impl Auditor {
             self.found(Some(out.order), "a recovery message is counted before it leaves", format!("{out:?}"));
         }
         self.check_card(out.order, out.card);
+        self.check_goes_back(out.order, out.back_to);
         if *self.names.entry(out.name).or_insert(out.rrn) != out.rrn {
             self.found(Some(out.order), "STAN and time name one operation", format!("{out:?}"));
         }

@@ -2,6 +2,7 @@
 
 pub mod pages;
 
+use crate::audit::agreements::{Agreed, agreement_name};
 use crate::audit::tokens::{Chore, Wish, own_name};
 use crate::audit::{Ask, Status};
 use crate::chance::Chance;
@@ -19,7 +20,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_app::{Account, Gateway, Refused};
-use tollgate_core::agreement::RecurringWish;
+use tollgate_core::agreement::{RecurringMode, RecurringWish};
 use tollgate_core::answer::Answer;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode};
@@ -169,7 +170,7 @@ impl Desk {
             kind: session.kind,
             merchant_reference: reference(session),
             money: money(session, session.meant.amount),
-            eci: Eci::Ecommerce,
+            eci: if matches!(session.meant.agreed, Agreed::Charges(_)) { Eci::Recurring } else { Eci::Ecommerce },
             card: means.card,
             encrypted_card: None,
             token_name: means.token_name,
@@ -179,7 +180,7 @@ impl Desk {
             three_ds: ThreeDsWish::Default,
             authentication: None,
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),
-            recurring: RecurringWish::default(),
+            recurring: recurring(session),
             params: SafeParams::default(),
         };
         let amount = session.meant.amount;
@@ -391,6 +392,22 @@ impl Told {
 /// The merchant's reference of the session's order.
 fn reference(session: &Session) -> String {
     format!("{REFERENCE_MARK}{}", session.order)
+}
+
+/// What a session's payment says of agreements.
+fn recurring(session: &Session) -> RecurringWish {
+    match session.meant.agreed {
+        Agreed::Nothing => RecurringWish::default(),
+        Agreed::Opens { charges_max } => RecurringWish {
+            agreement_id: Some(agreement_name(session.order)),
+            mode: Some(RecurringMode::Variable),
+            charges_max: Some(charges_max),
+            ..RecurringWish::default()
+        },
+        Agreed::Charges(opener) => {
+            RecurringWish { agreement_id: Some(agreement_name(opener)), ..RecurringWish::default() }
+        }
+    }
 }
 
 fn money(session: &Session, minor: u64) -> Money {

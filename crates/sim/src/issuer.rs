@@ -38,6 +38,8 @@ pub struct Request {
     pub rrn: [u8; 12],
     /// Field 90.
     pub original: Option<Name>,
+    /// Field 48.22: the order of the payment that it goes back to.
+    pub back_to: Option<OrderNumber>,
 }
 
 /// What field 3 says.
@@ -58,6 +60,8 @@ pub struct Reply {
     pub amount: u64,
     /// Field 38.
     pub authorization: Option<u32>,
+    /// Field 48.63: the network names an approved payment, by its order.
+    pub named: Option<OrderNumber>,
     /// A fault that the issuer itself made.
     pub fault: Option<Fault>,
 }
@@ -223,7 +227,8 @@ impl Issuer {
             return plain(request, *b"51");
         }
         let authorization = Some(u32::try_from(chance.between(1, 999_999)).unwrap_or(1));
-        let mut reply = Reply { authorization, ..plain(request, OK) };
+        let named = first.then_some(request.order);
+        let mut reply = Reply { authorization, named, ..plain(request, OK) };
         if first && chance.happens(self.rates.of(Fault::ConditionalYes)) {
             reply.code = chance.pick(&[*b"08", *b"10", *b"11", *b"16"]);
             reply.fault = Some(Fault::ConditionalYes);
@@ -273,7 +278,7 @@ fn kind_of(request: &Request) -> Option<BookingKind> {
 }
 
 fn plain(request: &Request, code: [u8; 2]) -> Reply {
-    Reply { code, amount: request.amount, authorization: None, fault: None }
+    Reply { code, amount: request.amount, authorization: None, named: None, fault: None }
 }
 
 fn is_busy(code: [u8; 2]) -> bool {
@@ -307,6 +312,7 @@ mod tests {
             name: name(number),
             rrn,
             original: original.map(name),
+            back_to: None,
         }
     }
 

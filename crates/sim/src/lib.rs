@@ -31,6 +31,7 @@ mod wire;
 mod world;
 
 pub use audit::Violation;
+pub use audit::agreements::AgreementSums;
 pub use command::{Arguments, carry_out};
 pub use many::{Sums, run_all};
 pub use mutants::Mutant;

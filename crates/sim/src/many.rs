@@ -1,5 +1,6 @@
 //! Many seeds, on several threads, with their sums.
 
+use crate::audit::agreements::AgreementSums;
 use crate::plan::{Fault, Plan};
 use crate::record::{AtPage, Keep};
 use crate::world::{self, Outcome};
@@ -28,6 +29,8 @@ pub struct Sums {
     pub mistakes: u64,
     /// Cards that were kept under a name in the end.
     pub tokens: u64,
+    /// What happened to agreements.
+    pub agreements: AgreementSums,
     /// What happened at the page.
     pub at_page: AtPage,
     /// Faults, in the order of [`Fault::ALL`].
@@ -104,6 +107,7 @@ impl Sums {
         self.at_page = self.at_page.with(outcome.at_page);
         self.mistakes += outcome.mistakes;
         self.tokens += outcome.tokens;
+        self.agreements = self.agreements.with(outcome.agreements);
         self.simulated_ms += outcome.simulated_ms;
         for (sum, count) in self.faults.iter_mut().zip(outcome.faults) {
             *sum += count;
@@ -142,6 +146,8 @@ impl Sums {
         text.push_str(&format!(
             "\nat the page: {came} came, {tries} tries, {overtaken} overtaken, {given_up} given up, {went_back} sent back"
         ));
+        let AgreementSums { begun, charged, turned_away } = self.agreements;
+        text.push_str(&format!("\nagreements: {begun} begun, {charged} charges, {turned_away} turned away"));
         for (fault, count) in Fault::ALL.iter().zip(self.faults) {
             text.push_str(&format!("\n{count:>10} {}", fault.name()));
         }

@@ -1,6 +1,7 @@
 //! Merchants that behave as badly as real ones: they hang up, ask twice, retry, capture and void at once, and ask for
 //! more than there is.
 
+use crate::audit::agreements::Agreed;
 use crate::audit::tokens::{Chore, Wish};
 use crate::audit::{Ask, Meant};
 use crate::chance::Chance;
@@ -82,13 +83,32 @@ impl Session {
             (Way::Page { .. }, Wish::Remember) => Wish::Remember,
             (Way::Page { .. }, _) => Wish::None,
         };
+        let agreed = agreed_of(plan, order, merchant);
+        let wish = match agreed {
+            Agreed::Nothing => wish,
+            Agreed::Opens { .. } => Wish::Remember,
+            Agreed::Charges(opener) => Wish::UseOf(opener),
+        };
+        let holds = chance.happens(6_000) && !matches!(agreed, Agreed::Charges(_));
         Session {
             order,
             merchant,
-            kind: if chance.happens(6_000) { PayKind::Authorization } else { PayKind::Purchase },
+            kind: if holds { PayKind::Authorization } else { PayKind::Purchase },
             currency,
-            meant: Meant { merchant, card, wish, currency: currency.numeric(), amount: chance.between(100, 200_000) },
-            begins_ms: u64::from(order) * crate::plan::SESSION_EVERY_MS + chance.between(0, 2_000),
+            meant: Meant {
+                merchant,
+                card,
+                wish,
+                agreed,
+                currency: currency.numeric(),
+                amount: chance.between(100, 200_000),
+            },
+            begins_ms: match agreed {
+                Agreed::Charges(opener) => charge_day_ms(plan, order, opener),
+                Agreed::Nothing | Agreed::Opens { .. } => {
+                    u64::from(order) * crate::plan::SESSION_EVERY_MS + chance.between(0, 2_000)
+                }
+            },
             chore: chore_of(plan, order),
             way,
             chance,
@@ -290,7 +310,7 @@ fn wish_of(plan: &Plan, order: OrderNumber, merchant: u64) -> Wish {
         0..=7 => Wish::Remember,
         8..=16 => Wish::Keep(own),
         17..=26 => Wish::Use(own),
-        27..=36 => {
+        27..=TOKENS_LAST => {
             let back = u32::try_from(chance.between(1, SESSIONS_BACK_MAX)).unwrap_or(1);
             // The nearest payment from there on back that asked the same merchant to remember its card.
             let makers = (0..=order.saturating_sub(back)).rev().take(SESSIONS_LOOKED_AT_MAX);
@@ -303,6 +323,51 @@ fn wish_of(plan: &Plan, order: OrderNumber, merchant: u64) -> Wish {
         _ => Wish::None,
     }
 }
+
+/// What a session has to do with an agreement: some open one of a few charges, more charge one, and so often that they meet
+/// at the last charge that is left.
+fn agreed_of(plan: &Plan, order: OrderNumber, merchant: u64) -> Agreed {
+    let mut chance = Chance::of(plan.seed, "agreement", &[u64::from(order)]);
+    let drawn = chance.between(0, 99);
+    if drawn > CHARGE_LAST || !may_agree(plan, order) {
+        return Agreed::Nothing;
+    }
+    if drawn <= OPENER_LAST {
+        return Agreed::Opens { charges_max: u32::try_from(chance.between(1, CHARGES_AGREED_MAX)).unwrap_or(1) };
+    }
+    let back = u32::try_from(chance.between(1, SESSIONS_BACK_MAX)).unwrap_or(1);
+    let openers = (0..=order.saturating_sub(back)).rev().take(SESSIONS_LOOKED_AT_MAX);
+    let opener = openers.into_iter().find(|opener| {
+        Chance::of(plan.seed, "agreement", &[u64::from(*opener)]).between(0, 99) <= OPENER_LAST
+            && may_agree(plan, *opener)
+            && merchant_of_session(plan, *opener) == merchant
+    });
+    opener.filter(|_| order >= back).map_or(Agreed::Nothing, Agreed::Charges)
+}
+
+/// When a charge begins: an agreement has two moments at which all its charges do, so that they meet.
+fn charge_day_ms(plan: &Plan, order: OrderNumber, opener: OrderNumber) -> u64 {
+    let after_ms = Chance::of(plan.seed, "charge-day", &[u64::from(order)]).pick(&CHARGE_DAYS_MS);
+    u64::from(opener) * crate::plan::SESSION_EVERY_MS + after_ms
+}
+
+/// So long after the payment that opens an agreement its charges begin, in milliseconds.
+const CHARGE_DAYS_MS: [u64; 2] = [6_000, 20_000];
+
+/// Agreements come over the API, with payments that want nothing else of tokens.
+fn may_agree(plan: &Plan, order: OrderNumber) -> bool {
+    let token = Chance::of(plan.seed, "token", &[u64::from(order)]).between(0, 99);
+    token > TOKENS_LAST && !comes_by_the_page(plan, order)
+}
+
+/// The last of a hundred numbers that stand for a payment which opens an agreement.
+const OPENER_LAST: u64 = 9;
+/// The last of those that stand for one which charges it.
+const CHARGE_LAST: u64 = 44;
+/// The most charges that are agreed.
+const CHARGES_AGREED_MAX: u64 = 4;
+/// The last number of those by which [`wish_of`] wants something.
+const TOKENS_LAST: u64 = 36;
 
 /// How many sessions are looked at for one whose card was to be remembered.
 const SESSIONS_LOOKED_AT_MAX: usize = 100;

@@ -98,6 +98,8 @@ mutants! {
     ForgetReplay = "forget-replay", 5;
     /// A feedback that nobody has taken for thirty days is given up.
     DropPaused = "drop-paused", 10;
+    /// A charge is counted whatever version of its agreement was judged.
+    UnjudgedCharge = "unjudged-charge", 10;
 }
 
 impl Mutant {

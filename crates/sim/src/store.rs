@@ -298,7 +298,7 @@ impl WorldStore {
 }
 
 impl Orders for WorldStore {
-    fn claim_order(&self, new: NewOrder) -> StoreFuture<'_, OrderClaim> {
+    fn claim_order(&self, mut new: NewOrder) -> StoreFuture<'_, OrderClaim> {
         Box::pin(async move {
             if self.has(Mutant::SkipIntent) {
                 return Ok(OrderClaim::Claimed);
@@ -306,6 +306,7 @@ impl Orders for WorldStore {
             let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
             let order = order_number(&new.order.merchant_reference);
             let work = async {
+                self.twist_agreement(&mut new).await?;
                 let token = tokens::claimed(&new);
                 let kept = self.kept_for_mutants(&new);
                 let claim = self.inner.claim_order(new).await?;

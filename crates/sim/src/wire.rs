@@ -5,7 +5,7 @@ use crate::issuer::{Name, Purpose, Reply, Request};
 use crate::record::OrderNumber;
 use crate::tables::HashMap;
 use anyhow::Context as _;
-use tollgate_iso8583::{Framing, Message, MtiClass, Spec};
+use tollgate_iso8583::{Framing, Message, MtiClass, Spec, SubelementBuilder, Subelements};
 
 /// What stands before the order's number in field 62 of a first message.
 pub const ORDER_MARK: &str = "sim-";
@@ -77,6 +77,7 @@ impl Wire {
             name,
             rrn: message.get(37).and_then(|rrn| rrn.try_into().ok()).ok_or("field 37 is not there")?,
             original,
+            back_to: back_to(&message)?,
         };
         Ok(Incoming::Payment { request, message })
     }
@@ -143,6 +144,7 @@ pub fn outgoing(request: &Request) -> Outgoing {
         amount: request.amount,
         card: request.card,
         reversal: request.original == Some(request.name),
+        back_to: request.back_to,
     }
 }
 
@@ -157,6 +159,11 @@ fn answer(request: &Message, reply: &Reply) -> Option<Message> {
     answer.set_number(4, reply.amount, 12).ok()?;
     if let Some(code) = reply.authorization {
         answer.set_number(38, u64::from(code), 6).ok()?;
+    }
+    if let Some(order) = reply.named {
+        let mut elements = SubelementBuilder::new();
+        elements.push(NAMED, format!("{NAME_MARK}{order}")).ok()?;
+        answer.set(48, elements.as_bytes()).ok()?;
     }
     answer.set(39, reply.code).ok()?;
     Some(answer)
@@ -180,6 +187,20 @@ fn original(message: &Message) -> Result<Option<Name>, String> {
         _ => Err("field 90 names nothing".to_owned()),
     }
 }
+
+/// Field 48 subelement 22: the payment of the cardholder's that a charge goes back to.
+fn back_to(message: &Message) -> Result<Option<OrderNumber>, String> {
+    let elements = Subelements::new(message.get(48).unwrap_or_default());
+    let named = elements.find(GOES_BACK).map_err(|error| format!("field 48 cannot be read: {error}"))?;
+    let order = |name: &[u8]| std::str::from_utf8(name).ok()?.strip_prefix(NAME_MARK)?.parse().ok();
+    named.map(|name| order(name).ok_or_else(|| "48.22 names nothing that the network has named".to_owned())).transpose()
+}
+
+/// Field 48: how the network names a payment, and where a charge goes back to.
+const NAMED: u8 = 63;
+const GOES_BACK: u8 = 22;
+/// What stands before the order's number in the network's name of a payment.
+const NAME_MARK: &str = "NET";
 
 fn number(message: &Message, field: u8) -> Option<u64> {
     message.text(field)?.parse().ok()

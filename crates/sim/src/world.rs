@@ -1,6 +1,7 @@
 //! A run: the real code of one gateway or several, their store and their links in a world that a seed decides.
 
 use crate::acquirer::WorldLink;
+use crate::audit::agreements::{AgreementSums, FinalAgreement, opener_of};
 use crate::audit::tokens::FinalToken;
 use crate::audit::{Final, Violation};
 use crate::chance::Chance;
@@ -29,6 +30,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollgate_acquirer::{IsoLink, LinkSettings};
 use tollgate_app::{Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, begin_audit};
+use tollgate_core::agreement::AgreementState;
 use tollgate_core::audit::AuditWho;
 use tollgate_core::checkout::CHECKOUT_MS_MAX;
 use tollgate_core::command::OrderTarget;
@@ -37,7 +39,9 @@ use tollgate_core::ident::MerchantId;
 use tollgate_core::time::{Clock, DAY_US, Timestamp};
 use tollgate_core::token::TokenStatus;
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
-use tollgate_store::{Checkouts, Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose};
+use tollgate_store::{
+    AgreementFilter, Agreements, Checkouts, Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose,
+};
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
 
@@ -49,6 +53,8 @@ const LATE_WAITING_MAX: usize = 1_024;
 const DRAIN_LOOK_MS: u64 = 2_000;
 /// How many names of a merchant are compared in the end: far more than a run makes.
 const TOKENS_MAX: usize = 1_000_000;
+/// More agreements than a merchant has in a run.
+const AGREEMENTS_MAX: usize = 1_000_000;
 /// So many times in 10,000 a gateway that died is gone for good.
 const GONE_PER_10_000: u64 = 2_500;
 /// A server that stays away does so for some steps of some days: each feedback is tried several times, and is older than
@@ -85,6 +91,8 @@ pub struct Outcome {
     pub mistakes: u64,
     /// How many cards were kept under a name in the end.
     pub tokens: u64,
+    /// What happened to agreements.
+    pub agreements: AgreementSums,
     /// What happened at the page.
     pub at_page: AtPage,
     /// How much time went by, in milliseconds.
@@ -452,11 +460,13 @@ impl World {
         }
         let finals = self.finals(numbers).await?;
         let tokens = self.final_tokens().await?;
+        let agreements = self.final_agreements().await?;
         self.see_mistakes().await?;
         let mut auditor = self.watch.auditor();
         auditor.close(&finals);
         auditor.close_cards(&finals);
         auditor.close_tokens(&tokens);
+        auditor.close_agreements(&finals, &agreements);
         auditor.close_mistakes();
         Ok(())
     }
@@ -500,6 +510,23 @@ impl World {
         Ok(finals)
     }
 
+    async fn final_agreements(&self) -> anyhow::Result<BTreeMap<OrderNumber, FinalAgreement>> {
+        let mut finals = BTreeMap::new();
+        for merchant in 0..MERCHANTS {
+            let merchant = shop::merchant_id(merchant);
+            let filter = AgreementFilter { merchant, token_name: None, after: None, limit: AGREEMENTS_MAX };
+            for agreement in self.store.agreements(&filter).await? {
+                let last = FinalAgreement {
+                    active: agreement.state == AgreementState::Active,
+                    charges: agreement.charges,
+                    charges_open: agreement.charges_open,
+                };
+                finals.extend(opener_of(&agreement.id).map(|opener| (opener, last)));
+            }
+        }
+        Ok(finals)
+    }
+
     async fn finals(
         &self,
         numbers: std::ops::Range<OrderNumber>,
@@ -522,9 +549,10 @@ impl World {
     }
 
     fn outcome(&self, plan: &Plan) -> Outcome {
-        let (violation, mistakes, tokens) = {
+        let (violation, mistakes, tokens, agreements) = {
             let auditor = self.watch.auditor();
-            (auditor.violation().cloned(), auditor.mistakes().len() as u64, auditor.tokens_kept())
+            let mistakes = auditor.mistakes().len() as u64;
+            (auditor.violation().cloned(), mistakes, auditor.tokens_kept(), auditor.agreement_sums())
         };
         let record = self.watch.record();
         let order = violation.as_ref().and_then(|violation| violation.order);
@@ -542,6 +570,7 @@ impl World {
             at_page: record.at_page(),
             mistakes,
             tokens,
+            agreements,
             simulated_ms: self.watch.clock.ms(),
         }
     }

@@ -1,7 +1,7 @@
 //! The world itself: it runs again exactly as before, and the gateway does nothing in it that it must not.
 #![allow(clippy::unwrap_used)]
 
-use tollgate_sim::{AtPage, Fault, Faults, Keep, Plan, Sessions, run, shrink};
+use tollgate_sim::{AgreementSums, AtPage, Fault, Faults, Keep, Plan, Sessions, run, shrink};
 
 /// Small runs, as tests are built without optimization.
 const SESSIONS: Sessions = Sessions { first: 0, count: 200 };
@@ -170,6 +170,21 @@ fn cards_are_kept_by_payments_that_succeed_and_by_no_others() {
         tokens += outcome.tokens;
     }
     assert!(tokens > 50, "{tokens} cards were kept");
+}
+
+/// Charges meet at the last one that is left, while the gateway dies and outcomes are unknown: an agreement is charged as
+/// often as agreed.
+#[test]
+fn agreements_are_charged_as_often_as_agreed() {
+    let faults = [Fault::CrashBefore, Fault::CrashAfter, Fault::CrashAtRandom, Fault::StoreFailsAfter, Fault::Drop];
+    let faults = faults.into_iter().fold(Faults::NONE, Faults::with);
+    let mut sums = AgreementSums::default();
+    for seed in 1..=10 {
+        let outcome = run(&Plan { faults, ..small(seed) }, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        sums = sums.with(outcome.agreements);
+    }
+    assert!(sums.begun > 20 && sums.charged > 20 && sums.turned_away > 10, "{sums:?}");
 }
 
 /// A merchant's server that answers nothing for more than thirty days gets everything in the end, in its order.

@@ -94,6 +94,8 @@ impl Auditor {
     pub fn claimed(&mut self, order: OrderNumber, token: ClaimedToken) {
         let Some(view) = self.orders.get_mut(&order) else { return };
         let (Some(meant), since) = (view.meant, view.asked_step) else { return };
+        self.check_has_begun(order, meant);
+        let Some(view) = self.orders.get_mut(&order) else { return };
         let own = |number| TokenKey { merchant: meant.merchant, name: own_name(meant.merchant, number) };
         let broken = match (meant.wish, &token) {
             (Wish::None, ClaimedToken::None) => {

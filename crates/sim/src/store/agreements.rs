@@ -1,13 +1,17 @@
-//! Agreements in the store of one life: the port as it is. The world's merchants charge none.
+//! Agreements in the store of one life: the port with its faults, and the mutants of agreements.
 
-use super::WorldStore;
+use super::{Access, WorldStore};
+use crate::audit::agreements::opener_of;
+use crate::mutants::Mutant;
 use tollgate_core::agreement::{Agreement, AgreementEnd, AgreementNumber};
 use tollgate_core::ident::MerchantId;
-use tollgate_store::{AgreementCharge, AgreementFilter, Agreements, StoreFuture};
+use tollgate_store::{
+    AgreementCharge, AgreementFilter, AgreementIntent, Agreements, NewOrder, StoreError, StoreFuture,
+};
 
 impl Agreements for WorldStore {
     fn agreement<'a>(&'a self, merchant: MerchantId, id: &'a str) -> StoreFuture<'a, Option<Agreement>> {
-        self.inner.agreement(merchant, id)
+        Box::pin(self.call("agreement", opener_of(id), Access::Reads, self.inner.agreement(merchant, id), |_| "read"))
     }
 
     fn agreements<'a>(&'a self, filter: &'a AgreementFilter) -> StoreFuture<'a, Vec<Agreement>> {
@@ -25,5 +29,20 @@ impl Agreements for WorldStore {
         end: AgreementEnd,
     ) -> StoreFuture<'a, Option<Agreement>> {
         self.inner.end_agreement(merchant, id, end)
+    }
+}
+
+impl WorldStore {
+    /// What mutants make of the agreement of a new order.
+    pub(super) async fn twist_agreement(&self, new: &mut NewOrder) -> Result<(), StoreError> {
+        let credential = new.order.credential.as_ref();
+        let charged = credential.and_then(|credential| credential.agreement.as_ref()).map(|charged| charged.id.clone());
+        if let (Some(AgreementIntent::Charge { version, .. }), Some(id)) = (&mut new.agreement, charged)
+            && self.has(Mutant::UnjudgedCharge)
+            && let Some(agreement) = self.inner.agreement(new.order.merchant, &id).await?
+        {
+            *version = agreement.version;
+        }
+        Ok(())
     }
 }
