@@ -14,7 +14,7 @@
 //! - [`token`]: names under which cards are kept; [`verification`]: how cards are verified;
 //!   [`card_terms`]: how many tokens and customers a card may have;
 //! - [`agreement`], [`credential`]: what customers agree to be charged later, and what the network is told of kept cards;
-//!   [`advice`]: whether a decline may be tried again;
+//!   [`advice`]: whether a decline may be tried again; [`billing`]: the days on which the gateway charges by itself;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment; [`checkout`]: a customer at the gateway's pages;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
@@ -29,6 +29,7 @@ pub mod answer;
 pub mod apply;
 pub mod audit;
 pub mod batch;
+pub mod billing;
 pub mod bin;
 pub mod card;
 pub mod card_scan;
