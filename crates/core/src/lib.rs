@@ -15,6 +15,7 @@
 //!   [`card_terms`]: how many tokens and customers a card may have;
 //! - [`agreement`], [`credential`]: what customers agree to be charged later, and what the network is told of kept cards;
 //!   [`advice`]: whether a decline may be tried again; [`billing`]: the days on which the gateway charges by itself;
+//!   [`schedule`]: what it charges then;
 //! - [`command`]: what a merchant asks for, already typed;
 //! - [`order`], [`transition`]: the life of a payment; [`checkout`]: a customer at the gateway's pages;
 //! - [`decide`]: what may be done; [`mod@apply`]: what an outcome does to an order;
@@ -52,6 +53,7 @@ pub mod page;
 pub mod page_face;
 pub mod payment_link;
 pub mod refusal;
+pub mod schedule;
 pub mod scope;
 pub mod secret;
 pub mod shown;

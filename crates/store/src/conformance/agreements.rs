@@ -354,7 +354,7 @@ fn with_agreement(new: NewOrder, id: &str) -> NewOrder {
             used_for: CredentialUse::StandingOrder,
             original: None,
         },
-        agreement: Some(OrderAgreement { number, id: id.to_owned(), role: AgreementRole::Opens }),
+        agreement: Some(OrderAgreement { number, id: id.to_owned(), role: AgreementRole::Opens, schedule: None }),
         notes: None,
     };
     let order = Order { credential: Some(Box::new(credential)), ..new.order };
@@ -377,7 +377,8 @@ fn charge(number: i64, agreement: &Agreement) -> NewOrder {
         used_for: CredentialUse::StandingOrder,
         original: agreement.network_transaction_id.clone(),
     };
-    let named = OrderAgreement { number: agreement.number, id: agreement.id.clone(), role: AgreementRole::Charges };
+    let Agreement { number, id, .. } = agreement;
+    let named = OrderAgreement { number: *number, id: id.clone(), role: AgreementRole::Charges, schedule: None };
     let order = Order {
         eci: Eci::Recurring,
         token: Some(OrderToken { name: agreement.token_name.clone(), role: TokenRole::Uses }),
