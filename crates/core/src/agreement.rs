@@ -3,7 +3,7 @@
 //! An agreement is opened by a payment of the customer's that carries `recurring_mode`, and begins when that payment
 //! succeeds. Each charge under it is a PURCHASE with `eci=RECURRING` that names it.
 
-use crate::billing::BillingCycle;
+use crate::billing::{BillingCycle, ChargeHour, DunningPlan, NoticeDays, TimeZoneName};
 use crate::code::refused as code;
 use crate::command::SafeParams;
 use crate::credential::NetworkTransactionId;
@@ -187,11 +187,19 @@ impl AgreementRule {
 }
 
 /// How a merchant may charge customers who are not present.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecurringTerms {
     /// Whether a charge has to name an agreement.
     pub agreement: AgreementRule,
+    /// In which time zone the days of charges are counted that the gateway begins by itself.
+    pub time_zone: TimeZoneName,
+    /// At which hour of such a day it begins them.
+    pub charge_hour: ChargeHour,
+    /// When it tries a declined one again.
+    pub dunning: DunningPlan,
+    /// How many days before a due date the merchant is told of it.
+    pub upcoming_notice: NoticeDays,
 }
 
 /// What was agreed.

@@ -72,7 +72,14 @@ pub(crate) fn terms(inner: &Inner, account: &Account) -> ScheduleTerms {
     let has_address = merchant.terms.feedback.endpoint(Channel::Trusted, FeedbackKind::Notification).is_some();
     let is_heard = || inner.feedback_watch.get().is_some_and(|watch| watch.listens_to(merchant.id));
     let news = if has_address || is_heard() { NewsWish::Told } else { NewsWish::NotTold };
-    ScheduleTerms { news, ..ScheduleTerms::default() }
+    let set = &merchant.terms.recurring;
+    ScheduleTerms {
+        zone: set.time_zone.clone(),
+        hour: set.charge_hour,
+        dunning: set.dunning.clone(),
+        notice_days: set.upcoming_notice.number(),
+        news,
+    }
 }
 
 impl ScheduleDraft {

@@ -11,7 +11,7 @@ mod zone;
 pub use cycle::{BillingCycle, CycleUnit, DueDate, INTERVAL_MAX, REACH_DAYS_MAX};
 pub use dunning::{DUNNING_DAYS_MAX, DUNNING_TRIES_MAX, Dunning, DunningEnd, DunningPlan, DunningStop, Tried};
 pub use rule::{RULE_CHARACTERS_MAX, RecurrenceRule};
-pub use zone::{ChargeHour, TimeZoneName};
+pub use zone::{ChargeHour, NOTICE_DAYS_MAX, NoticeDays, TimeZoneName};
 
 use crate::agreement::Day;
 use crate::time::{DAY_US, Timestamp};

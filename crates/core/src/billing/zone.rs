@@ -159,6 +159,49 @@ impl From<ChargeHour> for u8 {
     }
 }
 
+/// The most days before a due date on which a merchant is told of it.
+pub const NOTICE_DAYS_MAX: u8 = 60;
+
+/// How many days before a due date a merchant is told of it, 0 to [`NOTICE_DAYS_MAX`]; 0 is not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct NoticeDays(u8);
+
+impl NoticeDays {
+    /// So many days.
+    ///
+    /// # Errors
+    /// When they are too many.
+    pub fn new(days: u8) -> Result<NoticeDays, BillingError> {
+        if days > NOTICE_DAYS_MAX {
+            return Err(BillingError::new(format!(
+                "a notice comes up to {NOTICE_DAYS_MAX} days before, or 0 for none"
+            )));
+        }
+        Ok(NoticeDays(days))
+    }
+
+    /// Their number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for NoticeDays {
+    type Error = BillingError;
+
+    fn try_from(days: u8) -> Result<NoticeDays, BillingError> {
+        NoticeDays::new(days)
+    }
+}
+
+impl From<NoticeDays> for u8 {
+    fn from(days: NoticeDays) -> u8 {
+        days.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
