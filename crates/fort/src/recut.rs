@@ -77,9 +77,9 @@ const NAME_BYTES_MAX: usize = 33;
 /// lists between servers (`body`, `columns`, `data`, `file`, `filters`, `http_status`, `otp`, `products`): no payment is
 /// judged by them, and honest texts hold them.
 #[rustfmt::skip]
-static NAMES: [&str; 235] = [
+static NAMES: [&str; 238] = [
     "3ds_eci", "3ds_enrolled", "3ds_status", "3ds_url", "3ds_xid", "Line_Number", "access_code",
-    "acquirer_response_code", "acquirer_response_message", "agreement_id", "airline_booking_reference",
+    "acquirer_response_code", "acquirer_response_message", "agreement_event", "agreement_id", "airline_booking_reference",
     "airline_document_type", "airline_itinerary", "airline_passengers_list", "airline_plan_number", "airline_ticket",
     "airline_transaction_type", "amount", "app_framework", "app_plugin", "app_plugin_version", "app_programming",
     "app_ver", "apple_applicationData", "apple_data", "apple_header", "apple_paymentMethod", "apple_signature",
@@ -107,8 +107,8 @@ static NAMES: [&str; 235] = [
     "payment_option", "payment_partner", "phone_number", "plan_code", "processor_response_code",
     "purchase_description", "query_command", "rcpt_address1", "rcpt_address2", "rcpt_apartment_no", "rcpt_city",
     "rcpt_country_code", "rcpt_email", "rcpt_first_name", "rcpt_last_name", "rcpt_middle_initial", "rcpt_phone",
-    "rcpt_state", "rcpt_title", "rcpt_zip_code", "reconciliation_reference", "recurring_days_between_payments",
-    "recurring_expiry_date", "recurring_mode", "recurring_transactions_count", "refunded_amount", "remember_me",
+    "rcpt_state", "rcpt_title", "rcpt_zip_code", "reconciliation_reference", "recurring_attempt", "recurring_days_between_payments",
+    "recurring_due_date", "recurring_expiry_date", "recurring_mode", "recurring_transactions_count", "refunded_amount", "remember_me",
     "request_expiry_date", "response_code", "response_format", "response_message",
     "return_third_party_response_codes", "return_url", "sadad_olp", "sdk_token", "service_command",
     "settlement_reference", "ship_address1", "ship_address2", "ship_address_city", "ship_address_state",
