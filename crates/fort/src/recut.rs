@@ -71,26 +71,26 @@ fn name_before(value: &str, place: usize) -> Option<&'static str> {
 /// The bytes of the longest name.
 const NAME_BYTES_MAX: usize = 33;
 
-/// The parameters of all FORT services, of requests and of answers, in the order of their bytes.
+/// The parameters of all FORT services and of ours, of requests and of answers, in the order of their bytes.
 ///
 /// Left out are `signature`, which is hashed nowhere, and a few plain words that name parts of reports, uploads and
 /// lists between servers (`body`, `columns`, `data`, `file`, `filters`, `http_status`, `otp`, `products`): no payment is
 /// judged by them, and honest texts hold them.
 #[rustfmt::skip]
-static NAMES: [&str; 235] = [
+static NAMES: [&str; 246] = [
     "3ds_eci", "3ds_enrolled", "3ds_status", "3ds_url", "3ds_xid", "Line_Number", "access_code",
-    "acquirer_response_code", "acquirer_response_message", "agreement_id", "airline_booking_reference",
-    "airline_document_type", "airline_itinerary", "airline_passengers_list", "airline_plan_number", "airline_ticket",
-    "airline_transaction_type", "amount", "app_framework", "app_plugin", "app_plugin_version", "app_programming",
-    "app_ver", "apple_applicationData", "apple_data", "apple_header", "apple_paymentMethod", "apple_signature",
-    "authorization_code", "authorized_amount", "batch_id", "batch_reference", "bill_number", "billing_city",
-    "billing_company", "billing_country", "billing_postcode", "billing_provinceCode", "billing_stateProvince",
-    "billing_street", "billing_street2", "call_id", "captured_amount", "card_bin", "card_brand", "card_holder_name",
-    "card_number", "card_security_code", "cart_details", "cashback_wallet_amount", "check_3ds", "command",
-    "conversion_number", "converted_amount", "converted_currency", "creation_date", "currency", "customer_address1",
-    "customer_address2", "customer_alt_phone", "customer_apartment_no", "customer_city", "customer_code",
-    "customer_country_code", "customer_date_birth", "customer_email", "customer_first_name", "customer_id",
-    "customer_ip", "customer_last_name", "customer_middle_initial", "customer_name", "customer_phone",
+    "acquirer_response_code", "acquirer_response_message", "agreement_id", "agreement_note", "agreement_status",
+    "airline_booking_reference", "airline_document_type", "airline_itinerary", "airline_passengers_list",
+    "airline_plan_number", "airline_ticket", "airline_transaction_type", "amount", "app_framework", "app_plugin",
+    "app_plugin_version", "app_programming", "app_ver", "apple_applicationData", "apple_data", "apple_header",
+    "apple_paymentMethod", "apple_signature", "authorization_code", "authorized_amount", "batch_id", "batch_reference",
+    "bill_number", "billing_city", "billing_company", "billing_country", "billing_postcode", "billing_provinceCode",
+    "billing_stateProvince", "billing_street", "billing_street2", "call_id", "captured_amount", "card_bin",
+    "card_brand", "card_holder_name", "card_number", "card_security_code", "cart_details", "cashback_wallet_amount",
+    "check_3ds", "command", "conversion_number", "converted_amount", "converted_currency", "creation_date", "currency",
+    "customer_address1", "customer_address2", "customer_alt_phone", "customer_apartment_no", "customer_city",
+    "customer_code", "customer_country_code", "customer_date_birth", "customer_email", "customer_first_name",
+    "customer_id", "customer_ip", "customer_last_name", "customer_middle_initial", "customer_name", "customer_phone",
     "customer_state", "customer_type", "customer_zip_code", "data_count", "device_fingerprint", "device_id",
     "digital_wallet", "eci", "encrypted_card_data", "expiry_date", "flex_value", "fort_id", "fraud_comment",
     "fraud_extra1", "fraud_extra10", "fraud_extra11", "fraud_extra12", "fraud_extra13", "fraud_extra14",
@@ -107,9 +107,11 @@ static NAMES: [&str; 235] = [
     "payment_option", "payment_partner", "phone_number", "plan_code", "processor_response_code",
     "purchase_description", "query_command", "rcpt_address1", "rcpt_address2", "rcpt_apartment_no", "rcpt_city",
     "rcpt_country_code", "rcpt_email", "rcpt_first_name", "rcpt_last_name", "rcpt_middle_initial", "rcpt_phone",
-    "rcpt_state", "rcpt_title", "rcpt_zip_code", "reconciliation_reference", "recurring_days_between_payments",
-    "recurring_expiry_date", "recurring_mode", "recurring_transactions_count", "refunded_amount", "remember_me",
-    "request_expiry_date", "response_code", "response_format", "response_message",
+    "rcpt_state", "rcpt_title", "rcpt_zip_code", "reconciliation_reference", "recurring_amount",
+    "recurring_billing_cycle", "recurring_charges_done", "recurring_charges_left", "recurring_days_between_payments",
+    "recurring_expiry_date", "recurring_first_charge_date", "recurring_last_attempt", "recurring_last_charge_date",
+    "recurring_mode", "recurring_next_attempt", "recurring_next_charge_date", "recurring_transactions_count",
+    "refunded_amount", "remember_me", "request_expiry_date", "response_code", "response_format", "response_message",
     "return_third_party_response_codes", "return_url", "sadad_olp", "sdk_token", "service_command",
     "settlement_reference", "ship_address1", "ship_address2", "ship_address_city", "ship_address_state",
     "ship_alt_phone", "ship_apartment_no", "ship_comments", "ship_country_code", "ship_email", "ship_first_name",
