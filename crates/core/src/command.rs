@@ -305,6 +305,12 @@ impl SafeParams {
     /// Under this name the `payment_link_id` is kept with the payment of a payment link, and told under its own name.
     pub const PAYMENT_LINK: &'static str = "paid_payment_link_id";
 
+    /// Under this name the due date is kept that the gateway charges by itself; it is told as `recurring_due_date`.
+    pub const DUE_DATE: &'static str = "charged_due_date";
+
+    /// Under this name it is kept which attempt of its due date the charge is; it is told as `recurring_attempt`.
+    pub const DUE_ATTEMPT: &'static str = "charged_due_attempt";
+
     /// None yet, with room for `params` of them that have `bytes` bytes in all.
     #[must_use]
     pub fn with_capacity(params: usize, bytes: usize) -> SafeParams {

@@ -113,6 +113,8 @@ fn value_of<'a>(
             TokenEcho::Withheld => None,
         },
         Source::Agreement => answer.agreement_id.as_deref().map(Cow::Borrowed).or(echoed),
+        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
+        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
         Source::ThreeDsUrl => answer.three_ds_url.as_deref().map(Cow::Borrowed),
         Source::TokenMade => answer.token_name.as_deref().map(Cow::Borrowed),
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
@@ -201,7 +203,7 @@ fn link_value<'a>(
     answer: &'a Answer,
 ) -> Option<Cow<'a, str>> {
     if source == Source::PaidLink {
-        return echo.paid_link();
+        return echo.of_gateway(SafeParams::PAYMENT_LINK);
     }
     let Some(link) = answer.link.as_deref() else { return echoed.filter(|_| source == Source::LinkName) };
     Some(match source {
@@ -250,10 +252,10 @@ fn date_time_z(at: Timestamp) -> String {
 }
 
 impl<'a> Echo<'a> {
-    /// The payment link that a payment belongs to: nothing that a client could send.
-    fn paid_link(self) -> Option<Cow<'a, str>> {
+    /// What the gateway keeps with a payment under a name of its own: nothing that a client could send.
+    fn of_gateway(self, name: &str) -> Option<Cow<'a, str>> {
         match self {
-            Echo::Kept(params) => params.get(SafeParams::PAYMENT_LINK).map(Cow::Borrowed),
+            Echo::Kept(params) => params.get(name).map(Cow::Borrowed),
             Echo::Request(_) | Echo::Unproven(_) => None,
         }
     }
@@ -329,6 +331,17 @@ impl Fields {
     #[must_use]
     pub fn none() -> Fields {
         Fields { text: String::with_capacity(512), fields: Vec::with_capacity(32), list: None }
+    }
+
+    /// These fields and a code, without those that are empty or would let the signature fit other parameters.
+    pub(crate) fn of(named: &[(&'static str, &str)], code: ResponseCode, language: Language) -> Fields {
+        let mut fields = Fields::none();
+        for (name, value) in named {
+            fields.push(name, value);
+        }
+        fields.leave_out_recuts(Author::Merchant);
+        fields.push_code(code, language);
+        fields
     }
 
     /// The fields as name and value, in order.

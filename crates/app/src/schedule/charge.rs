@@ -144,6 +144,8 @@ fn command(account: &Account, schedule: &Schedule, agreement: &Agreement) -> Pay
         ("eci", Eci::Recurring.name()),
         ("token_name", &agreement.token_name),
         ("agreement_id", &agreement.id),
+        (SafeParams::DUE_DATE, &schedule.due.day.to_string()),
+        (SafeParams::DUE_ATTEMPT, &schedule.due.attempt.to_string()),
     ] {
         params.push(name, value);
     }

@@ -104,6 +104,9 @@ pub(crate) enum Source {
     TokenMade,
     /// The agreement that the payment charged or opened; before one is there, the name that was sent.
     Agreement,
+    /// The due date that the gateway charges by itself, and which attempt it is.
+    DueDate,
+    DueAttempt,
     /// Where the customer has to go to be authenticated.
     ThreeDsUrl,
     /// The authorization code.

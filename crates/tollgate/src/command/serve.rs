@@ -35,7 +35,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Receiver;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, BatchJobs, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
+use tollgate_app::{
+    Account, Accounts, BatchJobs, Directory, Gateway, GatewayParts, Jobs, Rotations, ScheduleJobs, ThreeDsSetup,
+};
 use tollgate_core::audit::{AuditAction, AuditWho};
 use tollgate_core::issuer_country::IssuerCountries;
 use tollgate_core::merchant::TrustedChannel;
@@ -307,13 +309,16 @@ struct GatewayJobs {
     settling: Jobs,
     /// Judges and carries out rows.
     batches: BatchJobs,
+    /// Charges due dates.
+    schedules: ScheduleJobs,
 }
 
 impl GatewayJobs {
     async fn start(config: &Config, gateway: &Gateway, late: Receiver<LateReply>) -> anyhow::Result<GatewayJobs> {
         let settling = Jobs::start(gateway, late).await?;
         let batches = BatchJobs::start(gateway, Arc::new(FortRows), config.batch.clone());
-        Ok(GatewayJobs { settling, batches })
+        let schedules = ScheduleJobs::start(gateway, config.schedules.clone());
+        Ok(GatewayJobs { settling, batches, schedules })
     }
 }
 
@@ -399,6 +404,7 @@ impl Started {
         }
         // It begins payments by itself.
         self.jobs.batches.stop().await;
+        self.jobs.schedules.stop().await;
         if tokio::time::timeout(wait_max, self.gateway.finish()).await.is_err() {
             tracing::error!("some payments are still without an outcome; they are settled at the next start");
         }
