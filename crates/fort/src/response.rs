@@ -10,7 +10,7 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::{Answer, StatusFacts, TokenEcho};
+use tollgate_core::answer::{AgreementFacts, Answer, StatusFacts, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
@@ -139,7 +139,14 @@ fn value_of<'a>(
         Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
-        of_link => link_value(of_link, echo, echoed, answer),
+        Source::PaidLink
+        | Source::LinkName
+        | Source::LinkUrl
+        | Source::LinkAmount
+        | Source::LinkStatus
+        | Source::LinkExpiry
+        | Source::LinkOpenings => link_value(source, echo, echoed, answer),
+        of_agreement => answer.agreement.as_deref().and_then(|facts| agreement_value(of_agreement, facts, language)),
     }
 }
 
@@ -160,6 +167,31 @@ fn batch_fact<'a>(source: Source, answer: &Answer, echoed: Option<Cow<'a, str>>)
     match source {
         Source::BatchNumber => batch.map(|batch| Cow::Owned(batch.id.to_string())).or(echoed),
         _ => batch.and_then(|batch| batch.rows).map(|rows| Cow::Owned(rows.to_string())),
+    }
+}
+
+/// The value of a field that is made of an agreement.
+fn agreement_value(source: Source, facts: &AgreementFacts, language: Language) -> Option<Cow<'_, str>> {
+    let schedule = facts.schedule.as_ref();
+    let last = schedule.and_then(|schedule| schedule.last.as_ref());
+    match source {
+        Source::AgreementStatus => Some(Cow::Borrowed(facts.status)),
+        Source::AgreementNote => facts.note.map(Cow::Borrowed),
+        Source::AgreementMode => Some(Cow::Borrowed(facts.mode.name())),
+        Source::AgreementAmount => Some(Cow::Owned(facts.money.amount.to_string())),
+        Source::AgreementCurrency => Some(Cow::Owned(facts.money.currency.to_string())),
+        Source::AgreementToken => Some(Cow::Borrowed(&*facts.token_name)),
+        Source::ChargesDone => Some(Cow::Owned(facts.charges_done.to_string())),
+        Source::ChargesLeft => facts.charges_left.map(|left| Cow::Owned(left.to_string())),
+        Source::AgreementCycle => schedule.map(|schedule| Cow::Owned(schedule.cycle.to_string())),
+        Source::NextChargeDay => schedule?.next.map(|next| Cow::Owned(next.day.to_string())),
+        Source::NextAttempt => schedule?.next.map(|next| Cow::Owned(next.attempt.to_string())),
+        Source::LastChargeDay => last.map(|last| Cow::Owned(last.due_day.to_string())),
+        Source::LastAttempt => last.map(|last| Cow::Owned(last.attempt.to_string())),
+        Source::LastChargeStatus => last.map(|last| Cow::Owned(last.code.status_text())),
+        Source::LastChargeCode => last.map(|last| Cow::Owned(last.code.to_string())),
+        Source::LastChargeText => last.map(|last| Cow::Borrowed(response_message(last.code, language))),
+        _ => None,
     }
 }
 

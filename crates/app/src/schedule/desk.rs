@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use tollgate_core::agreement::{Agreement, AgreementNumber, Day};
+pub use tollgate_core::command::ScheduleStatusWish;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::money::Money;
 use tollgate_core::schedule::{EndWhy, NoChange, PauseWhy, Schedule, ScheduleLimits};
@@ -59,17 +60,6 @@ pub struct ScheduleWish {
     pub token_name: Option<String>,
     /// The day of the next charge.
     pub next_day: Option<Day>,
-}
-
-/// Where a schedule shall stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScheduleStatusWish {
-    /// It shall charge; one that does is left as it is.
-    Active,
-    /// It shall not until it is resumed; one that is paused is left as it is.
-    Paused,
-    /// It shall never again, and its agreement ends with it.
-    Cancelled,
 }
 
 /// Why something was not done.

@@ -4,6 +4,7 @@
 //! use case. Its intent begins the attempt in one commit, and the commit of its outcome moves the schedule on; so whatever
 //! dies in between, and whoever looks at the same schedule, a due date is charged once.
 
+mod api;
 mod charge;
 mod desk;
 mod draft;
