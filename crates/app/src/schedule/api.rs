@@ -111,7 +111,7 @@ fn refusal(error: ScheduleDeskError) -> Refused {
     let at = |code, parameter: &'static str, detail: String| Refused::from(Refusal::request(code, parameter, detail));
     let detail = error.to_string();
     match error {
-        ScheduleDeskError::NoAgreement => unknown_agreement().into(),
+        ScheduleDeskError::NoMerchant(_) | ScheduleDeskError::NoAgreement => unknown_agreement().into(),
         ScheduleDeskError::NoSchedule => at(refused::OPERATION_NOT_ALLOWED, "agreement_id", detail),
         ScheduleDeskError::NoToken => at(refused::TOKEN_NOT_FOUND, "token_name", detail),
         ScheduleDeskError::NoChange(NoChange::State(_)) => at(refused::OPERATION_NOT_ALLOWED, "agreement_id", detail),

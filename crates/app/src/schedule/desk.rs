@@ -65,6 +65,9 @@ pub struct ScheduleWish {
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleDeskError {
+    /// No such merchant.
+    #[error("there is no merchant {0:?}: `tollgate merchant list` shows all")]
+    NoMerchant(String),
     /// No such agreement.
     #[error("the merchant has no agreement of this name")]
     NoAgreement,
@@ -96,6 +99,15 @@ impl ScheduleDesk {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The merchant of a handle.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn merchant(&self, name: &str) -> Result<MerchantId, ScheduleDeskError> {
+        let found = self.store.merchants().await?.into_iter().find(|record| record.name == name);
+        found.map(|record| record.id).ok_or_else(|| ScheduleDeskError::NoMerchant(name.to_owned()))
     }
 
     /// At most `limit` schedules of a merchant, in a state if that is given, after that of agreement `after` if that is given.
