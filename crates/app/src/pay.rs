@@ -319,12 +319,12 @@ async fn claim(
             }
         }
     }
-    Err(Refusal::of(
-        refused::TECHNICAL_PROBLEM,
-        Guilty::Us,
-        "no free order number was found: check the clock and the node numbers",
-    )
-    .into())
+    Err(no_free_number().into())
+}
+
+fn no_free_number() -> Refusal {
+    let detail = "no free order number was found: check the clock and the node numbers";
+    Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail)
 }
 
 /// What is written with an order for the agreement and the schedule that it has to do with.

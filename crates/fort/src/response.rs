@@ -113,8 +113,6 @@ fn value_of<'a>(
             TokenEcho::Withheld => None,
         },
         Source::Agreement => answer.agreement_id.as_deref().map(Cow::Borrowed).or(echoed),
-        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
-        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
         Source::ThreeDsUrl => answer.three_ds_url.as_deref().map(Cow::Borrowed),
         Source::TokenMade => answer.token_name.as_deref().map(Cow::Borrowed),
         Source::Authorization => answer.authorization_code.as_deref().map(Cow::Borrowed),
@@ -195,15 +193,21 @@ fn agreement_value(source: Source, facts: &AgreementFacts, language: Language) -
     }
 }
 
-/// The value of a field that is made of a payment link.
+/// The value of a field that is made of a payment link, or of what the gateway keeps with a payment.
 fn link_value<'a>(
     source: Source,
     echo: Echo<'a>,
     echoed: Option<Cow<'a, str>>,
     answer: &'a Answer,
 ) -> Option<Cow<'a, str>> {
-    if source == Source::PaidLink {
-        return echo.of_gateway(SafeParams::PAYMENT_LINK);
+    let kept_as = match source {
+        Source::PaidLink => Some(SafeParams::PAYMENT_LINK),
+        Source::DueDate => Some(SafeParams::DUE_DATE),
+        Source::DueAttempt => Some(SafeParams::DUE_ATTEMPT),
+        _ => None,
+    };
+    if let Some(name) = kept_as {
+        return echo.of_gateway(name);
     }
     let Some(link) = answer.link.as_deref() else { return echoed.filter(|_| source == Source::LinkName) };
     Some(match source {

@@ -109,11 +109,13 @@ impl Desk {
             return Ok(None);
         }
         let due = inner.store.merchants_with_due_schedules(now, after, MERCHANTS_PER_LOOK_MAX).await?;
-        let last = due.last().copied().filter(|_| due.len() == MERCHANTS_PER_LOOK_MAX);
+        let is_last_page = due.len() < MERCHANTS_PER_LOOK_MAX;
+        let mut reached = after;
         for merchant in due {
             if under_way.len() >= MERCHANTS_AT_ONCE_MAX {
-                return Ok(after);
+                return Ok(reached);
             }
+            reached = Some(merchant);
             if under_way.insert(merchant) {
                 let desk = self.clone();
                 working.spawn(async move {
@@ -122,7 +124,7 @@ impl Desk {
                 });
             }
         }
-        Ok(last)
+        Ok(reached.filter(|_| !is_last_page))
     }
 
     async fn work_for(&self, merchant: MerchantId, life: LifeId) {

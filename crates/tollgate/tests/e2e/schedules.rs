@@ -129,11 +129,8 @@ fn a_year_of_subscriptions_charges_each_due_date_once() {
     stops_are_told(&subscriptions, &told);
     for (place, shop) in shops.iter().enumerate() {
         orders[place].extend(told.orders[place].iter().cloned());
-        let own = subscriptions.iter().filter(|subscription| subscription.shop == place);
-        let masks: Vec<String> = own.flat_map(|own| [masked(&own.card), masked(&next_card(own))]).collect();
-        let masks: Vec<&str> = masks.iter().map(String::as_str).collect();
-        let network = books::of_card_network(|path| gateway.issuer(path), &masks);
-        books::assert_equal(&gateway, shop, &orders[place], &network);
+        let own: Vec<&Subscription> = subscriptions.iter().filter(|subscription| subscription.shop == place).collect();
+        books_are_equal(&gateway, shop, &own, &orders[place]);
     }
     let cards: Vec<String> = subscriptions.iter().flat_map(|own| [own.card.clone(), next_card(own)]).collect();
     let mut sinks = files(&gateway.data);
@@ -142,6 +139,14 @@ fn a_year_of_subscriptions_charges_each_due_date_once() {
         .extend(receiver.received().into_iter().map(|request| Sink { name: "a feedback".into(), bytes: request.body }));
     // The sandbox network keeps accounts by keys of its own, and is no part of the gateway's data.
     Forbidden::new(&cards, &[]).assert_in_none(&sinks);
+}
+
+/// The gateway's orders of a shop are what the network's ledger says of the cards of its subscriptions.
+fn books_are_equal(gateway: &Gateway, shop: &Merchant, own: &[&Subscription], orders: &[String]) {
+    let masks: Vec<String> = own.iter().flat_map(|own| [masked(&own.card), masked(&next_card(own))]).collect();
+    let masks: Vec<&str> = masks.iter().map(String::as_str).collect();
+    let network = books::of_card_network(|path| gateway.issuer(path), &masks);
+    books::assert_equal(gateway, shop, orders, &network);
 }
 
 /// How many subscriptions fall due on one day, and how often the gateway is killed while it charges them.
