@@ -137,13 +137,27 @@ fn value_of<'a>(
         Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
-        Source::PaidLink
-        | Source::LinkName
+        Source::PaidLink => echo.of_gateway(SafeParams::PAYMENT_LINK),
+        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
+        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
+        other => link_or_agreement(other, echoed, answer, language),
+    }
+}
+
+/// The value of a field that is made of a payment link or of an agreement.
+fn link_or_agreement<'a>(
+    source: Source,
+    echoed: Option<Cow<'a, str>>,
+    answer: &'a Answer,
+    language: Language,
+) -> Option<Cow<'a, str>> {
+    match source {
+        Source::LinkName
         | Source::LinkUrl
         | Source::LinkAmount
         | Source::LinkStatus
         | Source::LinkExpiry
-        | Source::LinkOpenings => link_value(source, echo, echoed, answer),
+        | Source::LinkOpenings => link_value(source, echoed, answer),
         of_agreement => answer.agreement.as_deref().and_then(|facts| agreement_value(of_agreement, facts, language)),
     }
 }
@@ -193,22 +207,8 @@ fn agreement_value(source: Source, facts: &AgreementFacts, language: Language) -
     }
 }
 
-/// The value of a field that is made of a payment link, or of what the gateway keeps with a payment.
-fn link_value<'a>(
-    source: Source,
-    echo: Echo<'a>,
-    echoed: Option<Cow<'a, str>>,
-    answer: &'a Answer,
-) -> Option<Cow<'a, str>> {
-    let kept_as = match source {
-        Source::PaidLink => Some(SafeParams::PAYMENT_LINK),
-        Source::DueDate => Some(SafeParams::DUE_DATE),
-        Source::DueAttempt => Some(SafeParams::DUE_ATTEMPT),
-        _ => None,
-    };
-    if let Some(name) = kept_as {
-        return echo.of_gateway(name);
-    }
+/// The value of a field that is made of a payment link.
+fn link_value<'a>(source: Source, echoed: Option<Cow<'a, str>>, answer: &'a Answer) -> Option<Cow<'a, str>> {
     let Some(link) = answer.link.as_deref() else { return echoed.filter(|_| source == Source::LinkName) };
     Some(match source {
         Source::LinkName => Cow::Borrowed(&*link.name),

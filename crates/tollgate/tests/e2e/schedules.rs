@@ -225,7 +225,7 @@ fn open_shop(gateway: &Gateway, receiver: &Receiver, name: &str, zone: &str, hou
         gateway,
         name,
         &[
-            "--token-service",
+            "--tokens",
             "on",
             "--time-zone",
             zone,
@@ -439,6 +439,7 @@ fn feedback(gateway: &Gateway, receiver: &Receiver, shops: &[Merchant]) -> Told 
             assert!(body.get("fort_id").is_none(), "{body:?}");
             let note =
                 body.get("agreement_note").map(|_| field(&body, "agreement_note").to_owned()).unwrap_or_default();
+            assert!(body.contains_key("recurring_due_date"), "{body:?}");
             let due = days(field(&body, "recurring_due_date"));
             told.news.push((id, field(&body, "agreement_event").to_owned(), due, note));
             continue;
@@ -450,6 +451,9 @@ fn feedback(gateway: &Gateway, receiver: &Receiver, shops: &[Merchant]) -> Told 
         let (due, attempt) =
             (field(&body, "recurring_due_date").to_owned(), field(&body, "recurring_attempt").to_owned());
         assert_eq!(field(&body, "customer_email"), "jo@example.org");
+        assert!(body.contains_key("recurring_due_date") && body.contains_key("recurring_attempt"), "{body:?}");
+        let told_as = |name| field(&body, name).to_owned();
+        let (due, attempt) = (told_as("recurring_due_date"), told_as("recurring_attempt"));
         assert!(attempts.insert((id.clone(), due.clone(), attempt)), "an attempt was made twice: {body:?}");
         told.orders[shop].push(fort_id);
         if code == "14000" {
