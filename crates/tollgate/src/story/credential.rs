@@ -19,9 +19,12 @@ pub(super) fn print(credential: &OrderCredential) {
         (None, Initiator::Customer) => {}
     }
     if let Some(agreement) = &credential.agreement {
-        let role = match agreement.role {
-            AgreementRole::Opens => "opened by its success",
-            AgreementRole::Charges => "charged",
+        let role = match (agreement.role, agreement.due()) {
+            (AgreementRole::Opens, _) => "opened by its success".to_owned(),
+            (AgreementRole::Charges, None) => "charged".to_owned(),
+            (AgreementRole::Charges, Some(due)) => {
+                format!("charged by the gateway: due {}, attempt {}", due.due_day, due.attempt)
+            }
         };
         println!("  {:<20}{} ({role})", "agreement", harmless(&agreement.id));
     }
