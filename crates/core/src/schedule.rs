@@ -485,10 +485,11 @@ impl Schedule {
         next
     }
 
-    /// The merchant is told of the due date that comes, if it hears of such things by its settings of now.
+    /// The merchant is told of the due date that comes, if it wants to be by its settings of now.
     #[must_use]
     pub fn with_notice(&self, terms: ScheduleTerms) -> Schedule {
-        Schedule { noticed: Some(self.due.day), terms, ..self.changed() }
+        let noticed = if terms.notice_days > 0 { Some(self.due.day) } else { self.noticed };
+        Schedule { noticed, terms, ..self.changed() }
     }
 
     /// The next attempt begins later.

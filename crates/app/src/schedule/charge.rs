@@ -78,6 +78,7 @@ async fn charge(
         version: schedule.version,
         due: DueAttempt { due_day: schedule.due.day, attempt: schedule.due.attempt },
     };
+    metrics::counter!("tollgate_schedule_charges_due_total").increment(1);
     let command = command(account, schedule, &agreement);
     match gateway.pay_due(Arc::clone(account), command, due).await {
         Ok(answer) => {

@@ -134,6 +134,7 @@ impl Desk {
             under_way: HashSet::new(),
             pace: Pace::new(self.settings.charges_per_second_max, Instant::now()),
             hold: Hold::No,
+            held: Vec::new(),
         };
         if let Err(error) = run.carry_out().await {
             tracing::error!(%error, "the work on due schedules failed and is tried again");
@@ -142,6 +143,13 @@ impl Desk {
         // Whatever stopped it: what is under way has its outcome before anybody else takes the merchant up.
         while let Some(done) = run.window.join_next().await {
             run.take(done);
+        }
+        // Another gateway may be able to charge what this one cannot.
+        let held = std::mem::take(&mut run.held);
+        if !held.is_empty()
+            && let Err(error) = self.gateway.inner.store.give_back_schedules(life, held).await
+        {
+            tracing::error!(%error, "due schedules could not be given back");
         }
         if run.hold == Hold::Yes {
             let mut stopped = self.stopped.clone();
@@ -174,6 +182,8 @@ struct Run<'a> {
     under_way: HashSet<AgreementNumber>,
     pace: Pace,
     hold: Hold,
+    /// Taken and not charged.
+    held: Vec<AgreementNumber>,
 }
 
 impl Run<'_> {
@@ -246,7 +256,10 @@ impl Run<'_> {
                 self.under_way.remove(&agreement);
                 match done {
                     Ok(StepDone::Done) => {}
-                    Ok(StepDone::Hold) => self.hold = Hold::Yes,
+                    Ok(StepDone::Hold) => {
+                        self.hold = Hold::Yes;
+                        self.held.push(agreement);
+                    }
                     Err(error) => {
                         tracing::error!(%agreement, %error, "the step of a schedule failed and is tried again");
                         self.hold = Hold::Yes;

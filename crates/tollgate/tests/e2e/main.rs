@@ -36,6 +36,7 @@ mod recurring;
 mod recut;
 mod responses;
 mod schedule_calls;
+mod schedules;
 mod stray_numbers;
 mod three_ds;
 mod three_ds_killed;
