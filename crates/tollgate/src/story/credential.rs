@@ -33,6 +33,7 @@ pub(super) fn print(credential: &OrderCredential) {
 /// It for machines.
 pub(super) fn to_json(credential: &OrderCredential) -> Value {
     let told = &credential.told;
+    let due = credential.agreement.as_ref().and_then(|agreement| agreement.due());
     json!({
         "initiator": told.by,
         "turn": told.turn,
@@ -40,6 +41,8 @@ pub(super) fn to_json(credential: &OrderCredential) -> Value {
         "original_network_transaction_id": told.original,
         "agreement_id": credential.agreement.as_ref().map(|agreement| &agreement.id),
         "agreement": credential.agreement.as_ref().map(|agreement| agreement.role),
+        "due_day": due.map(|due| due.due_day.to_string()),
+        "due_attempt": due.map(|due| due.attempt),
     })
 }
 
