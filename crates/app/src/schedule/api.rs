@@ -91,7 +91,8 @@ fn facts(agreement: &Agreement, schedule: Option<&Schedule>) -> AgreementFacts {
         mode: agreement.terms.mode,
         money: schedule.map_or(agreement.terms.money, |schedule| schedule.money),
         token_name: agreement.token_name.clone(),
-        charges_done: agreement.charges,
+        // One that is under way counts already, and has not succeeded yet.
+        charges_done: agreement.charges.saturating_sub(agreement.charges_open),
         charges_left: agreement.charges_left(),
         schedule: schedule.map(told),
     }

@@ -168,6 +168,10 @@ fn print_one(schedule: &Value) {
         None => field("state"),
     };
     let max = schedule["charges_max"].as_u64().map_or_else(String::new, |max| format!(" of {max}"));
+    let open = match schedule["charges_open"].as_u64() {
+        Some(open) if open > 0 => format!(" ({open} not settled yet)"),
+        _ => String::new(),
+    };
     let hour = schedule["charge_hour"].as_u64().unwrap_or_default();
     for (what, value) in [
         ("agreement_id", field("agreement_id")),
@@ -177,7 +181,7 @@ fn print_one(schedule: &Value) {
         ("token_name", field("token_name")),
         ("billing cycle", format!("{}, counted from {}", field("billing_cycle"), field("counted_from"))),
         ("charged at", format!("{hour:02}:00, {}", field("time_zone"))),
-        ("charges", format!("{}{max}", field("charges"))),
+        ("charges", format!("{}{max}{open}", field("charges"))),
         ("last day (UTC)", field("last_day")),
         ("due date", field("due_day")),
         ("next charge", next(schedule)),
