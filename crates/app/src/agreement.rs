@@ -4,18 +4,21 @@
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, UnlinkedCharges};
 use crate::pay::Means;
+use crate::schedule::{self, DueCharge, ScheduleDraft};
 use crate::token::TokenPart;
 use tollgate_core::agreement::{
-    Agreement, AgreementNumber, AgreementRole, AgreementState, AgreementTerms, Charge, OrderAgreement, contended,
-    name_is_taken, unknown_agreement,
+    Agreement, AgreementNumber, AgreementRole, AgreementState, AgreementTerms, Charge, OrderAgreement, OrderSchedule,
+    contended, name_is_taken, unknown_agreement,
 };
 use tollgate_core::code::refused;
 use tollgate_core::command::{Eci, OrderTarget, PayCommand};
 use tollgate_core::credential::{CredentialFacts, Initiator, OrderCredential, StoredCredential};
+use tollgate_core::money::Money;
 use tollgate_core::order::{Operation, Order};
 use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::schedule::ScheduleTerms;
 use tollgate_core::token::Token;
-use tollgate_store::{AgreementIntent, StoredToken, TokenIntent};
+use tollgate_store::{AgreementIntent, ScheduleIntent, StoredToken, TokenIntent};
 
 /// How often a charge is judged anew because others of its agreement were faster.
 const JUDGED_ANEW_MAX: usize = 16;
@@ -31,6 +34,8 @@ pub(crate) enum AgreementPlan {
         id: String,
         /// What is agreed.
         terms: AgreementTerms,
+        /// The schedule that begins with it.
+        schedule: Option<Box<ScheduleDraft>>,
     },
     /// It is a charge of one, which was judged as it is here.
     Charges(Box<Agreement>),
@@ -38,7 +43,12 @@ pub(crate) enum AgreementPlan {
 
 impl AgreementPlan {
     /// The plan of a payment that may be sent; `charged` is the agreement that it names, judged.
-    pub(crate) fn of(inner: &Inner, command: &PayCommand, charged: Option<Agreement>) -> Result<Self, Refused> {
+    pub(crate) fn of(
+        inner: &Inner,
+        account: &Account,
+        command: &PayCommand,
+        charged: Option<Agreement>,
+    ) -> Result<Self, Refused> {
         if let Some(agreement) = charged {
             return Ok(AgreementPlan::Charges(Box::new(agreement)));
         }
@@ -48,14 +58,18 @@ impl AgreementPlan {
             Some(id) => id.clone(),
             None => inner.vault.token_name(inner.clock.now())?,
         };
+        // Of a schedule the agreed amount is that of its charges: the first payment may be less, where a trial comes first.
+        let scheduled = wish.charge_amount.filter(|_| wish.cycle.is_some());
+        let money = Money { amount: scheduled.unwrap_or(command.money.amount), currency: command.money.currency };
+        let schedule = schedule::draft(inner, account, command, money)?.map(Box::new);
         let terms = AgreementTerms {
             mode,
-            money: command.money,
+            money,
             charges_max: wish.charges_max,
             last_day: wish.last_day,
             days_between_min: wish.days_between_min,
         };
-        Ok(AgreementPlan::Opens { id, terms })
+        Ok(AgreementPlan::Opens { id, terms, schedule })
     }
 }
 
@@ -147,6 +161,26 @@ pub(crate) async fn judge_anew(
 pub(crate) struct CredentialPart {
     pub(crate) order: Option<Box<OrderCredential>>,
     pub(crate) agreement: Option<AgreementIntent>,
+    pub(crate) schedule: Option<ScheduleIntent>,
+}
+
+impl CredentialPart {
+    /// Makes a charge the attempt of a due date, whose outcome is dealt with by `terms`.
+    pub(crate) fn charge_due(&mut self, charge: DueCharge, terms: ScheduleTerms) -> Result<(), Refusal> {
+        let told = self.order.as_mut().and_then(|order| order.agreement.as_mut());
+        let Some(told) = told.filter(|told| told.number == charge.agreement) else {
+            // Its agreement was ended and its name cannot be another's, so only a defect of ours comes here.
+            return Err(Refusal::of(
+                refused::TECHNICAL_PROBLEM,
+                Guilty::Us,
+                "a due date was charged without its agreement",
+            ));
+        };
+        told.schedule = Some(OrderSchedule::Charges(charge.due));
+        let DueCharge { agreement, version, .. } = charge;
+        self.schedule = Some(ScheduleIntent::Attempt { agreement, version, terms: Box::new(terms) });
+        Ok(())
+    }
 }
 
 /// The part of an order that is about to be claimed. `stored` is the token that the payment names.
@@ -175,16 +209,38 @@ pub(crate) fn part(
     let notes = facts.notes();
     let agreement = match plan {
         AgreementPlan::None => None,
-        AgreementPlan::Opens { id, terms } => opened(id, terms, order, operation, token, named),
+        AgreementPlan::Opens { id, terms, schedule } => {
+            opened(id, terms, order, operation, token, named).map(|part| part.with_schedule(schedule.as_deref(), order))
+        }
         AgreementPlan::Charges(agreement) => Some(charged(agreement)),
     };
-    let (named, intent) = agreement.map_or((None, None), |part| (Some(part.order), Some(part.intent)));
-    CredentialPart { order: Some(Box::new(OrderCredential { told, agreement: named, notes })), agreement: intent }
+    let of_order = |agreement| Some(Box::new(OrderCredential { told, agreement, notes }));
+    match agreement {
+        None => CredentialPart { order: of_order(None), agreement: None, schedule: None },
+        Some(AgreementPart { order, intent, schedule }) => {
+            CredentialPart { order: of_order(Some(order)), agreement: Some(intent), schedule }
+        }
+    }
 }
 
 struct AgreementPart {
     order: OrderAgreement,
     intent: AgreementIntent,
+    schedule: Option<ScheduleIntent>,
+}
+
+impl AgreementPart {
+    /// The same with the schedule that begins with the agreement.
+    fn with_schedule(mut self, draft: Option<&ScheduleDraft>, order: &Order) -> AgreementPart {
+        let OrderAgreement { number, id, .. } = &self.order;
+        let at = order.original.sent_at;
+        let schedule = draft.and_then(|draft| draft.clone().schedule(*number, order.merchant, id.clone(), at));
+        if let Some(schedule) = schedule {
+            self.order.schedule = Some(OrderSchedule::Opens);
+            self.schedule = Some(ScheduleIntent::Open(Box::new(schedule)));
+        }
+        self
+    }
 }
 
 /// A new agreement about the card that the payment keeps or uses; there is none about a card that is not kept.
@@ -219,16 +275,18 @@ fn opened(
         version: 1,
     };
     Some(AgreementPart {
-        order: OrderAgreement { number, id: id.to_owned(), role: AgreementRole::Opens },
+        order: OrderAgreement { number, id: id.to_owned(), role: AgreementRole::Opens, schedule: None },
         intent: AgreementIntent::Open(Box::new(agreement)),
+        schedule: None,
     })
 }
 
 fn charged(agreement: &Agreement) -> AgreementPart {
     let Agreement { number, id, version, .. } = agreement;
     AgreementPart {
-        order: OrderAgreement { number: *number, id: id.clone(), role: AgreementRole::Charges },
+        order: OrderAgreement { number: *number, id: id.clone(), role: AgreementRole::Charges, schedule: None },
         intent: AgreementIntent::Charge { number: *number, version: *version },
+        schedule: None,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
 use crate::pay::Start;
 use crate::route_days::RouteDays;
+use crate::schedule::{DueCharge, ScheduleDesk};
 use crate::stans::Stans;
 use crate::three_ds::ThreeDs;
 use crate::token_desk::TokenDesk;
@@ -309,6 +310,16 @@ impl Gateway {
         self.pay_from(account, command, Start::BatchRow(row)).await
     }
 
+    /// The same for a due date of a schedule, whose attempt is begun with the order in one commit.
+    pub(crate) async fn pay_due(
+        &self,
+        account: Arc<Account>,
+        command: PayCommand,
+        due: DueCharge,
+    ) -> Result<Answer, Refused> {
+        self.pay_from(account, command, Start::Due(due)).await
+    }
+
     async fn pay_from(
         &self,
         account: Arc<Account>,
@@ -396,6 +407,12 @@ impl Gateway {
     #[must_use]
     pub fn agreement_desk(&self) -> AgreementDesk {
         AgreementDesk::new(Arc::clone(&self.inner.store), Arc::clone(&self.inner.clock))
+    }
+
+    /// The schedules, for merchants and operators.
+    #[must_use]
+    pub fn schedule_desk(&self) -> ScheduleDesk {
+        ScheduleDesk::new(Arc::clone(&self.inner.store), Arc::clone(&self.inner.clock))
     }
 
     /// The tokens, for an operator.

@@ -31,6 +31,7 @@ mod payment_link;
 mod release;
 mod rotation;
 mod route_days;
+mod schedule;
 mod settle;
 mod stans;
 mod three_ds;
@@ -57,6 +58,10 @@ pub use jobs::Jobs;
 pub use life::BeginError;
 pub use payment_link::{LinkCode, LinkPage, LinkRest, LinkWay, SeenLink};
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
+pub use schedule::{
+    ScheduleDesk, ScheduleDeskError, ScheduleJobs, SchedulePage, ScheduleRest, ScheduleSettings, ScheduleStatusWish,
+    ScheduleWish, ShownSchedule,
+};
 pub use three_ds::{PUBLIC_URL_CHARS_MAX, ThreeDsSetup};
 pub use token_desk::{DeletedToken, TokenDesk, TokenDeskError, TokenPage, TokenRest, Traces};
 pub use transfer::{ExportPage, Imported, OtherCard, Transfer, TransferError};

@@ -6,6 +6,7 @@ use crate::claims::Claim;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused, Unsettled};
 use crate::release::Release;
+use crate::schedule::{self, DueCharge};
 use crate::settle::{self, Settled};
 use crate::token::{self, PaymentCard, TokenPart};
 use tollgate_acquirer::{NetworkCard, NetworkKind, NetworkRequest};
@@ -27,7 +28,9 @@ use tollgate_core::scope::Route;
 use tollgate_core::three_ds::Authentication;
 use tollgate_core::three_ds::{self, PaymentFacts, ThreeDsDecision};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{AgreementIntent, LifeId, NewOrder, NewTry, OrderClaim, StoreError, StoredToken, TryClaim};
+use tollgate_store::{
+    AgreementIntent, LifeId, NewOrder, NewTry, OrderClaim, ScheduleIntent, StoreError, StoredToken, TryClaim,
+};
 use tollgate_vault::Receipt;
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
@@ -112,6 +115,8 @@ pub(crate) enum Start<'a> {
     NewOrder,
     /// The same, for a row of a batch.
     BatchRow(BatchRowId),
+    /// The same, for a due date of a schedule.
+    Due(DueCharge),
     /// An order that is there, as a try of the customer's at its checkout. Both are as they were judged.
     Try { order: &'a Order, checkout: &'a Checkout },
 }
@@ -120,7 +125,7 @@ impl Start<'_> {
     const fn batch_row(self) -> Option<BatchRowId> {
         match self {
             Start::BatchRow(row) => Some(row),
-            Start::NewOrder | Start::Try { .. } => None,
+            Start::NewOrder | Start::Due(_) | Start::Try { .. } => None,
         }
     }
 }
@@ -135,7 +140,7 @@ pub(crate) async fn carry_out(
 ) -> Result<Paid, Refused> {
     inner.link_ready()?;
     let Judged { command, intent, stored, route, agreement, opened } = judged;
-    let agreement = AgreementPlan::of(inner, &command, agreement)?;
+    let agreement = AgreementPlan::of(inner, account, &command, agreement)?;
     let PayIntent { card, facts, token, kind, money, authentication } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
@@ -256,10 +261,10 @@ async fn claim(
         let owner = inner.living().await?;
         let now = inner.clock.now();
         let (mut order, operation) = match start {
-            Start::NewOrder | Start::BatchRow(_) => draft(inner, account, command, means, now),
+            Start::NewOrder | Start::BatchRow(_) | Start::Due(_) => draft(inner, account, command, means, now),
             Start::Try { order, .. } => draft_of_try(inner, order, means, number, now),
         };
-        let agreement = with_credential(inner, &mut order, &operation, means)?;
+        let kept = with_credential(inner, account, &mut order, &operation, means, start)?;
         let in_flight = inner.claims.take(operation.id);
         if in_flight.is_none() && matches!(start, Start::Try { .. }) {
             // Of an order whose first try may or may not have been written the janitor looks for that one under this
@@ -276,14 +281,15 @@ async fn claim(
             request: command.params.clone(),
             owner,
             token: means.token.intent.clone(),
-            agreement,
+            agreement: kept.agreement,
+            schedule: kept.schedule,
             audit: revealed(means, &operation, now),
             route: unnoted.then_some(means.route),
             authentication: means.authentication.clone(),
             batch_row: start.batch_row(),
         };
         let claimed = match start {
-            Start::NewOrder | Start::BatchRow(_) => inner.store.claim_order(new).await,
+            Start::NewOrder | Start::BatchRow(_) | Start::Due(_) => inner.store.claim_order(new).await,
             Start::Try { checkout, .. } => claim_try(inner, new, checkout).await?,
         };
         match claimed {
@@ -295,6 +301,7 @@ async fn claim(
             }
             Ok(OrderClaim::NumberTaken) => number += 1,
             Ok(OrderClaim::RowTaken) => return Err(row_taken().into()),
+            Ok(OrderClaim::ScheduleChanged) => return Err(schedule::changed().into()),
             Ok(OrderClaim::AgreementChanged) => {
                 overtaken_times += 1;
                 agreement::judge_anew(inner, account, command, means, overtaken_times).await?;
@@ -312,25 +319,36 @@ async fn claim(
             }
         }
     }
-    Err(Refusal::of(
-        refused::TECHNICAL_PROBLEM,
-        Guilty::Us,
-        "no free order number was found: check the clock and the node numbers",
-    )
-    .into())
+    Err(no_free_number().into())
 }
 
-/// Gives an order what it has to do with a kept card; what is written for its agreement.
+fn no_free_number() -> Refusal {
+    let detail = "no free order number was found: check the clock and the node numbers";
+    Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail)
+}
+
+/// What is written with an order for the agreement and the schedule that it has to do with.
+struct KeptIntents {
+    agreement: Option<AgreementIntent>,
+    schedule: Option<ScheduleIntent>,
+}
+
+/// Gives an order what it has to do with a kept card; what is written for that.
 fn with_credential(
     inner: &Inner,
+    account: &Account,
     order: &mut Order,
     operation: &Operation,
     means: &Means,
-) -> Result<Option<AgreementIntent>, Refusal> {
-    let part = agreement::part(&means.agreement, order, operation, &means.token, means.stored.as_ref());
+    start: Start<'_>,
+) -> Result<KeptIntents, Refusal> {
+    let mut part = agreement::part(&means.agreement, order, operation, &means.token, means.stored.as_ref());
+    if let Start::Due(due) = start {
+        part.charge_due(due, schedule::terms(inner, account))?;
+    }
     agreement::may_be_unlinked(inner, part.order.as_ref().map(|credential| &credential.told))?;
     order.credential = part.order;
-    Ok(part.agreement)
+    Ok(KeptIntents { agreement: part.agreement, schedule: part.schedule })
 }
 
 /// Claims a try; what is no longer as it was judged is refused.

@@ -3,11 +3,12 @@
 //! An agreement is opened by a payment of the customer's that carries `recurring_mode`, and begins when that payment
 //! succeeds. Each charge under it is a PURCHASE with `eci=RECURRING` that names it.
 
+use crate::billing::{BillingCycle, ChargeHour, DunningPlan, NoticeDays, TimeZoneName};
 use crate::code::refused as code;
 use crate::command::SafeParams;
 use crate::credential::NetworkTransactionId;
 use crate::ident::{FortId, MerchantId};
-use crate::money::Money;
+use crate::money::{Amount, Money};
 use crate::refusal::{Guilty, Refusal};
 use crate::time::{DAY_US, Timestamp};
 use crate::token::{Token, TokenId};
@@ -67,8 +68,9 @@ impl RecurringMode {
     }
 }
 
-/// A calendar day in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A calendar day: in UTC, or in the time zone that is told beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Day(i64);
 
 impl Day {
@@ -124,6 +126,12 @@ pub struct RecurringWish {
     pub last_day: Option<Day>,
     /// `recurring_days_between_payments`, 0 to [`DAYS_BETWEEN_MAX`].
     pub days_between_min: Option<u32>,
+    /// `recurring_billing_cycle`: the gateway charges by itself.
+    pub cycle: Option<BillingCycle>,
+    /// `recurring_first_charge_date`: the day of the first charge.
+    pub first_day: Option<Day>,
+    /// `recurring_amount`: what each charge is, in minor units, where that is not what the payment is.
+    pub charge_amount: Option<Amount>,
 }
 
 impl RecurringWish {
@@ -137,6 +145,12 @@ impl RecurringWish {
             charges_max: number("recurring_transactions_count"),
             last_day: params.get("recurring_expiry_date").and_then(Day::parse),
             days_between_min: number("recurring_days_between_payments"),
+            cycle: params.get("recurring_billing_cycle").and_then(|text| BillingCycle::parse(text).ok()),
+            first_day: params.get("recurring_first_charge_date").and_then(Day::parse),
+            charge_amount: params
+                .get("recurring_amount")
+                .and_then(|text| text.parse().ok())
+                .and_then(Amount::from_minor),
         }
     }
 }
@@ -173,11 +187,19 @@ impl AgreementRule {
 }
 
 /// How a merchant may charge customers who are not present.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecurringTerms {
     /// Whether a charge has to name an agreement.
     pub agreement: AgreementRule,
+    /// In which time zone the days of charges are counted that the gateway begins by itself.
+    pub time_zone: TimeZoneName,
+    /// At which hour of such a day it begins them.
+    pub charge_hour: ChargeHour,
+    /// When it tries a declined one again.
+    pub dunning: DunningPlan,
+    /// How many days before a due date the merchant is told of it.
+    pub upcoming_notice: NoticeDays,
 }
 
 /// What was agreed.
@@ -234,11 +256,13 @@ pub enum EndReason {
     Operator,
     /// An operator found out that the payment that opened it never counted.
     PaymentUndone,
+    /// Its schedule was cancelled.
+    Cancelled,
 }
 
 impl EndReason {
     /// All of them.
-    pub const ALL: [EndReason; 2] = [EndReason::Operator, EndReason::PaymentUndone];
+    pub const ALL: [EndReason; 3] = [EndReason::Operator, EndReason::PaymentUndone, EndReason::Cancelled];
 
     /// The number that stores keep; it never changes its meaning.
     #[must_use]
@@ -246,6 +270,7 @@ impl EndReason {
         match self {
             EndReason::Operator => 0,
             EndReason::PaymentUndone => 1,
+            EndReason::Cancelled => 2,
         }
     }
 
@@ -261,6 +286,7 @@ impl EndReason {
         match self {
             EndReason::Operator => "an operator ended it",
             EndReason::PaymentUndone => "the payment that opened it never counted",
+            EndReason::Cancelled => "its schedule was cancelled",
         }
     }
 }
@@ -457,6 +483,39 @@ pub struct OrderAgreement {
     pub id: String,
     /// What the order does with it.
     pub role: AgreementRole,
+    /// What it has to do with its schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<OrderSchedule>,
+}
+
+/// What an order has to do with the schedule of its agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderSchedule {
+    /// Its success begins it.
+    Opens,
+    /// The gateway charges a due date by it.
+    Charges(DueAttempt),
+}
+
+/// One attempt to charge a due date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DueAttempt {
+    /// The due day.
+    pub due_day: Day,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+}
+
+impl OrderAgreement {
+    /// The due date that the order charges, if the gateway began it.
+    #[must_use]
+    pub fn due(&self) -> Option<DueAttempt> {
+        match self.schedule {
+            Some(OrderSchedule::Charges(due)) => Some(due),
+            Some(OrderSchedule::Opens) | None => None,
+        }
+    }
 }
 
 /// What an order does with an agreement.

@@ -1,13 +1,16 @@
 //! What goes back to the merchant, before it becomes FORT parameters.
 
+use crate::agreement::{Day, RecurringMode};
 use crate::batch::BatchId;
+use crate::billing::BillingCycle;
 use crate::card::CardFacts;
 use crate::code::ResponseCode;
 use crate::command::Eci;
 use crate::ident::FortId;
-use crate::money::{Amount, Currency};
+use crate::money::{Amount, Currency, Money};
 use crate::order::Totals;
 use crate::payment_link::LinkStatus;
+use crate::schedule::LastAttempt;
 use crate::time::Timestamp;
 use crate::token::{Token, TokenStatus};
 
@@ -44,6 +47,8 @@ pub struct Answer {
     pub batch: Option<BatchFacts>,
     /// A payment link that was made, changed or asked for.
     pub link: Option<Box<LinkFacts>>,
+    /// An agreement that was changed or asked for.
+    pub agreement: Option<Box<AgreementFacts>>,
 }
 
 /// What an answer tells of a batch.
@@ -85,8 +90,50 @@ impl Answer {
             tokens: None,
             batch: None,
             link: None,
+            agreement: None,
         }
     }
+}
+
+/// What an answer about an agreement tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgreementFacts {
+    /// How it stands: the word of its schedule's state, or of its own where it has none.
+    pub status: &'static str,
+    /// Why it is paused or has ended, in words.
+    pub note: Option<&'static str>,
+    /// What kind of agreement it is.
+    pub mode: RecurringMode,
+    /// What each charge is.
+    pub money: Money,
+    /// The token that is charged.
+    pub token_name: String,
+    /// How many charges succeeded, without the payment that opened it.
+    pub charges_done: u32,
+    /// How many may still begin; `None` is no limit.
+    pub charges_left: Option<u32>,
+    /// When the gateway charges it by itself; `None` where the merchant does.
+    pub schedule: Option<ScheduleFacts>,
+}
+
+/// What an answer tells of the charges that the gateway begins by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleFacts {
+    /// The billing cycle.
+    pub cycle: BillingCycle,
+    /// The charge that comes, or is under way; `None` when none comes.
+    pub next: Option<NextCharge>,
+    /// The newest charge that has an outcome.
+    pub last: Option<LastAttempt>,
+}
+
+/// A charge that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextCharge {
+    /// On which day, in the merchant's time zone.
+    pub day: Day,
+    /// Which try of its due date it is, from 1.
+    pub attempt: u32,
 }
 
 /// What an answer about a payment link tells.

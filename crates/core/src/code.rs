@@ -275,6 +275,10 @@ pub const TOKEN_UPDATE_FAILED: ResponseCode = ResponseCode::new(59, message::TEC
 pub const TOKENS_LISTED: ResponseCode = ResponseCode::new(54, message::SUCCESS);
 /// GET_TOKENS: our own fault.
 pub const TOKENS_NOT_LISTED: ResponseCode = ResponseCode::new(55, message::TECHNICAL_PROBLEM);
+/// UPDATE_AGREEMENT: done.
+pub const AGREEMENT_UPDATED: ResponseCode = ResponseCode::new(58, message::SUCCESS);
+/// UPDATE_AGREEMENT: our own fault; whether it was done is not known.
+pub const AGREEMENT_UPDATE_FAILED: ResponseCode = ResponseCode::new(59, message::TECHNICAL_PROBLEM);
 /// PAYMENT_LINK and UPDATE_PAYMENT_LINK: done.
 pub const PAYMENT_LINK_DONE: ResponseCode = ResponseCode::new(48, message::SUCCESS);
 /// The same: our own fault; whether it was done is not known.

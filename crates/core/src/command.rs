@@ -1,9 +1,9 @@
 //! What a merchant asks for, already typed. Made by the FORT wire, carried out by the use cases.
 
-use crate::agreement::RecurringWish;
+use crate::agreement::{Day, RecurringWish};
 use crate::card::SecurityCode;
 use crate::ident::FortId;
-use crate::money::{Currency, Money};
+use crate::money::{Amount, Currency, Money};
 use crate::order::PayKind;
 use crate::secret::Secret;
 use crate::three_ds::MpiResult;
@@ -119,6 +119,52 @@ pub struct StatusCommand {
 pub struct VerificationStatusCommand {
     /// The reference of the VERIFY_CARD request.
     pub merchant_reference: String,
+}
+
+/// UPDATE_AGREEMENT: what is not given stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateAgreementCommand {
+    /// The agreement.
+    pub agreement_id: String,
+    /// Where its schedule shall stand.
+    pub status: Option<ScheduleStatusWish>,
+    /// What each charge shall be that has not begun.
+    pub amount: Option<Amount>,
+    /// The token that shall be charged from now on.
+    pub token_name: Option<String>,
+    /// The day of the next charge, from which the cycle is counted anew.
+    pub next_day: Option<Day>,
+}
+
+/// Where a schedule shall stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScheduleStatusWish {
+    /// It shall charge; one that does is left as it is.
+    Active,
+    /// It shall not until it is resumed; one that is paused is left as it is.
+    Paused,
+    /// It shall never again, and its agreement ends with it.
+    Cancelled,
+}
+
+impl ScheduleStatusWish {
+    /// Reads a value of `agreement_status`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<ScheduleStatusWish> {
+        match name {
+            "ACTIVE" => Some(ScheduleStatusWish::Active),
+            "PAUSED" => Some(ScheduleStatusWish::Paused),
+            "CANCELLED" => Some(ScheduleStatusWish::Cancelled),
+            _ => None,
+        }
+    }
+}
+
+/// CHECK_AGREEMENT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckAgreementCommand {
+    /// The agreement.
+    pub agreement_id: String,
 }
 
 /// UPDATE_TOKEN.
@@ -258,6 +304,12 @@ impl SafeParams {
 
     /// Under this name the `payment_link_id` is kept with the payment of a payment link, and told under its own name.
     pub const PAYMENT_LINK: &'static str = "paid_payment_link_id";
+
+    /// Under this name the due date is kept that the gateway charges by itself; it is told as `recurring_due_date`.
+    pub const DUE_DATE: &'static str = "charged_due_date";
+
+    /// Under this name it is kept which attempt of its due date the charge is; it is told as `recurring_attempt`.
+    pub const DUE_ATTEMPT: &'static str = "charged_due_attempt";
 
     /// None yet, with room for `params` of them that have `bytes` bytes in all.
     #[must_use]

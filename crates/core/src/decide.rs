@@ -6,6 +6,7 @@ mod payment_link;
 mod recurring;
 
 pub use payment_link::{payment_link, update_payment_link};
+pub use recurring::update_agreement;
 
 use crate::bin::Brand;
 use crate::card::{CardData, CardFacts, Expiry, Pan, PanError, SecurityCode};

@@ -254,7 +254,7 @@ impl FeedbackId {
         let digits = |text: &str, most: usize| {
             (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
         };
-        if !digits(operation, 18) || !digits(place, 4) {
+        if !digits(operation, 18) || !digits(place, 5) {
             return None;
         }
         Some(FeedbackId { operation: OperationId(operation.parse().ok()?), place: place.parse().ok()? })

@@ -6,7 +6,8 @@ use std::fmt;
 pub const AMOUNT_MINOR_MAX: u64 = 9_999_999_999;
 
 /// An amount in minor units (fils, halalas, cents) of some currency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Amount(u64);
 
 impl Amount {
@@ -61,6 +62,20 @@ impl Amount {
         }
         let padded = format!("{whole}{fraction:0<exponent$}");
         padded.parse().ok().and_then(Amount::from_minor)
+    }
+}
+
+impl TryFrom<u64> for Amount {
+    type Error = &'static str;
+
+    fn try_from(minor: u64) -> Result<Amount, Self::Error> {
+        Amount::from_minor(minor).ok_or("an amount has ten digits at most")
+    }
+}
+
+impl From<Amount> for u64 {
+    fn from(amount: Amount) -> u64 {
+        amount.0
     }
 }
 
@@ -146,7 +161,7 @@ impl<'de> serde::Deserialize<'de> for Currency {
 }
 
 /// An amount of a currency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Money {
     /// How much, in minor units.
     pub amount: Amount,

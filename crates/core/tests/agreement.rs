@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use tollgate_core::agreement::*;
+use tollgate_core::billing::BillingCycle;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::CardFacts;
 use tollgate_core::code::refused;
@@ -175,6 +176,9 @@ fn a_wish_is_read_from_parameters() {
         ("recurring_transactions_count", "12"),
         ("recurring_expiry_date", "2027-11-30"),
         ("recurring_days_between_payments", "28"),
+        ("recurring_billing_cycle", "2 WEEKLY"),
+        ("recurring_first_charge_date", "2027-01-15"),
+        ("recurring_amount", "4900"),
     ] {
         params.push(name, value);
     }
@@ -184,6 +188,9 @@ fn a_wish_is_read_from_parameters() {
         charges_max: Some(12),
         last_day: Day::parse("2027-11-30"),
         days_between_min: Some(28),
+        cycle: BillingCycle::parse("2 WEEKLY").ok(),
+        first_day: Day::parse("2027-01-15"),
+        charge_amount: Amount::from_minor(4_900),
     };
     assert_eq!(RecurringWish::of_params(&params), wish);
     assert_eq!(RecurringWish::of_params(&SafeParams::default()), RecurringWish::default());

@@ -1,5 +1,6 @@
 //! From a message to a typed command of `tollgate-core`.
 
+mod agreement;
 mod mpi;
 mod payment_link;
 mod safe;
@@ -11,9 +12,9 @@ use tollgate_core::batch::{BatchCall, BatchCommand, BatchId};
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode, refused};
 use tollgate_core::command::{
-    CardInput, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand, RememberMe,
-    StatusCommand, ThirdPartyCodes, ThreeDsWish, TokenizeCommand, TokenizeKind, UpdateTokenCommand,
-    VerificationStatusCommand,
+    CardInput, CheckAgreementCommand, Eci, ListTokensCommand, MaintainCommand, MaintainKind, OrderTarget, PayCommand,
+    RememberMe, StatusCommand, ThirdPartyCodes, ThreeDsWish, TokenizeCommand, TokenizeKind, UpdateAgreementCommand,
+    UpdateTokenCommand, VerificationStatusCommand,
 };
 use tollgate_core::ident::FortId;
 use tollgate_core::money::{Amount, Currency, Money};
@@ -52,6 +53,10 @@ pub enum Request {
     LinkStatus(Box<LinkStatusCommand>),
     /// UPDATE_PAYMENT_LINK.
     UpdateLink(Box<UpdateLinkCommand>),
+    /// UPDATE_AGREEMENT.
+    UpdateAgreement(Box<UpdateAgreementCommand>),
+    /// CHECK_AGREEMENT.
+    CheckAgreement(Box<CheckAgreementCommand>),
 }
 
 impl Request {
@@ -84,6 +89,8 @@ impl Request {
             Service::PaymentLink => payment_link::create(message),
             Service::CheckPaymentLinkStatus => payment_link::status(message),
             Service::UpdatePaymentLink => payment_link::update(message),
+            Service::UpdateAgreement => agreement::update(message),
+            Service::CheckAgreement => agreement::check(message),
         }
     }
 }

@@ -23,6 +23,7 @@ mod json_text;
 pub mod message;
 pub mod recut;
 pub mod response;
+pub mod schedule_news;
 pub mod service;
 pub mod signature;
 pub mod text;

@@ -10,7 +10,7 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::{Answer, StatusFacts, TokenEcho};
+use tollgate_core::answer::{AgreementFacts, Answer, StatusFacts, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
@@ -137,7 +137,28 @@ fn value_of<'a>(
         Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
-        of_link => link_value(of_link, echo, echoed, answer),
+        Source::PaidLink => echo.of_gateway(SafeParams::PAYMENT_LINK),
+        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
+        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
+        other => link_or_agreement(other, echoed, answer, language),
+    }
+}
+
+/// The value of a field that is made of a payment link or of an agreement.
+fn link_or_agreement<'a>(
+    source: Source,
+    echoed: Option<Cow<'a, str>>,
+    answer: &'a Answer,
+    language: Language,
+) -> Option<Cow<'a, str>> {
+    match source {
+        Source::LinkName
+        | Source::LinkUrl
+        | Source::LinkAmount
+        | Source::LinkStatus
+        | Source::LinkExpiry
+        | Source::LinkOpenings => link_value(source, echoed, answer),
+        of_agreement => answer.agreement.as_deref().and_then(|facts| agreement_value(of_agreement, facts, language)),
     }
 }
 
@@ -161,16 +182,33 @@ fn batch_fact<'a>(source: Source, answer: &Answer, echoed: Option<Cow<'a, str>>)
     }
 }
 
-/// The value of a field that is made of a payment link.
-fn link_value<'a>(
-    source: Source,
-    echo: Echo<'a>,
-    echoed: Option<Cow<'a, str>>,
-    answer: &'a Answer,
-) -> Option<Cow<'a, str>> {
-    if source == Source::PaidLink {
-        return echo.paid_link();
+/// The value of a field that is made of an agreement.
+fn agreement_value(source: Source, facts: &AgreementFacts, language: Language) -> Option<Cow<'_, str>> {
+    let schedule = facts.schedule.as_ref();
+    let last = schedule.and_then(|schedule| schedule.last.as_ref());
+    match source {
+        Source::AgreementStatus => Some(Cow::Borrowed(facts.status)),
+        Source::AgreementNote => facts.note.map(Cow::Borrowed),
+        Source::AgreementMode => Some(Cow::Borrowed(facts.mode.name())),
+        Source::AgreementAmount => Some(Cow::Owned(facts.money.amount.to_string())),
+        Source::AgreementCurrency => Some(Cow::Owned(facts.money.currency.to_string())),
+        Source::AgreementToken => Some(Cow::Borrowed(&*facts.token_name)),
+        Source::ChargesDone => Some(Cow::Owned(facts.charges_done.to_string())),
+        Source::ChargesLeft => facts.charges_left.map(|left| Cow::Owned(left.to_string())),
+        Source::AgreementCycle => schedule.map(|schedule| Cow::Owned(schedule.cycle.to_string())),
+        Source::NextChargeDay => schedule?.next.map(|next| Cow::Owned(next.day.to_string())),
+        Source::NextAttempt => schedule?.next.map(|next| Cow::Owned(next.attempt.to_string())),
+        Source::LastChargeDay => last.map(|last| Cow::Owned(last.due_day.to_string())),
+        Source::LastAttempt => last.map(|last| Cow::Owned(last.attempt.to_string())),
+        Source::LastChargeStatus => last.map(|last| Cow::Owned(last.code.status_text())),
+        Source::LastChargeCode => last.map(|last| Cow::Owned(last.code.to_string())),
+        Source::LastChargeText => last.map(|last| Cow::Borrowed(response_message(last.code, language))),
+        _ => None,
     }
+}
+
+/// The value of a field that is made of a payment link.
+fn link_value<'a>(source: Source, echoed: Option<Cow<'a, str>>, answer: &'a Answer) -> Option<Cow<'a, str>> {
     let Some(link) = answer.link.as_deref() else { return echoed.filter(|_| source == Source::LinkName) };
     Some(match source {
         Source::LinkName => Cow::Borrowed(&*link.name),
@@ -218,10 +256,10 @@ fn date_time_z(at: Timestamp) -> String {
 }
 
 impl<'a> Echo<'a> {
-    /// The payment link that a payment belongs to: nothing that a client could send.
-    fn paid_link(self) -> Option<Cow<'a, str>> {
+    /// What the gateway keeps with a payment under a name of its own: nothing that a client could send.
+    fn of_gateway(self, name: &str) -> Option<Cow<'a, str>> {
         match self {
-            Echo::Kept(params) => params.get(SafeParams::PAYMENT_LINK).map(Cow::Borrowed),
+            Echo::Kept(params) => params.get(name).map(Cow::Borrowed),
             Echo::Request(_) | Echo::Unproven(_) => None,
         }
     }
@@ -297,6 +335,17 @@ impl Fields {
     #[must_use]
     pub fn none() -> Fields {
         Fields { text: String::with_capacity(512), fields: Vec::with_capacity(32), list: None }
+    }
+
+    /// These fields and a code, without those that are empty or would let the signature fit other parameters.
+    pub(crate) fn of(named: &[(&'static str, &str)], code: ResponseCode, language: Language) -> Fields {
+        let mut fields = Fields::none();
+        for (name, value) in named {
+            fields.push(name, value);
+        }
+        fields.leave_out_recuts(Author::Merchant);
+        fields.push_code(code, language);
+        fields
     }
 
     /// The fields as name and value, in order.

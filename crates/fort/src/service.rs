@@ -51,6 +51,10 @@ pub enum Service {
     CheckPaymentLinkStatus,
     /// Change or close one.
     UpdatePaymentLink,
+    /// Pause, resume, change or cancel an agreement that the gateway charges by itself.
+    UpdateAgreement,
+    /// Ask how an agreement stands.
+    CheckAgreement,
 }
 
 /// Where a message is posted to.
@@ -105,7 +109,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 18] = [
+    pub const ALL: [Service; 20] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -124,6 +128,8 @@ impl Service {
         Service::PaymentLink,
         Service::CheckPaymentLinkStatus,
         Service::UpdatePaymentLink,
+        Service::UpdateAgreement,
+        Service::CheckAgreement,
     ];
 
     /// The service that `message` asks for.
@@ -170,6 +176,8 @@ impl Service {
             Service::PaymentLink => "PAYMENT_LINK",
             Service::CheckPaymentLinkStatus => "CHECK_PAYMENT_LINK_STATUS",
             Service::UpdatePaymentLink => "UPDATE_PAYMENT_LINK",
+            Service::UpdateAgreement => "UPDATE_AGREEMENT",
+            Service::CheckAgreement => "CHECK_AGREEMENT",
         }
     }
 
@@ -180,13 +188,15 @@ impl Service {
             Service::CheckStatus
             | Service::GetTokens
             | Service::CheckVerifyCardStatus
-            | Service::CheckPaymentLinkStatus => "query_command",
+            | Service::CheckPaymentLinkStatus
+            | Service::CheckAgreement => "query_command",
             Service::UpdateToken
             | Service::Tokenization
             | Service::CreateToken
             | Service::VerifyCard
             | Service::PaymentLink
             | Service::UpdatePaymentLink
+            | Service::UpdateAgreement
             | Service::UploadBatchFile
             | Service::GetBatchResults
             | Service::ProcessBatch => "service_command",

@@ -355,6 +355,8 @@ impl PaymentApi {
             }
             FortRequest::LinkStatus(command) => Ok(self.gateway.check_payment_link(account, &command).await),
             FortRequest::UpdateLink(command) => self.gateway.update_payment_link(account, &command).await,
+            FortRequest::UpdateAgreement(command) => self.gateway.update_agreement(account, &command).await,
+            FortRequest::CheckAgreement(command) => self.gateway.check_agreement(account, &command).await,
             // It goes to the page alone.
             FortRequest::Tokenize(command) => self.gateway.tokenize(account, *command).await,
         };

@@ -6,6 +6,7 @@ mod batches;
 mod checkouts;
 mod feedback;
 mod payment_links;
+mod schedules;
 mod tokens;
 
 use crate::audit::mistakes::Mistake;
@@ -323,6 +324,7 @@ impl Orders for WorldStore {
                 OrderClaim::AgreementChanged => "agreement changed",
                 OrderClaim::NumberTaken => "number taken",
                 OrderClaim::RowTaken => "row taken",
+                OrderClaim::ScheduleChanged => "schedule changed",
             })
             .await
         })

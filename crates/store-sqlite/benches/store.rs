@@ -230,6 +230,7 @@ fn new_order(number: u64) -> NewOrder {
         owner: LifeId(1),
         token: None,
         agreement: None,
+        schedule: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

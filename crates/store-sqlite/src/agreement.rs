@@ -3,10 +3,12 @@
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit, network_id};
+use crate::schedule;
 use crate::token::{self, Paid};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::agreement::{
     Agreement, AgreementEnd, AgreementNumber, AgreementRole, AgreementState, AgreementTerms, Day, EndReason,
+    OrderAgreement,
 };
 use tollgate_core::credential::{MissingNote, TokenNote};
 use tollgate_core::ident::{FortId, MerchantId};
@@ -15,7 +17,7 @@ use tollgate_core::order::{OperationState, Order};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenId;
 use tollgate_store::{
-    AgreementCharge, AgreementFilter, AgreementIntent, ChargeState, NewOrder, OutcomeRecord, StoreError,
+    AgreementCharge, AgreementFilter, AgreementIntent, ChargeState, NewOrder, NextCard, OutcomeRecord, StoreError,
 };
 
 /// The columns that [`agreement`] reads, from place 0.
@@ -42,6 +44,13 @@ pub(crate) fn by_name(connection: &Connection, merchant: MerchantId, id: &str) -
         " FROM agreements WHERE merchant_id = ?1 AND id = ?2"
     ))?;
     first(statement.query(params![merchant.0, id])?, agreement)
+}
+
+/// The agreement of this number.
+pub(crate) fn by_number(connection: &Connection, number: AgreementNumber) -> Result<Option<Agreement>, Failure> {
+    let mut statement =
+        connection.prepare_cached(concat!("SELECT ", agreement_columns!(), " FROM agreements WHERE agreement = ?1"))?;
+    first(statement.query([number.0])?, agreement)
 }
 
 /// Agreements that fit a filter, in the order of their numbers.
@@ -85,13 +94,47 @@ pub(crate) fn end(
     id: &str,
     end: AgreementEnd,
 ) -> Result<Option<Agreement>, Failure> {
+    let Some(found) = by_name(connection, merchant, id)? else { return Ok(None) };
+    if end_numbered(connection, found.number, end.why, end.at)? == Ended::Now {
+        schedule::end(connection, found.number, end.at)?;
+    }
+    by_name(connection, merchant, id)
+}
+
+/// Whether an agreement was ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It is.
+    Now,
+    /// It was not active.
+    Not,
+}
+
+/// Ends an agreement that is active, and leaves its schedule alone.
+pub(crate) fn end_numbered(
+    connection: &Connection,
+    number: AgreementNumber,
+    why: EndReason,
+    at: Timestamp,
+) -> Result<Ended, Failure> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE agreements SET state = ?2, ended_why = ?3, ended_at = ?4, version = version + 1 \
+             WHERE agreement = ?1 AND state = ?5",
+        )?
+        .execute(params![number.0, ENDED, why.number(), at.0, ACTIVE])?;
+    Ok(if ended == 1 { Ended::Now } else { Ended::Not })
+}
+
+/// Puts another card in the place of an agreement's. Charges go back to what the network called a payment with that card.
+pub(crate) fn put_card(connection: &Connection, number: AgreementNumber, card: &NextCard) -> Result<(), Failure> {
     connection
         .prepare_cached(
-            "UPDATE agreements SET state = ?3, ended_why = ?4, ended_at = ?5, version = version + 1 \
-             WHERE merchant_id = ?1 AND id = ?2 AND state = ?6",
+            "UPDATE agreements SET token_name = ?2, token_since = ?3, token_id = ?4, network_transaction_id = NULL, \
+             version = version + 1 WHERE agreement = ?1",
         )?
-        .execute(params![merchant.0, id, ENDED, end.why.number(), end.at.0, ACTIVE])?;
-    by_name(connection, merchant, id)
+        .execute(params![number.0, card.token_name, card.token_since.0, card.token_id.0])?;
+    Ok(())
 }
 
 /// The agreements of a token that has another name now.
@@ -165,8 +208,8 @@ pub(crate) fn settle(connection: &Connection, record: &OutcomeRecord) -> Result<
     match &credential.agreement {
         None => Ok(()),
         Some(told) => match told.role {
-            AgreementRole::Opens => settle_opening(connection, record, told.number),
-            AgreementRole::Charges => settle_charge(connection, record, told.number),
+            AgreementRole::Opens => settle_opening(connection, record, told),
+            AgreementRole::Charges => settle_charge(connection, record, told),
         },
     }
 }
@@ -180,25 +223,25 @@ fn note_token(connection: &Connection, record: &OutcomeRecord, note: TokenNote) 
     token::note_payment(connection, TokenId(note.token), &Paid::by(record))
 }
 
-fn settle_opening(connection: &Connection, record: &OutcomeRecord, number: AgreementNumber) -> Result<(), Failure> {
+fn settle_opening(connection: &Connection, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
+    let number = told.number;
     match (record.state_before, record.state) {
         (_, OperationState::Sent | OperationState::Unknown) => Ok(()),
-        (_, OperationState::Approved) => begin(connection, record, number),
+        (_, OperationState::Approved) => begin(connection, record, told),
         (OperationState::Approved, _) => {
-            connection
-                .prepare_cached(
-                    "UPDATE agreements SET state = ?2, ended_why = ?3, ended_at = ?4, version = version + 1 \
-                     WHERE agreement = ?1 AND state = ?5",
-                )?
-                .execute(params![number.0, ENDED, EndReason::PaymentUndone.number(), record.at.0, ACTIVE])?;
-            Ok(())
+            end_numbered(connection, number, EndReason::PaymentUndone, record.at)?;
+            match told.schedule {
+                None => Ok(()),
+                Some(_) => schedule::end(connection, number, record.at),
+            }
         }
-        _ => forget(connection, number),
+        _ => forget(connection, told),
     }
 }
 
 /// Begins an agreement about the token that the order has come to name. Without a token there is nothing to charge.
-fn begin(connection: &Connection, record: &OutcomeRecord, number: AgreementNumber) -> Result<(), Failure> {
+fn begin(connection: &Connection, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
+    let number = told.number;
     let begun = connection
         .prepare_cached(
             "UPDATE agreements SET state = ?2, network_transaction_id = ?3, token_name = tokens.name, \
@@ -207,25 +250,38 @@ fn begin(connection: &Connection, record: &OutcomeRecord, number: AgreementNumbe
              WHERE agreements.agreement = ?1 AND agreements.state = ?4 AND orders.fort_id = agreements.opened_by",
         )?
         .execute(params![number.0, ACTIVE, record.network_transaction_id.as_ref().map(|id| id.as_str()), OPENING])?;
-    if begun == 0 { forget(connection, number) } else { Ok(()) }
+    match told.schedule {
+        _ if begun == 0 => forget(connection, told),
+        None => Ok(()),
+        Some(_) => schedule::begin(connection, number, record.at),
+    }
 }
 
-fn forget(connection: &Connection, number: AgreementNumber) -> Result<(), Failure> {
+fn forget(connection: &Connection, told: &OrderAgreement) -> Result<(), Failure> {
     connection
         .prepare_cached("DELETE FROM agreements WHERE agreement = ?1 AND state = ?2")?
-        .execute(params![number.0, OPENING])?;
-    Ok(())
+        .execute(params![told.number.0, OPENING])?;
+    match told.schedule {
+        None => Ok(()),
+        Some(_) => schedule::forget(connection, told.number),
+    }
 }
 
-fn settle_charge(connection: &Connection, record: &OutcomeRecord, number: AgreementNumber) -> Result<(), Failure> {
+fn settle_charge(connection: &Connection, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
+    let number = told.number;
     let counted = state_of_charge(connection, number, record.order.fort_id)?;
     match record.state {
-        OperationState::Sent | OperationState::Unknown => Ok(()),
-        OperationState::Approved => charge_succeeds(connection, record, number, counted),
-        OperationState::Declined | OperationState::Reversed | OperationState::NotSent => match counted {
-            None => Ok(()),
-            Some(counted) => give_charge_back(connection, record, number, counted),
-        },
+        OperationState::Sent | OperationState::Unknown => return Ok(()),
+        OperationState::Approved => charge_succeeds(connection, record, number, counted)?,
+        OperationState::Declined | OperationState::Reversed | OperationState::NotSent => {
+            if let Some(counted) = counted {
+                give_charge_back(connection, record, number, counted)?;
+            }
+        }
+    }
+    match told.due() {
+        None => Ok(()),
+        Some(due) => schedule::settle(connection, record, number, due),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{CardColumns, all, credential_text, first, limit, params_text};
-use crate::{agreement, authentication, claim, outcome, read, route, token, try_card};
+use crate::{agreement, authentication, claim, outcome, read, route, schedule, token, try_card};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::checkout::{Checkout, CheckoutId, End, Purpose, Step, TokenEnd};
 use tollgate_core::code::ResponseCode;
@@ -234,6 +234,9 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     if !agreement::is_as_judged(connection, &new.intent)? {
         return Ok(TryClaim::AgreementChanged);
     }
+    if !schedule::is_as_judged(connection, &new.intent)? {
+        return Ok(TryClaim::Changed);
+    }
     let request = params_text(&new.intent.request)?;
     if !claim::insert_operation(connection, operation, None, &request, new.intent.owner)? {
         return Ok(TryClaim::NumberTaken);
@@ -242,6 +245,7 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     try_card::insert(connection, order, operation)?;
     token::insert_intent(connection, &new.intent)?;
     agreement::insert_intent(connection, &new.intent)?;
+    schedule::insert_intent(connection, &new.intent)?;
     authentication::insert(connection, operation.id, new.intent.authentication.as_ref())?;
     if let Some(route) = new.intent.route {
         route::note(connection, order, route)?;

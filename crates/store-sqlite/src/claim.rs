@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::failure::Failure;
 use crate::rows::{CardColumns, credential_text, first};
-use crate::{agreement, authentication, batch, route, token};
+use crate::{agreement, authentication, batch, route, schedule, token};
 use rusqlite::{Connection, params};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order};
@@ -17,6 +17,9 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
     if !agreement::is_as_judged(connection, new)? {
         let taken = order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?;
         return Ok(taken.map_or(OrderClaim::AgreementChanged, OrderClaim::ReferenceTaken));
+    }
+    if !schedule::is_as_judged(connection, new)? {
+        return Ok(OrderClaim::ScheduleChanged);
     }
     if let Some(row) = new.batch_row
         && !batch::may_begin(connection, row)?
@@ -34,6 +37,7 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
     if insert_operation(connection, &new.operation, None, request, new.owner)? {
         token::insert_intent(connection, new)?;
         agreement::insert_intent(connection, new)?;
+        schedule::insert_intent(connection, new)?;
         authentication::insert(connection, new.operation.id, new.authentication.as_ref())?;
         if let Some(route) = new.route {
             route::note(connection, &new.order, route)?;

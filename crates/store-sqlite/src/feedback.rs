@@ -4,8 +4,10 @@ use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::read::{self, OperationTold};
 use crate::rows::{all, first, limit};
+use crate::schedule;
 use crate::try_card;
 use rusqlite::{Connection, Row, params};
+use tollgate_core::agreement::AgreementNumber;
 use tollgate_core::feedback::{FeedbackId, FeedbackLane};
 use tollgate_core::ident::{FortId, OperationId};
 use tollgate_core::time::Timestamp;
@@ -28,8 +30,7 @@ macro_rules! feedback_columns {
     };
 }
 
-/// Writes the feedback of an outcome at `place` among those of its operation. It is due at once, unless
-/// an earlier one of the order and lane is not delivered.
+/// Writes the feedback of an outcome at `place` among those of its operation.
 pub(crate) fn insert(
     connection: &Connection,
     record: &OutcomeRecord,
@@ -37,6 +38,35 @@ pub(crate) fn insert(
     new: NewFeedback,
 ) -> Result<(), Failure> {
     let lane = FeedbackLane { merchant: record.order.merchant, channel: new.channel, kind: new.kind };
+    let seed = FeedbackSeed {
+        operation: record.operation,
+        place,
+        fort_id: record.order.fort_id,
+        lane,
+        sequence: record.order.version,
+        at: record.at,
+    };
+    insert_seed(connection, &seed)
+}
+
+/// What a feedback begins with.
+pub(crate) struct FeedbackSeed {
+    /// The operation that it is named after,
+    pub(crate) operation: OperationId,
+    /// and the place there.
+    pub(crate) place: i64,
+    /// Its order.
+    pub(crate) fort_id: FortId,
+    /// Where it goes.
+    pub(crate) lane: FeedbackLane,
+    /// Grows with each feedback of the order and lane.
+    pub(crate) sequence: u32,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+/// Writes a feedback. It is due at once, unless an earlier one of the order and lane is not delivered.
+pub(crate) fn insert_seed(connection: &Connection, seed: &FeedbackSeed) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO feedbacks (operation_id, place, fort_id, lane, sequence, state, due_at, attempts, tries, \
@@ -44,12 +74,12 @@ pub(crate) fn insert(
              AND lane = ?3 AND state <> 1) THEN 3 ELSE 0 END, ?5, 0, 0, ?5, ?5",
         )?
         .execute(params![
-            record.operation.0,
-            record.order.fort_id.0,
-            lane.number(),
-            record.order.version,
-            record.at.0,
-            place,
+            seed.operation.0,
+            seed.fort_id.0,
+            seed.lane.number(),
+            seed.sequence,
+            seed.at.0,
+            seed.place,
         ])?;
     Ok(())
 }
@@ -355,11 +385,17 @@ pub(crate) fn content(connection: &Connection, id: FeedbackId) -> Result<Option<
     let Some(row) = first(statement.query(params![id.operation.0, id.place])?, row)? else { return Ok(None) };
     let found = read::operation_told(connection, id.operation)?;
     let told = found.ok_or_else(|| unreadable("the outcome of a feedback"))?;
-    let outcome = told.outcomes.into_iter().nth(usize::from(id.place));
+    let news = match id.place >= schedule::NEWS_FROM {
+        true => Some(schedule::news(connection, AgreementNumber(id.operation.0), id.place)?),
+        false => None,
+    };
+    let mut outcomes = told.outcomes.into_iter();
+    // What is told of a schedule is told beside what the payment came to that opened it.
+    let outcome = if news.is_some() { outcomes.next_back() } else { outcomes.nth(usize::from(id.place)) };
     let outcome = outcome.ok_or_else(|| unreadable("the outcome of a feedback"))?;
     let OperationTold { order, operation, request, .. } = told;
     let order = try_card::of_its_own(connection, order, &operation)?;
-    Ok(Some(FeedbackContent { row, order, operation, request, outcome }))
+    Ok(Some(FeedbackContent { row, order, operation, request, outcome, news }))
 }
 
 /// Rows by a filter, newest first.

@@ -9,6 +9,7 @@ use tollgate_core::command::SafeParams;
 use tollgate_core::feedback::{Channel, FeedbackId, FeedbackKind, FeedbackLane};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::{Operation, Order};
+use tollgate_core::schedule::ScheduleNews;
 use tollgate_core::time::Timestamp;
 
 /// How many first attempts of one feedback are kept.
@@ -337,6 +338,9 @@ pub struct FeedbackContent {
     pub request: SafeParams,
     /// The outcome that is told.
     pub outcome: StoryOutcome,
+    /// What is told of the schedule of the agreement that the order opened. The outcome is that of the opening then, and is
+    /// not told.
+    pub news: Option<ScheduleNews>,
 }
 
 /// Which rows are wanted. Every part that is given has to fit.

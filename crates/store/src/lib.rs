@@ -19,6 +19,7 @@ mod payment_links;
 mod recoveries;
 mod refusals;
 mod routes;
+mod schedules;
 mod sealed;
 mod tokens;
 
@@ -56,6 +57,10 @@ pub use payment_links::{
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
 pub use routes::RouteRow;
+pub use schedules::{
+    DueTake, NextCard, ScheduleAttempt, ScheduleAttemptEnd, ScheduleChange, ScheduleChanged, ScheduleFilter,
+    ScheduleIntent, ScheduleStateKind, Schedules,
+};
 pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};
 pub use tokens::{CardCustomer, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave, Tokens};
 
@@ -80,6 +85,7 @@ pub trait Store:
     + Tokens
     + Checkouts
     + Agreements
+    + Schedules
     + Batches
     + PaymentLinks
     + Audits
@@ -103,6 +109,7 @@ impl<T> Store for T where
         + Tokens
         + Checkouts
         + Agreements
+        + Schedules
         + Batches
         + PaymentLinks
         + PaymentLinks

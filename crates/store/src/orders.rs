@@ -1,7 +1,8 @@
 //! The port for orders, their operations and what became of them.
 
 use crate::{
-    AgreementIntent, Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, StoreFuture, TokenIntent,
+    AgreementIntent, Correction, LifeId, NewFeedback, RecoveryRow, RefusalRow, RouteRow, ScheduleIntent, StoreFuture,
+    TokenIntent,
 };
 use tollgate_core::advice::RetryAdvice;
 use tollgate_core::audit::AuditEntry;
@@ -78,6 +79,9 @@ pub struct NewOrder {
     pub token: Option<TokenIntent>,
     /// The agreement that it opens or charges: given if, and only if, the order's credential names one.
     pub agreement: Option<AgreementIntent>,
+    /// The schedule that it opens, or whose due date it charges: given if, and only if, what its credential says of the
+    /// agreement tells so.
+    pub schedule: Option<ScheduleIntent>,
     /// What the audit log is told, whatever the answer is: the cards that were opened for it.
     pub audit: Vec<AuditEntry>,
     /// The route by which it came, where that is to be noted: once a day is enough.
@@ -102,6 +106,8 @@ pub enum OrderClaim {
     NumberTaken,
     /// The row of a batch that it was to be made for is begun already, or is not to be begun.
     RowTaken,
+    /// The schedule is another by now than the one that was judged.
+    ScheduleChanged,
 }
 
 /// A new operation on an order that exists.

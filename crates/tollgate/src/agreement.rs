@@ -1,14 +1,11 @@
-//! What an operator asks of agreements: the same requests to a running gateway and to the store of a stopped one, with the
-//! same answers.
+//! What an operator asks of agreements.
 
+use crate::desk::DeskRequest;
+use crate::wiring::Opened;
 use http::StatusCode;
 use serde_json::{Value, json as object};
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use tollgate_app::{AgreementDesk, AgreementDeskError, AgreementRest};
 use tollgate_core::agreement::{Agreement, AgreementState};
-use tollgate_http::{OperatorRequest, OperatorRoute, Response, json, problem};
 use tollgate_store::ChargeState;
 
 /// The most agreements that one list tells.
@@ -45,12 +42,16 @@ pub enum AgreementRequest {
     },
 }
 
-impl AgreementRequest {
-    /// Carries it out.
-    ///
-    /// # Errors
-    /// Why nothing was done.
-    pub async fn carry_out(self, desk: &AgreementDesk) -> Result<Value, AgreementDeskError> {
+impl DeskRequest for AgreementRequest {
+    const ROUTE: &'static str = "agreement";
+    type Desk = AgreementDesk;
+    type Error = AgreementDeskError;
+
+    fn desk(opened: &Opened) -> AgreementDesk {
+        AgreementDesk::new(opened.store.clone(), opened.clock.clone())
+    }
+
+    async fn carry_out(self, desk: &AgreementDesk) -> Result<Value, AgreementDeskError> {
         match self {
             AgreementRequest::List { merchant, token_name, after, limit } => {
                 let page = desk.list(&merchant, token_name, after.as_deref(), limit.min(LISTED_MAX)).await?;
@@ -78,6 +79,14 @@ impl AgreementRequest {
                 Ok(agreement)
             }
             AgreementRequest::End { merchant, id } => Ok(object!({ "ended": shown(&desk.end(&merchant, &id).await?) })),
+        }
+    }
+
+    fn status(error: &AgreementDeskError) -> StatusCode {
+        match error {
+            AgreementDeskError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            AgreementDeskError::Opening(_) => StatusCode::CONFLICT,
+            AgreementDeskError::NoMerchant(_) | AgreementDeskError::NoAgreement { .. } => StatusCode::NOT_FOUND,
         }
     }
 }
@@ -108,42 +117,4 @@ fn shown(agreement: &Agreement) -> Value {
         "ended_at": end.map(|end| end.at.to_string()),
         "ended_because": end.map(|end| end.why.words()),
     })
-}
-
-/// What is behind `/operator/agreement`.
-pub struct AgreementRoute {
-    desk: AgreementDesk,
-}
-
-impl AgreementRoute {
-    /// The route of these agreements.
-    pub const fn new(desk: AgreementDesk) -> AgreementRoute {
-        AgreementRoute { desk }
-    }
-
-    async fn answer(&self, request: &OperatorRequest) -> Response {
-        if request.method != http::Method::POST || !request.path.is_empty() {
-            return problem(StatusCode::NOT_FOUND, "try POST agreement");
-        }
-        let asked: AgreementRequest = match request.json() {
-            Ok(asked) => asked,
-            Err(response) => return *response,
-        };
-        match asked.carry_out(&self.desk).await {
-            Ok(value) => json(StatusCode::OK, &value),
-            Err(error @ AgreementDeskError::Store(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            Err(error @ AgreementDeskError::Opening(_)) => problem(StatusCode::CONFLICT, error.to_string()),
-            Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
-        }
-    }
-}
-
-impl OperatorRoute for AgreementRoute {
-    fn name(&self) -> &'static str {
-        "agreement"
-    }
-
-    fn call(self: Arc<Self>, request: OperatorRequest) -> Pin<Box<dyn Future<Output = Response> + Send>> {
-        Box::pin(async move { self.answer(&request).await })
-    }
 }

@@ -8,6 +8,7 @@ use tollgate_feedback::{Listeners, RenderFuture, Rendered, Renderer};
 use tollgate_fort::command::mask_card_numbers;
 use tollgate_fort::feedback_body;
 use tollgate_fort::response::{self, Echo};
+use tollgate_fort::schedule_news::{NewsReader, schedule_news};
 use tollgate_fort::service::Service;
 use tollgate_fort::text::Language;
 use tollgate_store::FeedbackContent;
@@ -31,14 +32,28 @@ impl FortRenderer {
         let merchant = &account.merchant;
         let access_code = content.request.get("access_code").unwrap_or_default();
         // Under another access code the signature would be right and the receiver could not tell.
+        // What is told of a schedule may come years after the request, and is not the answer to it.
+        let of_now = || merchant.credentials.first().filter(|_| content.news.is_some());
         let credential = merchant
             .credential(access_code)
+            .or_else(of_now)
             .ok_or_else(|| format!("access_code {access_code} is not the merchant's any more"))?;
-        let service = Service::from_name(content.operation.kind.command());
         let language = Language::of(content.request.get("language"));
-        let answer = feedback_answer(content);
-        let fields = response::render(service, Echo::Kept(&content.request), &answer, language)
-            .sign(&credential.response_phrase, credential.sha_type);
+        let fields = match &content.news {
+            None => {
+                let service = Service::from_name(content.operation.kind.command());
+                response::render(service, Echo::Kept(&content.request), &feedback_answer(content), language)
+            }
+            Some(news) => {
+                let reader = NewsReader {
+                    access_code: &credential.access_code,
+                    merchant_identifier: &merchant.merchant_identifier,
+                    language,
+                };
+                schedule_news(news, &reader)
+            }
+        };
+        let fields = fields.sign(&credential.response_phrase, credential.sha_type);
         let (channel, kind) = (content.row.lane.channel, content.row.lane.kind);
         let terms = &merchant.terms.feedback;
         let format = terms.format(channel, kind);

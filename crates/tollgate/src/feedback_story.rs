@@ -53,13 +53,16 @@ pub fn print_whole(content: &FeedbackContent, rendered: &Result<Rendered, String
     let row = &content.row;
     println!("feedback {}", row.id);
     let code = content.outcome.code;
-    let told = format!(
-        "{} {} ({} {})",
-        content.operation.kind.command(),
-        content.outcome.state,
-        code,
-        response_message(code, Language::English)
-    );
+    let told = match &content.news {
+        Some(news) => format!("{} of agreement {}", news.kind, harmless(&news.agreement_id)),
+        None => format!(
+            "{} {} ({} {})",
+            content.operation.kind.command(),
+            content.outcome.state,
+            code,
+            response_message(code, Language::English)
+        ),
+    };
     for (what, value) in [
         ("order", row.fort_id.to_string()),
         ("merchant reference", harmless(&content.order.merchant_reference).into_owned()),
@@ -95,8 +98,16 @@ pub fn whole_json(
     let mut whole = row_json(&content.row);
     if let Value::Object(whole) = &mut whole {
         whole.insert("merchant_reference".into(), content.order.merchant_reference.clone().into());
-        whole.insert("command".into(), content.operation.kind.command().into());
-        whole.insert("code".into(), content.outcome.code.to_string().into());
+        match &content.news {
+            Some(news) => {
+                whole.insert("agreement_id".into(), news.agreement_id.clone().into());
+                whole.insert("tells".into(), news.kind.name().into());
+            }
+            None => {
+                whole.insert("command".into(), content.operation.kind.command().into());
+                whole.insert("code".into(), content.outcome.code.to_string().into());
+            }
+        }
         let body = match rendered {
             Ok(rendered) => json!({
                 "merchant": rendered.merchant,

@@ -1,15 +1,12 @@
-//! What an operator asks of tokens: the same requests to a running gateway and to the store of a stopped one, with the
-//! same answers. Masks only.
+//! What an operator asks of tokens. Masks only.
 
+use crate::desk::DeskRequest;
+use crate::wiring::Opened;
 use http::StatusCode;
 use serde_json::{Value, json as object};
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use tollgate_app::{TokenDesk, TokenDeskError, TokenRest, Traces};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
-use tollgate_http::{OperatorRequest, OperatorRoute, Response, json, problem};
 
 /// The most tokens that one list tells.
 pub const LISTED_MAX: usize = 10_000;
@@ -43,12 +40,16 @@ pub enum TokenRequest {
     },
 }
 
-impl TokenRequest {
-    /// Carries it out.
-    ///
-    /// # Errors
-    /// Why nothing was done.
-    pub async fn carry_out(self, desk: &TokenDesk) -> Result<Value, TokenDeskError> {
+impl DeskRequest for TokenRequest {
+    const ROUTE: &'static str = "token";
+    type Desk = TokenDesk;
+    type Error = TokenDeskError;
+
+    fn desk(opened: &Opened) -> TokenDesk {
+        TokenDesk::new(opened.store.clone(), opened.clock.clone())
+    }
+
+    async fn carry_out(self, desk: &TokenDesk) -> Result<Value, TokenDeskError> {
         match self {
             TokenRequest::List { merchant, after, limit } => {
                 let page = desk.list(&merchant, after.as_deref(), limit.min(LISTED_MAX)).await?;
@@ -68,6 +69,13 @@ impl TokenRequest {
             }
         }
     }
+
+    fn status(error: &TokenDeskError) -> StatusCode {
+        match error {
+            TokenDeskError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::NOT_FOUND,
+        }
+    }
 }
 
 fn shown(token: &Token, now: Timestamp) -> Value {
@@ -83,41 +91,4 @@ fn shown(token: &Token, now: Timestamp) -> Value {
         "updated_at": token.updated_at.to_string(),
         "lapses_at": token.lapses_at.map(|at| at.to_string()),
     })
-}
-
-/// What is behind `/operator/token`.
-pub struct TokenRoute {
-    desk: TokenDesk,
-}
-
-impl TokenRoute {
-    /// The route of these tokens.
-    pub const fn new(desk: TokenDesk) -> TokenRoute {
-        TokenRoute { desk }
-    }
-
-    async fn answer(&self, request: &OperatorRequest) -> Response {
-        if request.method != http::Method::POST || !request.path.is_empty() {
-            return problem(StatusCode::NOT_FOUND, "try POST token");
-        }
-        let asked: TokenRequest = match request.json() {
-            Ok(asked) => asked,
-            Err(response) => return *response,
-        };
-        match asked.carry_out(&self.desk).await {
-            Ok(value) => json(StatusCode::OK, &value),
-            Err(error @ TokenDeskError::Store(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
-        }
-    }
-}
-
-impl OperatorRoute for TokenRoute {
-    fn name(&self) -> &'static str {
-        "token"
-    }
-
-    fn call(self: Arc<Self>, request: OperatorRequest) -> Pin<Box<dyn Future<Output = Response> + Send>> {
-        Box::pin(async move { self.answer(&request).await })
-    }
 }

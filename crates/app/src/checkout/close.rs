@@ -139,6 +139,7 @@ async fn closing(
         owner,
         token: None,
         agreement: None,
+        schedule: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

@@ -49,8 +49,8 @@ pub(crate) async fn may_follow(
         return None;
     }
     let has_customer = match start {
-        // Nobody waits at a browser for a row of a file.
-        Start::BatchRow(_) => false,
+        // Nobody waits at a browser for a row of a file, or for a due date.
+        Start::BatchRow(_) | Start::Due(_) => false,
         Start::NewOrder => has_way_back(account, command),
         // The customer's browser only had to come by; on the page the customer decides what comes next.
         Start::Try { order, checkout } => order.channel != Channel::Redirection && checkout.step == Step::PassBy,
@@ -101,7 +101,7 @@ impl Follows {
     ) -> Result<Checkout, Refused> {
         let Tried { order, start, route } = tried;
         let checkout = match start {
-            Start::NewOrder | Start::BatchRow(_) => {
+            Start::NewOrder | Start::BatchRow(_) | Start::Due(_) => {
                 let wish = PayWish::of(order.fort_id, command, route);
                 Checkout { tries: 1, ..new_checkout(inner, account, command, wish) }
             }

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -96,6 +96,11 @@ impl House {
         .await?;
         let account = gateway.directory().by_access_code("ACCESS").await.unwrap().unwrap();
         Ok(Node { gateway, wire, clock, account })
+    }
+
+    /// The merchant's account, to be changed.
+    pub fn accounts(&self) -> Accounts {
+        Accounts::new(self.store.clone(), self.vault.clone(), HouseClock::since(self.began))
     }
 
     pub async fn living(&self) -> Vec<(i64, u8)> {
@@ -202,7 +207,7 @@ fn card() -> CardInput {
     }
 }
 
-fn command(kind: PayKind, reference: &str) -> PayCommand {
+pub fn command(kind: PayKind, reference: &str) -> PayCommand {
     PayCommand {
         kind,
         merchant_reference: reference.to_owned(),
@@ -241,6 +246,7 @@ pub async fn pass(seconds: u64) {
 pub struct Wire {
     waiting: Mutex<Vec<Waiting>>,
     sent: Mutex<Vec<NetworkKind>>,
+    is_down: AtomicBool,
 }
 
 struct Waiting {
@@ -252,6 +258,16 @@ impl Wire {
     /// What was sent, in order.
     pub fn sent(&self) -> Vec<NetworkKind> {
         self.sent.lock().unwrap().clone()
+    }
+
+    /// Nothing can be sent any more.
+    pub fn go_down(&self) {
+        self.is_down.store(true, Ordering::Relaxed);
+    }
+
+    /// It can again.
+    pub fn come_up(&self) {
+        self.is_down.store(false, Ordering::Relaxed);
     }
 
     /// Whether a message of `kind` waits for its answer.
@@ -280,7 +296,7 @@ impl Acquirer for Wire {
     }
 
     fn state(&self) -> LinkState {
-        LinkState::Up
+        if self.is_down.load(Ordering::Relaxed) { LinkState::Down } else { LinkState::Up }
     }
 }
 

@@ -6,12 +6,14 @@
 //! | `MOTO` | both | card or token | may be left out | opens none |
 //! | `RECURRING` | PURCHASE | a token that its customer has paid with | none | `agreement_id` charges one |
 
-use super::no_token_service;
-use crate::agreement::{AgreementRule, Day};
+use super::{no_token_service, within_limit};
+use crate::agreement::{AgreementRule, Day, RecurringMode, RecurringWish};
+use crate::billing::BillingCycle;
 use crate::bin::Brand;
 use crate::code::refused as code;
-use crate::command::{Eci, PayCommand, RememberMe};
+use crate::command::{Eci, PayCommand, RememberMe, UpdateAgreementCommand};
 use crate::merchant::{Terms, TokenService};
+use crate::money::Money;
 use crate::order::PayKind;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -59,7 +61,7 @@ pub(super) fn brand_fits_eci(command: &PayCommand, brand: Brand) -> Result<(), R
 /// What a payment says of an agreement that it would open.
 fn opens_well(terms: &Terms, command: &PayCommand, now: Timestamp) -> Result<(), Refusal> {
     let wish = &command.recurring;
-    let Some(mode) = wish.mode else { return Ok(()) };
+    let Some(mode) = wish.mode else { return opens_no_schedule(command) };
     if terms.tokens == TokenService::Off {
         return Err(no_token_service().at("recurring_mode"));
     }
@@ -82,13 +84,93 @@ fn opens_well(terms: &Terms, command: &PayCommand, now: Timestamp) -> Result<(),
         let detail = "the agreement's last day lies in the past";
         return Err(Refusal::request(code::VALUE_NOT_ALLOWED, "recurring_expiry_date", detail));
     }
-    Ok(())
+    schedules_well(terms, command, mode, now)
+}
+
+/// The parameters of charges that the gateway begins by itself.
+const SCHEDULE: [&str; 3] = ["recurring_billing_cycle", "recurring_first_charge_date", "recurring_amount"];
+
+/// Whoever sends a billing cycle counts on being charged for: it is no parameter to pass over.
+fn opens_no_schedule(command: &PayCommand) -> Result<(), Refusal> {
+    match SCHEDULE.into_iter().find(|name| command.params.get(name).is_some()) {
+        None => Ok(()),
+        Some(name) => {
+            let detail = format!("{name} belongs to an agreement, which recurring_mode opens");
+            Err(Refusal::request(code::MISSING_PARAMETER, "recurring_mode", detail))
+        }
+    }
+}
+
+/// What a payment says of the charges that the gateway shall begin by itself.
+fn schedules_well(terms: &Terms, command: &PayCommand, mode: RecurringMode, now: Timestamp) -> Result<(), Refusal> {
+    let wish = &command.recurring;
+    let Some(text) = command.params.get("recurring_billing_cycle") else {
+        let beside = SCHEDULE.into_iter().find(|name| command.params.get(name).is_some());
+        let Some(name) = beside else { return Ok(()) };
+        let detail = format!("{name} is about charges of the gateway's, which need their billing cycle");
+        return Err(Refusal::request(code::MISSING_PARAMETER, "recurring_billing_cycle", detail));
+    };
+    if let Err(error) = BillingCycle::parse(text) {
+        return Err(Refusal::request(code::VALUE_NOT_ALLOWED, "recurring_billing_cycle", error.to_string()));
+    }
+    if mode == RecurringMode::Unscheduled {
+        let detail = "UNSCHEDULED is an agreement without times: a billing cycle goes with FIXED or VARIABLE";
+        return Err(Refusal::request(code::CONTRADICTING_PARAMETERS, "recurring_billing_cycle", detail));
+    }
+    charges_first_in_time(wish, terms.recurring.time_zone.day(now))?;
+    has_charge_amount(terms, command, mode)
+}
+
+fn charges_first_in_time(wish: &RecurringWish, today: Day) -> Result<(), Refusal> {
+    let refused =
+        |detail: &'static str| Err(Refusal::request(code::VALUE_NOT_ALLOWED, "recurring_first_charge_date", detail));
+    match (wish.first_day, wish.last_day) {
+        (Some(first), _) if first <= today => {
+            refused("the first charge comes after the day of the payment, in the account's time zone")
+        }
+        (Some(first), Some(last)) if first > last => refused("the agreement ends before its first charge"),
+        _ => Ok(()),
+    }
+}
+
+/// Of a FIXED agreement the first payment is one of the equal ones, unless a trial comes first.
+fn has_charge_amount(terms: &Terms, command: &PayCommand, mode: RecurringMode) -> Result<(), Refusal> {
+    let Some(amount) = command.recurring.charge_amount else { return Ok(()) };
+    let refused = |detail: &'static str| Err(Refusal::request(code::INVALID_AMOUNT, "recurring_amount", detail));
+    if amount.minor() == 0 {
+        return refused("a charge is above zero");
+    }
+    let is_trial = command.recurring.first_day.is_some();
+    if mode == RecurringMode::Fixed && !is_trial && amount != command.money.amount {
+        return refused(
+            "a FIXED agreement is charged what the first payment is, unless recurring_first_charge_date says that a trial comes first",
+        );
+    }
+    let money = Money { amount, currency: command.money.currency };
+    within_limit(terms, money).map_err(|refusal| refusal.at("recurring_amount"))
+}
+
+/// Judges UPDATE_AGREEMENT by the account alone; `money` is the new amount, in the agreement's currency.
+///
+/// # Errors
+/// The first guard that fails, with its code.
+pub fn update_agreement(terms: &Terms, command: &UpdateAgreementCommand, money: Option<Money>) -> Result<(), Refusal> {
+    let UpdateAgreementCommand { agreement_id: _, status, amount, token_name, next_day } = command;
+    if status.is_none() && amount.is_none() && token_name.is_none() && next_day.is_none() {
+        let detail =
+            "it changes nothing: send agreement_status, recurring_amount, token_name or recurring_next_charge_date";
+        return Err(Refusal::request(code::MISSING_PARAMETER, "agreement_status", detail));
+    }
+    match money {
+        None => Ok(()),
+        Some(money) => within_limit(terms, money).map_err(|refusal| refusal.at("recurring_amount")),
+    }
 }
 
 /// An agreement goes back to a customer who was at a browser.
 fn opens_nothing(command: &PayCommand) -> Result<(), Refusal> {
     if command.recurring.mode.is_none() {
-        return Ok(());
+        return opens_no_schedule(command);
     }
     let detail = "an agreement is opened by an ECOMMERCE payment";
     Err(Refusal::request(code::NOT_FOR_ECI, "recurring_mode", detail))
@@ -110,6 +192,10 @@ fn charges_well(terms: &Terms, command: &PayCommand) -> Result<(), Refusal> {
     if command.token_name.is_none() {
         let detail = "a RECURRING payment is made with a token";
         return Err(Refusal::request(code::MISSING_PARAMETER, "token_name", detail));
+    }
+    if let Some(name) = SCHEDULE.into_iter().find(|name| command.params.get(name).is_some()) {
+        let detail = "a charge changes nothing of its agreement: UPDATE_AGREEMENT does";
+        return Err(Refusal::request(code::NOT_FOR_ECI, name, detail));
     }
     if terms.recurring.agreement == AgreementRule::Required && command.recurring.agreement_id.is_none() {
         let detail = "this merchant's RECURRING payments have to name their agreement";

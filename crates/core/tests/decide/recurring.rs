@@ -2,10 +2,11 @@
 
 use super::{by_token, kept, merchant, money, now, purchase, with_card};
 use tollgate_core::agreement::{AgreementRule, Day, RecurringMode, RecurringWish};
+use tollgate_core::billing::TimeZoneName;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{ResponseCode, refused};
-use tollgate_core::command::{Eci, PayCommand, RememberMe};
+use tollgate_core::command::{Eci, PayCommand, RememberMe, ScheduleStatusWish, UpdateAgreementCommand};
 use tollgate_core::decide::{self, PayCard, TokenPlan};
 use tollgate_core::merchant::{Merchant, TokenService};
 use tollgate_core::order::PayKind;
@@ -170,4 +171,109 @@ fn an_agreement_is_not_named_by_a_card_number() {
     let command = PayCommand { recurring: named, money: money(100, "AED"), ..purchase() };
     let (refusal, parameter) = code(&merchant(), &command, None).unwrap();
     assert_eq!((refusal, parameter.as_str()), (refused::VALUE_NOT_ALLOWED, "agreement_id"));
+}
+
+/// A payment that opens an agreement which the gateway charges, with its parameters as they were sent.
+fn scheduled(mode: RecurringMode, sent: &[(&'static str, &str)]) -> PayCommand {
+    let mut command = purchase();
+    for (name, value) in sent {
+        command.params.push(name, value);
+    }
+    let parameters = RecurringWish::of_params(&command.params);
+    command.recurring = RecurringWish { mode: Some(mode), charges_max: Some(12), ..parameters };
+    command
+}
+
+#[test]
+fn a_billing_cycle_fits_its_agreement() {
+    let zone = |name: &str| {
+        let mut merchant = merchant();
+        merchant.terms.recurring.time_zone = TimeZoneName::parse(name).unwrap();
+        merchant
+    };
+    let (cycle, first, amount) = ("recurring_billing_cycle", "recurring_first_charge_date", "recurring_amount");
+    let tomorrow = Day::of(now()).plus(1).to_string();
+    let same = purchase().money.amount.to_string();
+    use RecurringMode::{Fixed, Unscheduled, Variable};
+    for (mode, good) in [
+        (Fixed, vec![(cycle, "MONTHLY")]),
+        (Fixed, vec![(cycle, "freq=monthly;byday=-1fr"), (amount, same.as_str())]),
+        (Fixed, vec![(cycle, "2 WEEKLY"), (first, tomorrow.as_str()), (amount, "7")]),
+        (Variable, vec![(cycle, "DAILY"), (amount, "7")]),
+    ] {
+        assert_eq!(code(&zone("UTC"), &scheduled(mode, &good), None), None, "{good:?}");
+    }
+    let today = Day::of(now()).to_string();
+    for (mode, bad, expected) in [
+        (Fixed, vec![(cycle, "HOURLY")], (refused::VALUE_NOT_ALLOWED, cycle)),
+        (Fixed, vec![(cycle, "FREQ=SECONDLY")], (refused::VALUE_NOT_ALLOWED, cycle)),
+        (Fixed, vec![(first, tomorrow.as_str())], (refused::MISSING_PARAMETER, cycle)),
+        (Fixed, vec![(amount, same.as_str())], (refused::MISSING_PARAMETER, cycle)),
+        (Unscheduled, vec![(cycle, "DAILY")], (refused::CONTRADICTING_PARAMETERS, cycle)),
+        (Fixed, vec![(cycle, "DAILY"), (first, today.as_str())], (refused::VALUE_NOT_ALLOWED, first)),
+        (Fixed, vec![(cycle, "DAILY"), (amount, "7")], (refused::INVALID_AMOUNT, amount)),
+        (Variable, vec![(cycle, "DAILY"), (amount, "0")], (refused::INVALID_AMOUNT, amount)),
+    ] {
+        let command = scheduled(mode, &bad);
+        let found = code(&zone("UTC"), &command, None);
+        assert_eq!(found, Some((expected.0, expected.1.to_owned())), "{bad:?}");
+        let on_page = PayCommand { card: None, ..command };
+        assert_eq!(decide::open_page(&merchant(), &on_page, None, now()).unwrap_err().code, expected.0, "{bad:?}");
+    }
+    let over = PayCommand {
+        recurring: RecurringWish {
+            last_day: Some(Day::of(now())),
+            ..scheduled(Fixed, &[(cycle, "DAILY"), (first, &tomorrow)]).recurring
+        },
+        ..scheduled(Fixed, &[(cycle, "DAILY"), (first, &tomorrow)])
+    };
+    assert_eq!(code(&zone("UTC"), &over, None), Some((refused::VALUE_NOT_ALLOWED, first.to_owned())));
+    // Where it is tomorrow already, tomorrow is the day of the payment.
+    let eastern = scheduled(Fixed, &[(cycle, "DAILY"), (first, &tomorrow)]);
+    let far_east = zone("Pacific/Kiritimati");
+    let is_tomorrow_there = far_east.terms.recurring.time_zone.day(now()) > Day::of(now());
+    assert_eq!(code(&far_east, &eastern, None).is_some(), is_tomorrow_there);
+}
+
+#[test]
+fn a_billing_cycle_is_never_passed_over() {
+    let sent = [("recurring_billing_cycle", "MONTHLY")];
+    let without_mode = PayCommand { recurring: RecurringWish::default(), ..scheduled(RecurringMode::Fixed, &sent) };
+    for (command, token, expected) in [
+        (without_mode.clone(), None, (refused::MISSING_PARAMETER, "recurring_mode")),
+        (PayCommand { eci: Eci::Moto, ..without_mode }, None, (refused::MISSING_PARAMETER, "recurring_mode")),
+        (
+            PayCommand { params: scheduled(RecurringMode::Fixed, &sent).params, ..charge() },
+            Some(paid()),
+            (refused::NOT_FOR_ECI, "recurring_billing_cycle"),
+        ),
+    ] {
+        let found = code(&merchant(), &command, token.as_ref());
+        assert_eq!(found, Some((expected.0, expected.1.to_owned())), "{command:?}");
+    }
+}
+
+#[test]
+fn a_change_of_an_agreement_keeps_to_the_account() {
+    let nothing = UpdateAgreementCommand {
+        agreement_id: "A".into(),
+        status: None,
+        amount: None,
+        token_name: None,
+        next_day: None,
+    };
+    let mut terms = merchant().terms;
+    let refused_here = decide::update_agreement(&terms, &nothing, None).unwrap_err();
+    assert_eq!(refused_here.code, refused::MISSING_PARAMETER);
+    let paused = UpdateAgreementCommand { status: Some(ScheduleStatusWish::Paused), ..nothing };
+    assert!(decide::update_agreement(&terms, &paused, None).is_ok());
+    for currency in &mut terms.currencies {
+        currency.amount_minor_max = Some(100);
+    }
+    let dearer = UpdateAgreementCommand { amount: Some(money(101, "AED").amount), ..paused };
+    assert_eq!(
+        decide::update_agreement(&terms, &dearer, Some(money(101, "AED"))).unwrap_err().parameter.as_deref(),
+        Some("recurring_amount")
+    );
+    assert!(decide::update_agreement(&terms, &dearer, Some(money(100, "AED"))).is_ok());
 }

@@ -507,6 +507,7 @@ fn new_order(number: i64, merchant: MerchantId, now: Timestamp) -> NewOrder {
         owner: LifeId::NONE,
         token: None,
         agreement: None,
+        schedule: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

@@ -104,6 +104,9 @@ pub(crate) enum Source {
     TokenMade,
     /// The agreement that the payment charged or opened; before one is there, the name that was sent.
     Agreement,
+    /// The due date that the gateway charges by itself, and which attempt it is.
+    DueDate,
+    DueAttempt,
     /// Where the customer has to go to be authenticated.
     ThreeDsUrl,
     /// The authorization code.
@@ -143,6 +146,26 @@ pub(crate) enum Source {
     LinkStatus,
     LinkExpiry,
     LinkOpenings,
+    /// An agreement: how it stands and why, what was agreed and with which token.
+    AgreementStatus,
+    AgreementNote,
+    AgreementMode,
+    AgreementAmount,
+    AgreementCurrency,
+    AgreementToken,
+    /// Its charges that succeeded, and how many may follow.
+    ChargesDone,
+    ChargesLeft,
+    /// The days on which the gateway charges it, and when it does so next.
+    AgreementCycle,
+    NextChargeDay,
+    NextAttempt,
+    /// The gateway's newest charge that has an outcome.
+    LastChargeDay,
+    LastAttempt,
+    LastChargeStatus,
+    LastChargeCode,
+    LastChargeText,
     /// The network's codes, when they were asked for.
     NetworkWord,
     NetworkCode,
@@ -169,6 +192,8 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::PaymentLink => &tables.payment_link,
         Service::CheckPaymentLinkStatus => &tables.payment_link_status,
         Service::UpdatePaymentLink => &tables.update_payment_link,
+        Service::UpdateAgreement => &tables.update_agreement,
+        Service::CheckAgreement => &tables.check_agreement,
     }
 }
 
@@ -190,6 +215,8 @@ struct Tables {
     payment_link: Table,
     payment_link_status: Table,
     update_payment_link: Table,
+    update_agreement: Table,
+    check_agreement: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -277,6 +304,8 @@ fn read(file: &str) -> Result<Tables, TableError> {
         payment_link: of(Service::PaymentLink)?,
         payment_link_status: of(Service::CheckPaymentLinkStatus)?,
         update_payment_link: of(Service::UpdatePaymentLink)?,
+        update_agreement: of(Service::UpdateAgreement)?,
+        check_agreement: of(Service::CheckAgreement)?,
     })
 }
 

@@ -64,6 +64,7 @@ pub fn new_order(number: i64, reference: &str) -> NewOrder {
         owner: LifeId::NONE,
         token: None,
         agreement: None,
+        schedule: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

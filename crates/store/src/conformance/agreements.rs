@@ -300,7 +300,7 @@ pub async fn a_try_on_the_page_opens_an_agreement(subject: &dyn Subject) {
     assert_eq!((agreement.state, agreement.number), (AgreementState::Active, AgreementNumber(FIRST + 6)));
 }
 
-fn target(number: i64) -> tollgate_core::command::OrderTarget {
+pub(super) fn target(number: i64) -> tollgate_core::command::OrderTarget {
     tollgate_core::command::OrderTarget::FortId(FortId(FIRST + number))
 }
 
@@ -313,7 +313,7 @@ fn ids(agreements: &[Agreement]) -> Vec<&str> {
 }
 
 /// An order whose success keeps its card as `token-{number}` and opens an agreement of this name.
-fn opening(number: i64, id: &str) -> NewOrder {
+pub(super) fn opening(number: i64, id: &str) -> NewOrder {
     with_agreement(saves(number, new_order(number, &format!("order-{number}"), PayKind::Purchase)), id)
 }
 
@@ -354,7 +354,7 @@ fn with_agreement(new: NewOrder, id: &str) -> NewOrder {
             used_for: CredentialUse::StandingOrder,
             original: None,
         },
-        agreement: Some(OrderAgreement { number, id: id.to_owned(), role: AgreementRole::Opens }),
+        agreement: Some(OrderAgreement { number, id: id.to_owned(), role: AgreementRole::Opens, schedule: None }),
         notes: None,
     };
     let order = Order { credential: Some(Box::new(credential)), ..new.order };
@@ -369,7 +369,7 @@ fn drafted(new: &NewOrder) -> Agreement {
 }
 
 /// A charge of an agreement as it was judged.
-fn charge(number: i64, agreement: &Agreement) -> NewOrder {
+pub(super) fn charge(number: i64, agreement: &Agreement) -> NewOrder {
     let new = new_order(number, &format!("order-{number}"), PayKind::Purchase);
     let told = StoredCredential {
         by: Initiator::Merchant,
@@ -377,7 +377,8 @@ fn charge(number: i64, agreement: &Agreement) -> NewOrder {
         used_for: CredentialUse::StandingOrder,
         original: agreement.network_transaction_id.clone(),
     };
-    let named = OrderAgreement { number: agreement.number, id: agreement.id.clone(), role: AgreementRole::Charges };
+    let Agreement { number, id, .. } = agreement;
+    let named = OrderAgreement { number: *number, id: id.clone(), role: AgreementRole::Charges, schedule: None };
     let order = Order {
         eci: Eci::Recurring,
         token: Some(OrderToken { name: agreement.token_name.clone(), role: TokenRole::Uses }),
@@ -406,7 +407,7 @@ fn noting(number: i64, stored: &StoredToken, missing: MissingNote) -> NewOrder {
     NewOrder { order, ..new }
 }
 
-fn of_merchant(new: NewOrder, merchant: MerchantId) -> NewOrder {
+pub(super) fn of_merchant(new: NewOrder, merchant: MerchantId) -> NewOrder {
     let token = new.token.map(|intent| match intent {
         crate::TokenIntent::Put(stored) => {
             crate::TokenIntent::Put(Box::new(StoredToken { token: Token { merchant, ..stored.token }, ..*stored }))
@@ -421,7 +422,7 @@ fn of_merchant(new: NewOrder, merchant: MerchantId) -> NewOrder {
 }
 
 /// Claims many orders at once.
-async fn raced(store: &Arc<dyn Store>, new: impl Fn(i64) -> NewOrder) -> Vec<OrderClaim> {
+pub(super) async fn raced(store: &Arc<dyn Store>, new: impl Fn(i64) -> NewOrder) -> Vec<OrderClaim> {
     let racers: Vec<_> = (1..=RACERS)
         .map(|number| {
             let (store, new) = (Arc::clone(store), new(number));
@@ -436,12 +437,12 @@ async fn raced(store: &Arc<dyn Store>, new: impl Fn(i64) -> NewOrder) -> Vec<Ord
 }
 
 /// Records what became of an operation; it and its order afterwards.
-async fn recorded(store: &dyn Store, placed: &Placed, event: OperationEvent, seconds: i64) -> Placed {
+pub(super) async fn recorded(store: &dyn Store, placed: &Placed, event: OperationEvent, seconds: i64) -> Placed {
     let record = outcome(&placed.order, &placed.operation, event, at(seconds));
     assert_eq!(store.record_outcome(record.clone()).await.unwrap(), Recorded::Written);
     Placed { order: record.order, operation: Operation { state: record.state, ..placed.operation.clone() } }
 }
 
-async fn found(store: &Arc<dyn Store>, id: &str) -> Option<Agreement> {
+pub(super) async fn found(store: &Arc<dyn Store>, id: &str) -> Option<Agreement> {
     store.agreement(MERCHANT, id).await.unwrap()
 }

@@ -92,6 +92,7 @@ pub(super) fn new_order(number: i64, reference: &str, kind: PayKind) -> NewOrder
         owner: LifeId::NONE,
         token: None,
         agreement: None,
+        schedule: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

@@ -26,6 +26,7 @@ mod payment_links;
 mod reading;
 mod recovery;
 mod routes;
+mod schedules;
 mod tokens;
 mod unique_tokens;
 mod verifications;
@@ -48,6 +49,7 @@ pub use payment_links::*;
 pub use reading::*;
 pub use recovery::*;
 pub use routes::*;
+pub use schedules::*;
 pub use tokens::*;
 pub use unique_tokens::*;
 pub use verifications::*;
@@ -248,6 +250,17 @@ macro_rules! conformance_tests {
             a_customer_of_a_payment_link_claims_its_reference
             nothing_is_begun_by_a_payment_link_that_was_overtaken
             one_of_many_begins_to_pay_by_a_link
+            a_schedule_begins_with_its_agreement_and_is_gone_with_it
+            an_attempt_begins_with_its_intent_and_its_outcome_moves_the_schedule_on
+            an_unknown_attempt_holds_its_schedule_until_it_is_settled
+            one_of_many_begins_an_attempt
+            an_attempt_is_claimed_on_what_was_judged
+            an_order_and_its_schedule_belong_together
+            due_schedules_are_one_living_gateways_to_charge
+            a_schedule_is_changed_by_version_and_ends_with_its_agreement
+            an_attempt_that_counts_after_all_is_the_last_of_its_due_date
+            what_happens_to_a_schedule_is_told_in_the_same_commit
+            schedules_and_attempts_are_listed_in_order
             random_calls_answer_as_the_model_does
         }
     };

@@ -304,6 +304,7 @@ fn random_order(chance: &mut Chance, number: i64) -> NewOrder {
         owner: LifeId(chance.number().cast_signed()),
         token: None,
         agreement: None,
+        schedule: None,
         audit: Vec::new(),
         route: None,
         authentication: None,

@@ -2,15 +2,10 @@
 
 use super::{OperatorArgs, small_runtime};
 use crate::agreement::AgreementRequest;
-use crate::data_folder::DataFolder;
-use crate::operator::OperatorClient;
-use crate::run_lock::RunLock;
-use crate::wiring::{self, Keep};
+use crate::desk;
 use clap::{Args, Subcommand};
-use http::Method;
 use serde_json::Value;
 use std::process::ExitCode;
-use tollgate_app::AgreementDesk;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::shown::harmless;
 
@@ -69,25 +64,9 @@ impl AgreementCommand {
             Action::Show { merchant, id } => AgreementRequest::Show { merchant, id },
             Action::End { merchant, id } => AgreementRequest::End { merchant, id },
         };
-        let answer = small_runtime()?.block_on(async {
-            match OperatorClient::of_running(&folder)? {
-                Some(gateway) => gateway.ask(Method::POST, "agreement", &serde_json::to_value(&request)?).await,
-                None => on_store(&folder, request).await,
-            }
-        })?;
+        let answer = small_runtime()?.block_on(desk::ask(&folder, request))?;
         self.common.print(&answer, print)
     }
-}
-
-/// No gateway runs: the folder is locked, so that none starts meanwhile.
-async fn on_store(folder: &DataFolder, request: AgreementRequest) -> anyhow::Result<Value> {
-    let _only_one = RunLock::take(folder)?;
-    let opened = wiring::open(folder, Keep::Existing).await?;
-    let desk = AgreementDesk::new(opened.store.clone(), opened.clock.clone());
-    let done = request.carry_out(&desk).await;
-    drop(desk);
-    wiring::close(opened).await;
-    Ok(done?)
 }
 
 fn print(answer: &Value) {

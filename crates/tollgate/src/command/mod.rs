@@ -26,6 +26,7 @@ mod merchant_recurring;
 mod merchant_three_ds;
 mod pay;
 mod pci;
+mod recurring;
 mod serve;
 mod sign;
 mod token;
@@ -75,6 +76,8 @@ enum Command {
     Token(token::TokenCommand),
     /// List, show and end agreements about recurring payments
     Agreement(agreement::AgreementCommand),
+    /// List, change, pause and cancel what the gateway charges by itself under agreements
+    Recurring(recurring::Recurring),
     /// Upload files of payments and operations, have them processed, and read their results
     Batch(batch::BatchArgs),
     /// Make, list, show and close payment links
@@ -120,6 +123,7 @@ impl Cli {
             Command::Merchant(command) => command.run(),
             Command::Token(command) => command.run(),
             Command::Agreement(command) => command.run(),
+            Command::Recurring(command) => command.run(),
             Command::Batch(command) => command.run(),
             Command::Link(command) => command.run(),
             Command::Keys(command) => command.run(),

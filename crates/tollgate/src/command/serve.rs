@@ -1,7 +1,7 @@
 //! `tollgate serve`.
 
 use super::DataArg;
-use crate::agreement::AgreementRoute;
+use crate::agreement::AgreementRequest;
 use crate::audit_heads::AuditKeeper;
 use crate::batch::{BatchRoute, FortRows};
 use crate::clock::FolderClock;
@@ -9,16 +9,18 @@ use crate::config::{Config, ServerConfig, environment};
 use crate::custodians::{self, Custodians, Door, Waiting};
 use crate::data_folder::DataFolder;
 use crate::demo_shop::{DemoShop, ShopWiring};
+use crate::desk::DeskRoute;
 use crate::feedback::{FortRenderer, Watch};
 use crate::keys::{self, KeyRotation};
 use crate::link::LinkRoute;
 use crate::listen::ListenRoute;
 use crate::operator;
+use crate::recurring::RecurringRequest;
 use crate::run_lock::RunLock;
 use crate::running::Running;
 use crate::sandbox::{ClockRoute, FaultRoute, Mode, NetworkAdmin, ReferenceFaults, SandboxAcquirer};
 use crate::three_ds_link::{PlainDirectory, ThreeDsLink};
-use crate::token::TokenRoute;
+use crate::token::TokenRequest;
 use crate::unknown::UnknownRoute;
 use crate::wiring::{self, Keep, Looked, Opened};
 use crate::{demo, issuer_countries, logging};
@@ -35,7 +37,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Receiver;
 use tollgate_acquirer::{Acquirer, IsoLink, LateReply, LinkState};
-use tollgate_app::{Account, Accounts, BatchJobs, Directory, Gateway, GatewayParts, Jobs, Rotations, ThreeDsSetup};
+use tollgate_app::{
+    Account, Accounts, BatchJobs, Directory, Gateway, GatewayParts, Jobs, Rotations, ScheduleJobs, ThreeDsSetup,
+};
 use tollgate_core::audit::{AuditAction, AuditWho};
 use tollgate_core::issuer_country::IssuerCountries;
 use tollgate_core::merchant::TrustedChannel;
@@ -307,13 +311,16 @@ struct GatewayJobs {
     settling: Jobs,
     /// Judges and carries out rows.
     batches: BatchJobs,
+    /// Charges due dates.
+    schedules: ScheduleJobs,
 }
 
 impl GatewayJobs {
     async fn start(config: &Config, gateway: &Gateway, late: Receiver<LateReply>) -> anyhow::Result<GatewayJobs> {
         let settling = Jobs::start(gateway, late).await?;
         let batches = BatchJobs::start(gateway, Arc::new(FortRows), config.batch.clone());
-        Ok(GatewayJobs { settling, batches })
+        let schedules = ScheduleJobs::start(gateway, config.schedules.clone());
+        Ok(GatewayJobs { settling, batches, schedules })
     }
 }
 
@@ -399,6 +406,7 @@ impl Started {
         }
         // It begins payments by itself.
         self.jobs.batches.stop().await;
+        self.jobs.schedules.stop().await;
         if tokio::time::timeout(wait_max, self.gateway.finish()).await.is_err() {
             tracing::error!("some payments are still without an outcome; they are settled at the next start");
         }
@@ -521,8 +529,9 @@ fn operator_api(
         Arc::new(ClockRoute::new(mode, opened.clock.clone(), gateway.clone(), network)),
         Arc::new(FaultRoute::new(mode, gateway.clone(), network, faults)),
         Arc::new(UnknownRoute::new(gateway.clone())),
-        Arc::new(TokenRoute::new(gateway.token_desk())),
-        Arc::new(AgreementRoute::new(gateway.agreement_desk())),
+        Arc::new(DeskRoute::<TokenRequest>::new(gateway.token_desk())),
+        Arc::new(DeskRoute::<AgreementRequest>::new(gateway.agreement_desk())),
+        Arc::new(DeskRoute::<RecurringRequest>::new(gateway.schedule_desk())),
         Arc::new(BatchRoute::new(gateway.clone())),
         Arc::new(LinkRoute::new(gateway.clone())),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),

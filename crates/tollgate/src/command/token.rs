@@ -2,16 +2,11 @@
 
 use super::token_customers::Customers;
 use super::{OperatorArgs, small_runtime};
-use crate::data_folder::DataFolder;
-use crate::operator::OperatorClient;
-use crate::run_lock::RunLock;
+use crate::desk;
 use crate::token::TokenRequest;
-use crate::wiring::{self, Keep};
 use clap::{Args, Subcommand};
-use http::Method;
 use serde_json::Value;
 use std::process::ExitCode;
-use tollgate_app::TokenDesk;
 use tollgate_core::shown::harmless;
 
 /// List, show and delete tokens.
@@ -67,25 +62,9 @@ impl TokenCommand {
             Action::Delete { merchant, name } => TokenRequest::Delete { merchant, name },
             Action::Customers(customers) => return customers.run(&folder, &self.common),
         };
-        let answer = small_runtime()?.block_on(async {
-            match OperatorClient::of_running(&folder)? {
-                Some(gateway) => gateway.ask(Method::POST, "token", &serde_json::to_value(&request)?).await,
-                None => on_store(&folder, request).await,
-            }
-        })?;
+        let answer = small_runtime()?.block_on(desk::ask(&folder, request))?;
         self.common.print(&answer, print)
     }
-}
-
-/// No gateway runs: the folder is locked, so that none starts meanwhile.
-async fn on_store(folder: &DataFolder, request: TokenRequest) -> anyhow::Result<Value> {
-    let _only_one = RunLock::take(folder)?;
-    let opened = wiring::open(folder, Keep::Existing).await?;
-    let desk = TokenDesk::new(opened.store.clone(), opened.clock.clone());
-    let done = request.carry_out(&desk).await;
-    drop(desk);
-    wiring::close(opened).await;
-    Ok(done?)
 }
 
 fn print(answer: &Value) {

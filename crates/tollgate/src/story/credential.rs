@@ -19,9 +19,12 @@ pub(super) fn print(credential: &OrderCredential) {
         (None, Initiator::Customer) => {}
     }
     if let Some(agreement) = &credential.agreement {
-        let role = match agreement.role {
-            AgreementRole::Opens => "opened by its success",
-            AgreementRole::Charges => "charged",
+        let role = match (agreement.role, agreement.due()) {
+            (AgreementRole::Opens, _) => "opened by its success".to_owned(),
+            (AgreementRole::Charges, None) => "charged".to_owned(),
+            (AgreementRole::Charges, Some(due)) => {
+                format!("charged by the gateway: due {}, attempt {}", due.due_day, due.attempt)
+            }
         };
         println!("  {:<20}{} ({role})", "agreement", harmless(&agreement.id));
     }
@@ -30,6 +33,7 @@ pub(super) fn print(credential: &OrderCredential) {
 /// It for machines.
 pub(super) fn to_json(credential: &OrderCredential) -> Value {
     let told = &credential.told;
+    let due = credential.agreement.as_ref().and_then(|agreement| agreement.due());
     json!({
         "initiator": told.by,
         "turn": told.turn,
@@ -37,6 +41,8 @@ pub(super) fn to_json(credential: &OrderCredential) -> Value {
         "original_network_transaction_id": told.original,
         "agreement_id": credential.agreement.as_ref().map(|agreement| &agreement.id),
         "agreement": credential.agreement.as_ref().map(|agreement| agreement.role),
+        "due_day": due.map(|due| due.due_day.to_string()),
+        "due_attempt": due.map(|due| due.attempt),
     })
 }
 

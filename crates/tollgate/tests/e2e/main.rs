@@ -35,6 +35,8 @@ mod production;
 mod recurring;
 mod recut;
 mod responses;
+mod schedule_calls;
+mod schedules;
 mod stray_numbers;
 mod three_ds;
 mod three_ds_killed;

@@ -146,6 +146,11 @@ impl Parameter {
                     refused.push((bad.into(), "00002"));
                 }
             }
+            "amount" => {
+                for bad in ["0", "1.5", "-1", "x"] {
+                    refused.push((bad.into(), "00005"));
+                }
+            }
             "email" => {
                 refused.push((format!("{}@{}", "j".repeat(64), "d".repeat(self.max - 64)), "00032"));
                 for bad in ["jo", "@example.org", "jo@", "jo@a@b", "jo doe@example.org"] {
@@ -160,7 +165,7 @@ impl Parameter {
 
 /// Parameters of a payment that say which card it is and decide what happens to it; they have
 /// tests of their own below.
-const DECISIVE: [&str; 14] = [
+const DECISIVE: [&str; 17] = [
     "card_number",
     "expiry_date",
     "card_security_code",
@@ -170,6 +175,10 @@ const DECISIVE: [&str; 14] = [
     "eci",
     // It opens an agreement: recurring.rs.
     "recurring_mode",
+    // They go with it: schedule_calls.rs.
+    "recurring_billing_cycle",
+    "recurring_first_charge_date",
+    "recurring_amount",
     // They are judged together: own_mpi.rs.
     "3ds_xid",
     "3ds_enrolled",
@@ -217,6 +226,8 @@ fn approved_payment_fields(table: &Table) -> BTreeSet<&str> {
         "card_holder",
         "decline_code",
         "decline_text",
+        "due_attempt",
+        "due_date",
         "echo_on_refusal",
         "paid_link",
         "three_ds_url",
