@@ -44,6 +44,8 @@ pub struct Answer {
     pub batch: Option<BatchFacts>,
     /// A payment link that was made, changed or asked for.
     pub link: Option<Box<LinkFacts>>,
+    /// How many rows a report has that was asked for.
+    pub report_rows: Option<u64>,
 }
 
 /// What an answer tells of a batch.
@@ -85,6 +87,7 @@ impl Answer {
             tokens: None,
             batch: None,
             link: None,
+            report_rows: None,
         }
     }
 }

@@ -51,6 +51,7 @@ pub mod page;
 pub mod page_face;
 pub mod payment_link;
 pub mod refusal;
+pub mod report;
 pub mod scope;
 pub mod secret;
 pub mod shown;

@@ -2,6 +2,7 @@
 
 mod mpi;
 mod payment_link;
+mod report;
 mod safe;
 
 use crate::message::Message;
@@ -20,6 +21,7 @@ use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
 use tollgate_core::payment_link::{LinkStatusCommand, PaymentLinkCommand, UpdateLinkCommand};
 use tollgate_core::refusal::Refusal;
+use tollgate_core::report::ReportCommand;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenStatus;
@@ -52,6 +54,8 @@ pub enum Request {
     LinkStatus(Box<LinkStatusCommand>),
     /// UPDATE_PAYMENT_LINK.
     UpdateLink(Box<UpdateLinkCommand>),
+    /// GENERATE_REPORT, DOWNLOAD_REPORT and GET_REPORT.
+    Report(Box<ReportCommand>),
 }
 
 impl Request {
@@ -84,6 +88,9 @@ impl Request {
             Service::PaymentLink => payment_link::create(message),
             Service::CheckPaymentLinkStatus => payment_link::status(message),
             Service::UpdatePaymentLink => payment_link::update(message),
+            Service::GenerateReport => report::generate(message),
+            Service::DownloadReport => report::download(message),
+            Service::GetReport => report::status(message),
         }
     }
 }

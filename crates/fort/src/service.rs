@@ -51,6 +51,12 @@ pub enum Service {
     CheckPaymentLinkStatus,
     /// Change or close one.
     UpdatePaymentLink,
+    /// Order a report.
+    GenerateReport,
+    /// Fetch one.
+    DownloadReport,
+    /// Ask whether one is ready.
+    GetReport,
 }
 
 /// Where a message is posted to.
@@ -64,6 +70,8 @@ pub enum Endpoint {
     Upload,
     /// `/FortAPI/batchApi`: the same server asks about it.
     BatchApi,
+    /// `/FortAPI/reportingApi`: a merchant's server orders and fetches reports.
+    ReportingApi,
 }
 
 impl Endpoint {
@@ -75,6 +83,7 @@ impl Endpoint {
             Endpoint::PaymentPage => "/FortAPI/paymentPage",
             Endpoint::Upload => "/FortAPI/upload",
             Endpoint::BatchApi => "/FortAPI/batchApi",
+            Endpoint::ReportingApi => "/FortAPI/reportingApi",
         }
     }
 
@@ -82,7 +91,13 @@ impl Endpoint {
     #[must_use]
     pub fn of_path(path: &str) -> Option<Endpoint> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let all = [Endpoint::PaymentApi, Endpoint::PaymentPage, Endpoint::Upload, Endpoint::BatchApi];
+        let all = [
+            Endpoint::PaymentApi,
+            Endpoint::PaymentPage,
+            Endpoint::Upload,
+            Endpoint::BatchApi,
+            Endpoint::ReportingApi,
+        ];
         match all.into_iter().find(|endpoint| endpoint.path() == path) {
             None if path == BATCH_API_ALIAS => Some(Endpoint::BatchApi),
             found => found,
@@ -105,7 +120,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 18] = [
+    pub const ALL: [Service; 21] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -124,6 +139,9 @@ impl Service {
         Service::PaymentLink,
         Service::CheckPaymentLinkStatus,
         Service::UpdatePaymentLink,
+        Service::GenerateReport,
+        Service::DownloadReport,
+        Service::GetReport,
     ];
 
     /// The service that `message` asks for.
@@ -170,6 +188,9 @@ impl Service {
             Service::PaymentLink => "PAYMENT_LINK",
             Service::CheckPaymentLinkStatus => "CHECK_PAYMENT_LINK_STATUS",
             Service::UpdatePaymentLink => "UPDATE_PAYMENT_LINK",
+            Service::GenerateReport => "GENERATE_REPORT",
+            Service::DownloadReport => "DOWNLOAD_REPORT",
+            Service::GetReport => "GET_REPORT",
         }
     }
 
@@ -180,7 +201,10 @@ impl Service {
             Service::CheckStatus
             | Service::GetTokens
             | Service::CheckVerifyCardStatus
-            | Service::CheckPaymentLinkStatus => "query_command",
+            | Service::CheckPaymentLinkStatus
+            | Service::GenerateReport
+            | Service::DownloadReport
+            | Service::GetReport => "query_command",
             Service::UpdateToken
             | Service::Tokenization
             | Service::CreateToken
@@ -221,6 +245,7 @@ impl Service {
             Service::Tokenization | Service::CreateToken => Endpoint::PaymentPage,
             Service::UploadBatchFile => Endpoint::Upload,
             Service::GetBatchResults | Service::ProcessBatch => Endpoint::BatchApi,
+            Service::GenerateReport | Service::DownloadReport | Service::GetReport => Endpoint::ReportingApi,
             _ => Endpoint::PaymentApi,
         }
     }
@@ -252,7 +277,7 @@ impl Service {
         match self.endpoint() {
             Endpoint::PaymentPage => &ADDED_BY_THE_BROWSER,
             Endpoint::Upload => &UPLOADED,
-            Endpoint::PaymentApi | Endpoint::BatchApi => &[],
+            Endpoint::PaymentApi | Endpoint::BatchApi | Endpoint::ReportingApi => &[],
         }
     }
 }

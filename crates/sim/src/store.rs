@@ -6,6 +6,7 @@ mod batches;
 mod checkouts;
 mod feedback;
 mod payment_links;
+mod reports;
 mod tokens;
 
 use crate::audit::mistakes::Mistake;

@@ -18,6 +18,7 @@ mod orders;
 mod payment_links;
 mod recoveries;
 mod refusals;
+mod reports;
 mod routes;
 mod sealed;
 mod tokens;
@@ -55,6 +56,9 @@ pub use payment_links::{
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
+pub use reports::{
+    NewReport, REPORT_OPERATIONS_PER_CALL_MAX, Report, ReportBegun, ReportCounted, ReportPage, ReportPlace, ReportScan, Reports,
+};
 pub use routes::RouteRow;
 pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};
 pub use tokens::{CardCustomer, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave, Tokens};
@@ -75,6 +79,7 @@ pub trait Store:
     + Merchants
     + Channels
     + Refusals
+    + Reports
     + DataKeys
     + SealedRows
     + Tokens
@@ -98,6 +103,7 @@ impl<T> Store for T where
         + Merchants
         + Channels
         + Refusals
+        + Reports
         + DataKeys
         + SealedRows
         + Tokens
