@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tollgate_acquirer::{ANSWER_TIMEOUT_MS_MAX, LinkSettings};
-use tollgate_app::{BatchSettings, GatewaySettings, PUBLIC_URL_CHARS_MAX};
+use tollgate_app::{BatchSettings, GatewaySettings, PUBLIC_URL_CHARS_MAX, ReportSettings};
 use tollgate_core::page::WebOrigin;
 use tollgate_core::source::Network;
 use tollgate_feedback::FeedbackSettings;
@@ -35,6 +35,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// How files of rows are taken and carried out.
     pub batch: BatchSettings,
+    /// Limits of the reports that merchants order.
+    pub report: ReportSettings,
     /// The way to a directory server of 3-D Secure.
     pub three_ds: ThreeDsConfig,
     /// Logs.
@@ -443,7 +445,7 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "batch", "three_ds", "log"];
+const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "batch", "report", "three_ds", "log"];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.
