@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tollgate_core::answer::Answer;
 use tollgate_core::code::message;
 use tollgate_core::ident::MerchantId;
-use tollgate_core::merchant::Merchant;
+use tollgate_core::merchant::Terms;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::report::{
     REPORTED, ReportCells, ReportCommand, ReportFormat, ReportRow, ReportSpec, ReportState, ReportTexts, failed,
@@ -29,7 +29,8 @@ const COUNT_WAIT_MS_MAX: u64 = 5_000;
 /// How many reports wait to be counted. Those above it stay pending until somebody asks for them.
 const COUNTS_WAITING_MAX: usize = 64;
 /// How many operations are looked at in one read.
-const OPERATIONS_PER_PAGE: usize = if 500 < REPORT_OPERATIONS_PER_CALL_MAX { 500 } else { REPORT_OPERATIONS_PER_CALL_MAX };
+const OPERATIONS_PER_PAGE: usize =
+    if 500 < REPORT_OPERATIONS_PER_CALL_MAX { 500 } else { REPORT_OPERATIONS_PER_CALL_MAX };
 /// How often a page is read again that the store could not give,
 const READ_TRIES_MAX: u32 = 5;
 /// and how long after, in milliseconds.
@@ -146,7 +147,12 @@ impl ReportDesk {
         }
     }
 
-    async fn download(&self, account: &Account, reference: String, format: ReportFormat) -> Result<ReportTold, Refused> {
+    async fn download(
+        &self,
+        account: &Account,
+        reference: String,
+        format: ReportFormat,
+    ) -> Result<ReportTold, Refused> {
         let report = self.named(account, &reference).await?;
         match report.state {
             ReportState::Pending => return Ok(ReportTold::Answer(Box::new(self.pending(account, report)))),
@@ -188,7 +194,7 @@ impl ReportDesk {
 
     fn reader(&self, account: &Account, report: &Report) -> ReportReader {
         let Desk { gateway, texts_in, .. } = &*self.inner;
-        let cells = ReportReader::cells_of(&account.merchant, texts_in(&report.spec.language));
+        let cells = ReportReader::cells_of(&account.merchant.terms, texts_in(&report.spec.language));
         let store = Arc::clone(&gateway.inner.store);
         ReportReader::new(store, account.merchant.id, report.spec.clone(), cells, ReportPace::Resting)
     }
@@ -197,7 +203,9 @@ impl ReportDesk {
     fn count(&self, account: &Account, report: Report) -> Option<tokio::task::JoinHandle<()>> {
         let name = (report.merchant, report.reference.clone());
         let mut counting = self.inner.counting();
-        if report.state != ReportState::Pending || counting.len() >= COUNTS_WAITING_MAX || !counting.insert(name.clone())
+        if report.state != ReportState::Pending
+            || counting.len() >= COUNTS_WAITING_MAX
+            || !counting.insert(name.clone())
         {
             return None;
         }
@@ -293,8 +301,8 @@ impl ReportReader {
 
     /// What makes cells of a merchant's operations.
     #[must_use]
-    pub fn cells_of(merchant: &Merchant, texts: ReportTexts) -> ReportCells {
-        ReportCells { texts, acquirer_mid: merchant.terms.acquirer.card_acceptor_id.clone() }
+    pub fn cells_of(terms: &Terms, texts: ReportTexts) -> ReportCells {
+        ReportCells { texts, acquirer_mid: terms.acquirer.card_acceptor_id.clone() }
     }
 
     /// What the report is about.
@@ -357,6 +365,9 @@ impl ReportReader {
 
 impl std::fmt::Debug for ReportReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReportReader").field("merchant", &self.merchant).field("spec", &self.spec).finish_non_exhaustive()
+        f.debug_struct("ReportReader")
+            .field("merchant", &self.merchant)
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
     }
 }

@@ -145,7 +145,10 @@ mod tests {
             let taken = table.rules.iter().map(|rule| &*rule.name);
             let answered = table.answer.iter().map(|field| &*field.name);
             for name in taken.chain(answered).chain(["response_code", "response_message", "status", "fort_id"]) {
-                assert!(matches!(name, "signature" | "data" | "file" | "columns" | "filters") || NAMES.contains(&name), "{service:?}: {name}");
+                assert!(
+                    matches!(name, "signature" | "data" | "file" | "columns" | "filters") || NAMES.contains(&name),
+                    "{service:?}: {name}"
+                );
             }
         }
     }

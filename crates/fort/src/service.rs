@@ -91,13 +91,8 @@ impl Endpoint {
     #[must_use]
     pub fn of_path(path: &str) -> Option<Endpoint> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let all = [
-            Endpoint::PaymentApi,
-            Endpoint::PaymentPage,
-            Endpoint::Upload,
-            Endpoint::BatchApi,
-            Endpoint::ReportingApi,
-        ];
+        let all =
+            [Endpoint::PaymentApi, Endpoint::PaymentPage, Endpoint::Upload, Endpoint::BatchApi, Endpoint::ReportingApi];
         match all.into_iter().find(|endpoint| endpoint.path() == path) {
             None if path == BATCH_API_ALIAS => Some(Endpoint::BatchApi),
             found => found,

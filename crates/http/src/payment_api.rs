@@ -761,9 +761,7 @@ fn report_desk(gateway: &Gateway, settings: ReportSettings) -> ReportDesk {
 /// JSON, but for GET_TOKENS and reports, whose clients may ask for XML.
 fn answer_format(message: &Message) -> FeedbackFormat {
     let wants_xml = message.text("response_format").as_deref() == Some("XML");
-    let may_be_xml = |service: Service| {
-        service == Service::GetTokens || service.endpoint() == Endpoint::ReportingApi
-    };
+    let may_be_xml = |service: Service| service == Service::GetTokens || service.endpoint() == Endpoint::ReportingApi;
     match wants_xml && Service::of(message).is_ok_and(may_be_xml) {
         true => FeedbackFormat::Xml,
         false => FeedbackFormat::Json,

@@ -14,7 +14,9 @@ impl Reports for SqliteStore {
     }
 
     fn report<'a>(&'a self, merchant: MerchantId, reference: &'a str) -> StoreFuture<'a, Option<Report>> {
-        Box::pin(async move { self.readers().point(|connection| report::by_reference(connection, merchant, reference)) })
+        Box::pin(
+            async move { self.readers().point(|connection| report::by_reference(connection, merchant, reference)) },
+        )
     }
 
     fn count_report(&self, counted: ReportCounted) -> StoreFuture<'_, bool> {

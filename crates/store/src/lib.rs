@@ -57,7 +57,8 @@ pub use payment_links::{
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
 pub use reports::{
-    NewReport, REPORT_OPERATIONS_PER_CALL_MAX, Report, ReportBegun, ReportCounted, ReportPage, ReportPlace, ReportScan, Reports,
+    NewReport, REPORT_OPERATIONS_PER_CALL_MAX, Report, ReportBegun, ReportCounted, ReportPage, ReportPlace, ReportScan,
+    Reports,
 };
 pub use routes::RouteRow;
 pub use sealed::{ReplacedSealed, SealedColumn, SealedOwner, SealedRow, SealedRows};

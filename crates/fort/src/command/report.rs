@@ -65,9 +65,8 @@ fn columns(message: &Message) -> Result<Vec<ReportColumn>, Refusal> {
         let Value::Text(name) = value else {
             return Err(refusal(refused::INVALID_FORMAT, format!("element {} is no name", place + 1)));
         };
-        let column = column(name).map_err(|code| {
-            refusal(code, format!("element {} is no column; names are compared exactly", place + 1))
-        })?;
+        let column = column(name)
+            .map_err(|code| refusal(code, format!("element {} is no column; names are compared exactly", place + 1)))?;
         if columns.contains(&column) {
             return Err(refusal(refused::VALUE_NOT_ALLOWED, format!("{column} is there twice")));
         }

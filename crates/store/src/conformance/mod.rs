@@ -25,6 +25,7 @@ mod outcomes;
 mod payment_links;
 mod reading;
 mod recovery;
+mod reports;
 mod routes;
 mod tokens;
 mod unique_tokens;
@@ -47,6 +48,7 @@ pub use outcomes::*;
 pub use payment_links::*;
 pub use reading::*;
 pub use recovery::*;
+pub use reports::*;
 pub use routes::*;
 pub use tokens::*;
 pub use unique_tokens::*;
@@ -248,6 +250,11 @@ macro_rules! conformance_tests {
             a_customer_of_a_payment_link_claims_its_reference
             nothing_is_begun_by_a_payment_link_that_was_overtaken
             one_of_many_begins_to_pay_by_a_link
+            a_report_reads_back_and_its_reference_is_one_merchants_own
+            a_report_is_counted_once
+            a_report_has_what_was_sent_in_its_interval
+            pages_of_a_report_neither_lose_nor_repeat_an_operation
+            a_row_of_a_report_tells_how_its_operation_stands
             random_calls_answer_as_the_model_does
         }
     };

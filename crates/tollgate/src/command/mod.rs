@@ -26,6 +26,7 @@ mod merchant_recurring;
 mod merchant_three_ds;
 mod pay;
 mod pci;
+mod report;
 mod serve;
 mod sign;
 mod token;
@@ -77,6 +78,8 @@ enum Command {
     Agreement(agreement::AgreementCommand),
     /// Upload files of payments and operations, have them processed, and read their results
     Batch(batch::BatchArgs),
+    /// Write what a merchant did as a file, and add it up
+    Report(report::ReportArgs),
     /// Make, list, show and close payment links
     Link(link::Link),
     /// List, rotate and retire keys; split them among custodians
@@ -121,6 +124,7 @@ impl Cli {
             Command::Token(command) => command.run(),
             Command::Agreement(command) => command.run(),
             Command::Batch(command) => command.run(),
+            Command::Report(command) => command.run(),
             Command::Link(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
