@@ -57,7 +57,7 @@ pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused, UnlinkedCharg
 pub use jobs::Jobs;
 pub use life::BeginError;
 pub use payment_link::{LinkCode, LinkPage, LinkRest, LinkWay, SeenLink};
-pub use report::{ReportDesk, ReportDownload, ReportPace, ReportReader, ReportSettings, ReportTold};
+pub use report::{ReportDesk, ReportDownload, ReportPace, ReportReader, ReportSettings, ReportTold, ReportTurns};
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
 pub use three_ds::{PUBLIC_URL_CHARS_MAX, ThreeDsSetup};
 pub use token_desk::{DeletedToken, TokenDesk, TokenDeskError, TokenPage, TokenRest, Traces};

@@ -20,8 +20,8 @@ use tollgate_core::report::{
 };
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    NewReport, REPORT_OPERATIONS_PER_CALL_MAX, Report, ReportBegun, ReportCounted, ReportPlace, ReportScan, Store,
-    StoreError,
+    NewReport, REPORT_OPERATIONS_PER_CALL_MAX, Report, ReportBegun, ReportCounted, ReportPage, ReportPlace, ReportScan,
+    Store, StoreError,
 };
 
 /// How long GENERATE_REPORT waits for the count before it answers without it, in milliseconds.
@@ -35,6 +35,8 @@ const OPERATIONS_PER_PAGE: usize =
 const READ_TRIES_MAX: u32 = 5;
 /// and how long after, in milliseconds.
 const READ_PAUSE_MS: u64 = 500;
+/// The longest rest after a page, in milliseconds: one that the store could not give at once was no work.
+const REST_MS_MAX: u64 = 200;
 
 /// Limits of the reports that merchants order.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -87,6 +89,7 @@ struct Desk {
     texts_in: fn(&str) -> ReportTexts,
     downloads: Arc<Semaphore>,
     counts: Semaphore,
+    turns: ReportTurns,
     /// What is being counted, or waits for that.
     counting: Mutex<HashSet<Name>>,
 }
@@ -100,8 +103,8 @@ impl ReportDesk {
     pub fn new(gateway: Gateway, settings: ReportSettings, texts_in: fn(&str) -> ReportTexts) -> ReportDesk {
         let downloads = Arc::new(Semaphore::new(settings.downloads_at_once_max.max(1)));
         let counts = Semaphore::new(settings.counts_at_once_max.max(1));
-        let counting = Mutex::default();
-        ReportDesk { inner: Arc::new(Desk { gateway, settings, texts_in, downloads, counts, counting }) }
+        let (turns, counting) = (ReportTurns::default(), Mutex::default());
+        ReportDesk { inner: Arc::new(Desk { gateway, settings, texts_in, downloads, counts, turns, counting }) }
     }
 
     /// Does what a merchant asks for. That a report is not ready yet is an answer, which clients ask for again and again.
@@ -193,10 +196,10 @@ impl ReportDesk {
     }
 
     fn reader(&self, account: &Account, report: &Report) -> ReportReader {
-        let Desk { gateway, texts_in, .. } = &*self.inner;
+        let Desk { gateway, texts_in, turns, .. } = &*self.inner;
         let cells = ReportReader::cells_of(&account.merchant.terms, texts_in(&report.spec.language));
         let store = Arc::clone(&gateway.inner.store);
-        ReportReader::new(store, account.merchant.id, report.spec.clone(), cells, ReportPace::Resting)
+        ReportReader::new(store, account.merchant.id, report.spec.clone(), cells, ReportPace::Resting(turns.clone()))
     }
 
     /// Counts the rows of a pending report in a task of its own; `None` when somebody does so already, or too many wait.
@@ -266,13 +269,18 @@ fn refuse(number: u16, detail: impl Into<std::borrow::Cow<'static, str>>) -> Ref
 }
 
 /// How much of the store a reader takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum ReportPace {
-    /// After each page it rests for as long as that took, so that payments have the machine in between.
-    Resting,
+    /// It takes turns with the others, and after each page all of them rest.
+    Resting(ReportTurns),
     /// It reads on.
     Full,
 }
+
+/// One page of all reports is read at a time, and after each there is a rest for as long as that took: so reports take half
+/// of one core and one of the store's connections at most, and payments have the others.
+#[derive(Clone, Debug, Default)]
+pub struct ReportTurns(Arc<tokio::sync::Mutex<Duration>>);
 
 /// Reads the rows of a report, page by page. Each page is one state of the store, and none is kept open between two.
 pub struct ReportReader {
@@ -282,7 +290,6 @@ pub struct ReportReader {
     cells: ReportCells,
     pace: ReportPace,
     after: Option<ReportPlace>,
-    rest: Duration,
     is_done: bool,
 }
 
@@ -296,7 +303,7 @@ impl ReportReader {
         cells: ReportCells,
         pace: ReportPace,
     ) -> ReportReader {
-        ReportReader { store, merchant, spec, cells, pace, after: None, rest: Duration::ZERO, is_done: false }
+        ReportReader { store, merchant, spec, cells, pace, after: None, is_done: false }
     }
 
     /// What makes cells of a merchant's operations.
@@ -333,10 +340,25 @@ impl ReportReader {
         if self.is_done {
             return Ok(None);
         }
-        if self.pace == ReportPace::Resting && !self.rest.is_zero() {
-            tokio::time::sleep(self.rest).await;
-        }
-        let begun = Instant::now();
+        let page = match self.pace.clone() {
+            ReportPace::Full => self.read_page().await?,
+            ReportPace::Resting(ReportTurns(turn)) => {
+                let mut rest = turn.lock().await;
+                tokio::time::sleep(*rest).await;
+                let begun = Instant::now();
+                let page = self.read_page().await;
+                *rest = begun.elapsed().min(Duration::from_millis(REST_MS_MAX));
+                page?
+            }
+        };
+        self.after = page.next;
+        self.is_done = page.next.is_none();
+        let mut rows = page.rows;
+        rows.retain(|row| self.cells.fits(&self.spec, row));
+        Ok(Some(rows))
+    }
+
+    async fn read_page(&self) -> Result<ReportPage, StoreError> {
         let scan = ReportScan {
             merchant: self.merchant,
             interval: self.spec.interval,
@@ -344,22 +366,16 @@ impl ReportReader {
             operations_max: OPERATIONS_PER_PAGE,
         };
         let mut tries = 0;
-        let page = loop {
+        loop {
             match self.store.report_page(&scan).await {
                 Err(error) if tries < READ_TRIES_MAX => {
                     tries += 1;
                     tracing::warn!(%error, tries, "a page of a report cannot be read; trying again");
                     tokio::time::sleep(Duration::from_millis(READ_PAUSE_MS)).await;
                 }
-                page => break page?,
+                page => return page,
             }
-        };
-        self.after = page.next;
-        self.is_done = page.next.is_none();
-        let mut rows = page.rows;
-        rows.retain(|row| self.cells.fits(&self.spec, row));
-        self.rest = begun.elapsed();
-        Ok(Some(rows))
+        }
     }
 }
 

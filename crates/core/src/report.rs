@@ -478,3 +478,255 @@ impl ReportTotals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::bin::Brand;
+    use crate::ident::{FortId, MerchantId, OperationId, Stan};
+    use crate::money::{AMOUNT_MINOR_MAX, Amount, Money};
+    use crate::order::{LastOperation, PayKind, Phase, Totals, WireReference};
+    use crate::token::OrderToken;
+
+    fn money(minor: u64, currency: &str) -> Money {
+        Money { amount: Amount::from_minor(minor).unwrap(), currency: Currency::from_alpha(currency).unwrap() }
+    }
+
+    fn params(pairs: &[(&str, &str)]) -> SafeParams {
+        let mut params = SafeParams::default();
+        pairs.iter().for_each(|(name, value)| params.push(name, value));
+        params
+    }
+
+    /// A row of an approved purchase.
+    fn row() -> ReportRow {
+        let id = OperationId(179_518_080_000_000_000);
+        let sent_at = Timestamp::parse_utc("2026-11-20T21:59:59.999Z").unwrap();
+        let wire = WireReference { stan: Stan::folded(7), rrn: id.rrn(), sent_at };
+        let order = Order {
+            fort_id: FortId(id.0),
+            merchant: MerchantId(1),
+            merchant_reference: "A-1".to_owned(),
+            kind: PayKind::Purchase,
+            money: money(1500, "KWD"),
+            eci: Eci::Ecommerce,
+            channel: Channel::Trusted,
+            card: Some(CardFacts {
+                mask: "40055500****0001".to_owned(),
+                expiry: "3005".to_owned(),
+                holder: None,
+                brand: Brand::Visa,
+            }),
+            token: None,
+            credential: None,
+            phase: Phase::Purchased,
+            totals: Totals::default(),
+            open_operation: None,
+            version: 2,
+            authorization_code: Some("A1B2C3".to_owned()),
+            original: wire,
+            last: LastOperation { kind: OperationKind::Purchase, code: ResponseCode::new(14, 0), network_code: None },
+            created_at: Timestamp::parse_utc("2026-11-20T21:50:00Z").unwrap(),
+        };
+        let operation = Operation {
+            id,
+            fort_id: order.fort_id,
+            kind: OperationKind::Purchase,
+            money: order.money,
+            state: OperationState::Approved,
+            wire,
+        };
+        ReportRow {
+            order,
+            operation,
+            request: params(&[("customer_name", "Layla"), ("merchant_extra", "not told")]),
+            payment_request: None,
+            outcome: Some(ReportOutcome {
+                code: ResponseCode::new(14, 0),
+                network_code: Some("00".to_owned()),
+                authorization_code: Some("A1B2C3".to_owned()),
+            }),
+            authentication: ReportAuthentication::Told,
+        }
+    }
+
+    fn cells() -> ReportCells {
+        let response = |code: ResponseCode| if code.message() == 0 { "Success" } else { "not success" };
+        let network = |code: &str| (code == "51").then_some("Not sufficient funds");
+        ReportCells { texts: ReportTexts { response, network }, acquirer_mid: "MID1".to_owned() }
+    }
+
+    fn told(row: &ReportRow, name: &str) -> String {
+        cells().cell(row, ReportColumn::parse(name).unwrap()).into_owned()
+    }
+
+    #[test]
+    fn the_columns_are_forts_thirty_nine_and_read_back() {
+        assert_eq!(ReportColumn::ALL.len(), 39);
+        for column in ReportColumn::ALL {
+            assert_eq!(ReportColumn::parse(column.name()), Some(*column));
+            let kept = serde_json::to_string(column).unwrap();
+            assert_eq!(serde_json::from_str::<ReportColumn>(&kept).unwrap(), *column);
+        }
+        for wrong in ["", "fort_ID", "Invoice_Id", "invoice_id", "three_ds_indicator", "merchant_extra"] {
+            assert_eq!(ReportColumn::parse(wrong), None, "{wrong}");
+        }
+        for kind in ReportKind::ALL {
+            assert_eq!(ReportKind::parse(kind.name()), Some(*kind));
+        }
+    }
+
+    #[test]
+    fn cells_tell_what_is_known_and_nothing_else() {
+        let row = row();
+        for (name, value) in [
+            ("fort_id", "179518080000000000"),
+            ("amount", "1500"),
+            ("currency", "KWD"),
+            ("transaction_date", "2026-11-20T21:59:59+00:00"),
+            ("order_date", "2026-11-20T21:50:00+00:00"),
+            ("card_bin", "40055500"),
+            ("card_holder_name", ""),
+            ("customer_name", "Layla"),
+            ("customer_email", ""),
+            ("operation", "purchase"),
+            ("3ds_indicator", "yes"),
+            ("response_message", "Success"),
+            ("acquirer_response_message", ""),
+            ("acquirer_mid", "MID1"),
+        ] {
+            assert_eq!(told(&row, name), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_under_way_is_told_as_unknown() {
+        let sent = ReportRow { outcome: None, ..row() };
+        assert_eq!(told(&sent, "response_code"), "15777");
+        assert_eq!(told(&sent, "status"), "15");
+        assert_eq!(told(&sent, "processor_response_code"), "");
+        assert_eq!(told(&sent, "authorization_code"), "", "the order's is that of an approval to come");
+    }
+
+    #[test]
+    fn what_follows_is_told_with_its_payments_facts() {
+        let mut refund = row();
+        refund.operation.kind = OperationKind::Refund;
+        refund.request = params(&[("order_description", "broken lamp")]);
+        refund.payment_request = Some(params(&[
+            ("customer_name", "Layla"),
+            ("order_description", "a lamp"),
+            (SafeParams::CUSTOMER_IP_SEEN, "192.0.2.1"),
+            (SafeParams::PAYMENT_LINK, "L-1"),
+        ]));
+        refund.outcome = Some(ReportOutcome {
+            code: ResponseCode::new(7, 29),
+            network_code: Some("51".to_owned()),
+            authorization_code: None,
+        });
+        for (name, value) in [
+            ("operation", "refund"),
+            ("customer_name", "Layla"),
+            ("order_description", "broken lamp"),
+            ("customer_ip", "192.0.2.1"),
+            ("payment_link_id", "L-1"),
+            ("authorization_code", "A1B2C3"),
+            ("third_party_message", "Not sufficient funds"),
+            ("acquirer_response_code", "51"),
+            ("processor_response_code", "DECLINED"),
+            ("status", "07"),
+        ] {
+            assert_eq!(told(&refund, name), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_channel_is_that_of_the_payment() {
+        let channel = |eci, channel, role: Option<TokenRole>| {
+            let mut row = row();
+            (row.order.eci, row.order.channel) = (eci, channel);
+            row.order.token = role.map(|role| OrderToken { name: "t".to_owned(), role });
+            told(&row, "channel")
+        };
+        assert_eq!(channel(Eci::Ecommerce, Channel::Trusted, None), "Trusted");
+        assert_eq!(channel(Eci::Ecommerce, Channel::Trusted, Some(TokenRole::Uses)), "Trusted");
+        assert_eq!(channel(Eci::Ecommerce, Channel::Trusted, Some(TokenRole::Keeps)), "Merchant Page");
+        assert_eq!(channel(Eci::Ecommerce, Channel::Redirection, None), "Redirection");
+        assert_eq!(channel(Eci::Moto, Channel::Trusted, None), "MOTO");
+        assert_eq!(channel(Eci::Recurring, Channel::Trusted, Some(TokenRole::Uses)), "Recurring");
+    }
+
+    #[test]
+    fn a_token_that_is_still_to_be_made_has_no_name() {
+        let mut row = row();
+        row.order.token = Some(OrderToken { name: "t".to_owned(), role: TokenRole::Saves });
+        assert_eq!(told(&row, "token_name"), "t");
+        row.operation.state = OperationState::Declined;
+        assert_eq!(told(&row, "token_name"), "");
+    }
+
+    #[test]
+    fn kinds_part_payments_successes_and_verifications() {
+        let kinds = |row: &ReportRow| ReportKind::ALL.iter().copied().filter(|kind| kind.has(row)).collect::<Vec<_>>();
+        let mut row = row();
+        assert_eq!(kinds(&row), [ReportKind::Transactions, ReportKind::Financial]);
+        for state in [OperationState::Sent, OperationState::Unknown, OperationState::Declined, OperationState::Reversed]
+        {
+            row.operation.state = state;
+            assert_eq!(kinds(&row), [ReportKind::Transactions], "{state}");
+        }
+        row.operation.state = OperationState::Approved;
+        (row.order.kind, row.operation.kind) = (PayKind::VerifyByHold, OperationKind::Authorize);
+        assert_eq!(kinds(&row), [ReportKind::Verifications]);
+        assert_eq!(told(&row, "operation"), "card verification");
+        row.operation.kind = OperationKind::Void;
+        assert!(kinds(&row).is_empty(), "what gives its hold up is no call");
+    }
+
+    #[test]
+    fn filters_of_one_column_are_either_and_of_several_all() {
+        let fits = |filters: &[(ReportColumn, &str)]| {
+            let filter =
+                |(column, value): &(ReportColumn, &str)| ReportFilter { column: *column, value: (*value).into() };
+            let spec = ReportSpec {
+                kind: ReportKind::Transactions,
+                interval: ReportInterval { from: Timestamp(0), before: Timestamp(1) },
+                columns: vec![ReportColumn::FortId],
+                filters: filters.iter().map(filter).collect(),
+                language: "en".to_owned(),
+            };
+            cells().fits(&spec, &row())
+        };
+        let (currency, option, secure) =
+            (ReportColumn::Currency, ReportColumn::PaymentOption, ReportColumn::ThreeDsIndicator);
+        assert!(fits(&[]));
+        assert!(fits(&[(currency, "KWD"), (option, "VISA")]));
+        assert!(!fits(&[(currency, "KWD"), (option, "MASTERCARD")]));
+        assert!(fits(&[(currency, "AED"), (option, "VISA"), (currency, "KWD")]));
+        assert!(!fits(&[(currency, "AED"), (currency, "SAR")]));
+        assert!(fits(&[(secure, "YES")]) && fits(&[(secure, "yes")]) && !fits(&[(secure, "NO")]));
+        assert!(!fits(&[(currency, "kwd")]), "values that are not ours are compared exactly");
+        assert!(fits(&[(ReportColumn::SadadOlp, "")]));
+    }
+
+    #[test]
+    fn sums_count_what_succeeded_alone() {
+        let mut totals = ReportTotals::default();
+        let mut add = |kind, state, minor| {
+            let money = money(minor, "AED");
+            totals.add(&Operation { kind, state, money, ..row().operation });
+        };
+        let largest = AMOUNT_MINOR_MAX;
+        for _ in 0..3 {
+            add(OperationKind::Purchase, OperationState::Approved, largest);
+        }
+        add(OperationKind::Purchase, OperationState::Declined, 5);
+        add(OperationKind::Purchase, OperationState::Unknown, 5);
+        add(OperationKind::Refund, OperationState::Approved, 7);
+        let aed = Currency::from_alpha("AED").unwrap();
+        let sum = totals.sums[&(aed, OperationKind::Purchase)];
+        assert_eq!((sum.succeeded, sum.failed, sum.unknown, sum.amount), (3, 1, 1, 3 * u128::from(largest)));
+        assert_eq!(totals.sums[&(aed, OperationKind::Refund)].amount, 7);
+    }
+}

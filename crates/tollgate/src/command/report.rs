@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tollgate_app::{ReportPace, ReportReader};
+use tollgate_app::{ReportPace, ReportReader, ReportTurns};
 use tollgate_core::report::{
     ReportColumn, ReportFilter, ReportFormat, ReportInterval, ReportKind, ReportSpec, ReportSum, ReportTotals,
 };
@@ -221,7 +221,7 @@ impl Bed<'_> {
             language: "en".to_owned(),
         };
         let pace = match Running::read(self.folder) {
-            Ok(_) => ReportPace::Resting,
+            Ok(_) => ReportPace::Resting(ReportTurns::default()),
             Err(_) => ReportPace::Full,
         };
         let cells = ReportReader::cells_of(&merchant.terms, texts(Language::English));

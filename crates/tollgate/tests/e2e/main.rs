@@ -34,6 +34,7 @@ mod pci;
 mod production;
 mod recurring;
 mod recut;
+mod reports;
 mod responses;
 mod stray_numbers;
 mod three_ds;
