@@ -251,3 +251,63 @@ fn authentication(connection: &Connection, operation: &Operation) -> Result<Repo
     };
     Ok(if is_told { ReportAuthentication::Told } else { ReportAuthentication::None })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::ceiling::fill;
+    use crate::connection::{self, Role};
+    use std::time::Duration;
+    use tollgate_core::report::ReportInterval;
+
+    const ORDERS: u32 = 40;
+
+    #[test]
+    fn payments_by_the_api_pay_for_no_index_and_pages_walk_over_the_table_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        fill(&path, MerchantId(1), 0, u64::from(ORDERS)).unwrap();
+        let connection = connection::open(&path, Role::Reader, Duration::from_secs(1)).unwrap();
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM operations"), i64::from(ORDERS));
+        let entries = "SELECT count(*) FROM operations INDEXED BY operations_out_of_step \
+                       WHERE abs(sent_at - operation_id / 100) > 1000000";
+        assert_eq!(count(entries), 0);
+        let plan = |sql: &str| {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let lines = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            lines.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+        };
+        let walk = plan(
+            "SELECT operations.request, orders.phase FROM operations CROSS JOIN orders \
+             ON orders.fort_id = operations.fort_id WHERE operations.operation_id >= 1 AND operations.operation_id < 9 \
+             AND (operations.operation_id > 1 OR operations.operation_id > 0) ORDER BY operations.operation_id LIMIT 5",
+        );
+        assert!(walk.starts_with("SEARCH operations USING INTEGER PRIMARY KEY"), "{walk}");
+        assert!(!walk.contains("TEMP B-TREE"), "{walk}");
+    }
+
+    #[test]
+    fn a_page_looks_at_no_more_operations_than_it_may_whosever_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        fill(&path, MerchantId(2), 0, u64::from(ORDERS)).unwrap();
+        let connection = connection::open(&path, Role::Reader, Duration::from_secs(1)).unwrap();
+        let interval = ReportInterval { from: Timestamp(0), before: Timestamp(i64::MAX / 1_000) };
+        let mut scan = ReportScan { merchant: MerchantId(1), interval, after: None, operations_max: 15 };
+        let mut pages = 0;
+        loop {
+            let found = page(&connection, &scan).unwrap();
+            assert!(found.rows.is_empty(), "they are another merchant's");
+            pages += 1;
+            scan.after = found.next;
+            if scan.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, 3, "15, 15 and 10 of {ORDERS}");
+        let all = ReportScan { merchant: MerchantId(2), after: None, operations_max: usize::MAX, ..scan };
+        assert_eq!(page(&connection, &all).unwrap().rows.len(), 40);
+    }
+}

@@ -447,6 +447,30 @@ fn a_store_that_fails_in_the_middle_breaks_the_connection_off() {
 }
 
 #[test]
+fn what_a_dead_gateway_did_not_count_is_counted_when_somebody_asks() {
+    let (bed, folder) = filled(50, &[]);
+    let columns = ["fort_id", "amount"];
+    bed.ordered(&order("left", &columns, &of_2024(&[("filters", json!([{ "key": "amount", "value": "1007" }]))])));
+    // As a gateway leaves it that is killed between the order and the end of the count.
+    let database = rusqlite::Connection::open(database(&folder.path().join("data"))).unwrap();
+    let leave = || assert_eq!(database.execute("UPDATE reports SET state = 0, row_count = NULL", []).unwrap(), 1);
+    for command in ["GET_REPORT", "DOWNLOAD_REPORT"] {
+        leave();
+        assert_eq!(bed.code(&Bed::about(command, "left", &[])), "57128", "{command}");
+        let ready = wait_for("it is counted", || {
+            let answer = bed.ask(&Bed::about("GET_REPORT", "left", &[]));
+            (field(&answer, "response_code") == "56000").then_some(answer)
+        });
+        assert_eq!(field(&ready, "transactions_count"), "1");
+    }
+    let rows = csv_rows(&bed.download("left", &[]).body);
+    assert_eq!((rows.len(), &*rows[1][1]), (2, "1007"));
+    // A report that was being counted when its reference was asked for again stays the one that was ordered.
+    leave();
+    assert_eq!(bed.code(&order("left", &columns, &[])), "57066");
+}
+
+#[test]
 fn no_more_reports_are_fetched_at_once_than_may_be() {
     let (bed, _folder) = filled(30_000, &[("TOLLGATE_REPORT_DOWNLOADS_AT_ONCE_MAX", "1")]);
     bed.ordered(&order("big", &all_columns(), &of_2024(&[])));
