@@ -224,7 +224,7 @@ mod tests {
         ] {
             assert_eq!(refused(&[(name, value)]), expected, "{name} {value}");
         }
-        let many = vec![r#"{"key":"currency","value":"USD"}"#; 11].join(",");
+        let many = [r#"{"key":"currency","value":"USD"}"#; 11].join(",");
         assert_eq!(refused(&[("filters", &format!("[{many}]"))]), "00032 filters");
         let long = format!(r#"[{{"key":"currency","value":"{}"}}]"#, "x".repeat(251));
         assert_eq!(refused(&[("filters", &long)]), "00032 filters");
