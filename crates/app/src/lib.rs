@@ -29,6 +29,7 @@ mod pace;
 mod pay;
 mod payment_link;
 mod release;
+mod report;
 mod rotation;
 mod route_days;
 mod schedule;
@@ -57,6 +58,7 @@ pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused, UnlinkedCharg
 pub use jobs::Jobs;
 pub use life::BeginError;
 pub use payment_link::{LinkCode, LinkPage, LinkRest, LinkWay, SeenLink};
+pub use report::{ReportDesk, ReportDownload, ReportPace, ReportReader, ReportSettings, ReportTold, ReportTurns};
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
 pub use schedule::{
     ScheduleDesk, ScheduleDeskError, ScheduleJobs, SchedulePage, ScheduleRest, ScheduleSettings, ScheduleStatusWish,

@@ -49,6 +49,8 @@ pub struct Answer {
     pub link: Option<Box<LinkFacts>>,
     /// An agreement that was changed or asked for.
     pub agreement: Option<Box<AgreementFacts>>,
+    /// How many rows a report has that was asked for.
+    pub report_rows: Option<u64>,
 }
 
 /// What an answer tells of a batch.
@@ -91,6 +93,7 @@ impl Answer {
             batch: None,
             link: None,
             agreement: None,
+            report_rows: None,
         }
     }
 }

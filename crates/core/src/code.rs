@@ -221,8 +221,20 @@ pub mod message {
     pub const TOKEN_CREATED: u16 = 62;
     /// A token was updated.
     pub const TOKEN_UPDATED: u16 = 63;
+    /// The merchant reference is used up.
+    pub const REFERENCE_EXISTS: u16 = 66;
     /// The account has not the service that was asked for.
     pub const SERVICE_INACTIVE: u16 = 93;
+    /// The interval ends before it begins.
+    pub const INVALID_INTERVAL: u16 = 122;
+    /// No report was ordered under the reference.
+    pub const REPORT_NOT_GENERATED: u16 = 127;
+    /// A report is not ready yet.
+    pub const REPORT_PENDING: u16 = 128;
+    /// As many reports are being fetched as may be at once.
+    pub const REPORT_QUEUE_FULL: u16 = 129;
+    /// There are more rows than a report may have.
+    pub const REPORT_TOO_LARGE: u16 = 134;
     /// The validation of a batch failed.
     pub const BATCH_VALIDATION_FAILED: u16 = 136;
     /// A batch is still being validated.

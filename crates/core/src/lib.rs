@@ -54,6 +54,7 @@ pub mod page_face;
 pub mod payment_link;
 pub mod refusal;
 pub mod schedule;
+pub mod report;
 pub mod scope;
 pub mod secret;
 pub mod shown;

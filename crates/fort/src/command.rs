@@ -3,6 +3,7 @@
 mod agreement;
 mod mpi;
 mod payment_link;
+mod report;
 mod safe;
 
 use crate::message::Message;
@@ -21,6 +22,7 @@ use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::PayKind;
 use tollgate_core::payment_link::{LinkStatusCommand, PaymentLinkCommand, UpdateLinkCommand};
 use tollgate_core::refusal::Refusal;
+use tollgate_core::report::ReportCommand;
 use tollgate_core::secret::Secret;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenStatus;
@@ -57,6 +59,8 @@ pub enum Request {
     UpdateAgreement(Box<UpdateAgreementCommand>),
     /// CHECK_AGREEMENT.
     CheckAgreement(Box<CheckAgreementCommand>),
+    /// GENERATE_REPORT, DOWNLOAD_REPORT and GET_REPORT.
+    Report(Box<ReportCommand>),
 }
 
 impl Request {
@@ -91,6 +95,9 @@ impl Request {
             Service::UpdatePaymentLink => payment_link::update(message),
             Service::UpdateAgreement => agreement::update(message),
             Service::CheckAgreement => agreement::check(message),
+            Service::GenerateReport => report::generate(message),
+            Service::DownloadReport => report::download(message),
+            Service::GetReport => report::status(message),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod feedback_body;
 mod json_text;
 pub mod message;
 pub mod recut;
+pub mod report_file;
 pub mod response;
 pub mod schedule_news;
 pub mod service;

@@ -135,6 +135,7 @@ fn value_of<'a>(
         Source::TokenList => None,
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
         Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
+        Source::ReportRows => answer.report_rows.map(|rows| Cow::Owned(rows.to_string())),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
         Source::PaidLink => echo.of_gateway(SafeParams::PAYMENT_LINK),

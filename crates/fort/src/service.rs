@@ -55,6 +55,12 @@ pub enum Service {
     UpdateAgreement,
     /// Ask how an agreement stands.
     CheckAgreement,
+    /// Order a report.
+    GenerateReport,
+    /// Fetch one.
+    DownloadReport,
+    /// Ask whether one is ready.
+    GetReport,
 }
 
 /// Where a message is posted to.
@@ -68,6 +74,8 @@ pub enum Endpoint {
     Upload,
     /// `/FortAPI/batchApi`: the same server asks about it.
     BatchApi,
+    /// `/FortAPI/reportingApi`: a merchant's server orders and fetches reports.
+    ReportingApi,
 }
 
 impl Endpoint {
@@ -79,6 +87,7 @@ impl Endpoint {
             Endpoint::PaymentPage => "/FortAPI/paymentPage",
             Endpoint::Upload => "/FortAPI/upload",
             Endpoint::BatchApi => "/FortAPI/batchApi",
+            Endpoint::ReportingApi => "/FortAPI/reportingApi",
         }
     }
 
@@ -86,7 +95,8 @@ impl Endpoint {
     #[must_use]
     pub fn of_path(path: &str) -> Option<Endpoint> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let all = [Endpoint::PaymentApi, Endpoint::PaymentPage, Endpoint::Upload, Endpoint::BatchApi];
+        let all =
+            [Endpoint::PaymentApi, Endpoint::PaymentPage, Endpoint::Upload, Endpoint::BatchApi, Endpoint::ReportingApi];
         match all.into_iter().find(|endpoint| endpoint.path() == path) {
             None if path == BATCH_API_ALIAS => Some(Endpoint::BatchApi),
             found => found,
@@ -109,7 +119,7 @@ const KEYS: [&str; 3] = ["command", "query_command", "service_command"];
 
 impl Service {
     /// All services.
-    pub const ALL: [Service; 20] = [
+    pub const ALL: [Service; 23] = [
         Service::Authorization,
         Service::Purchase,
         Service::Capture,
@@ -130,6 +140,9 @@ impl Service {
         Service::UpdatePaymentLink,
         Service::UpdateAgreement,
         Service::CheckAgreement,
+        Service::GenerateReport,
+        Service::DownloadReport,
+        Service::GetReport,
     ];
 
     /// The service that `message` asks for.
@@ -178,6 +191,9 @@ impl Service {
             Service::UpdatePaymentLink => "UPDATE_PAYMENT_LINK",
             Service::UpdateAgreement => "UPDATE_AGREEMENT",
             Service::CheckAgreement => "CHECK_AGREEMENT",
+            Service::GenerateReport => "GENERATE_REPORT",
+            Service::DownloadReport => "DOWNLOAD_REPORT",
+            Service::GetReport => "GET_REPORT",
         }
     }
 
@@ -189,7 +205,10 @@ impl Service {
             | Service::GetTokens
             | Service::CheckVerifyCardStatus
             | Service::CheckPaymentLinkStatus
-            | Service::CheckAgreement => "query_command",
+            | Service::CheckAgreement
+            | Service::GenerateReport
+            | Service::DownloadReport
+            | Service::GetReport => "query_command",
             Service::UpdateToken
             | Service::Tokenization
             | Service::CreateToken
@@ -231,6 +250,7 @@ impl Service {
             Service::Tokenization | Service::CreateToken => Endpoint::PaymentPage,
             Service::UploadBatchFile => Endpoint::Upload,
             Service::GetBatchResults | Service::ProcessBatch => Endpoint::BatchApi,
+            Service::GenerateReport | Service::DownloadReport | Service::GetReport => Endpoint::ReportingApi,
             _ => Endpoint::PaymentApi,
         }
     }
@@ -262,7 +282,7 @@ impl Service {
         match self.endpoint() {
             Endpoint::PaymentPage => &ADDED_BY_THE_BROWSER,
             Endpoint::Upload => &UPLOADED,
-            Endpoint::PaymentApi | Endpoint::BatchApi => &[],
+            Endpoint::PaymentApi | Endpoint::BatchApi | Endpoint::ReportingApi => &[],
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod pages;
 mod payment_api;
 mod payment_link;
 mod payment_page;
+mod report_download;
 mod scope_watch;
 mod server;
 mod source;

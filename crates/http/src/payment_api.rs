@@ -14,6 +14,7 @@ use crate::pages::reports::PageReports;
 use crate::pages::view::{Transport, World};
 use crate::payment_link::{self, PAY_PATH};
 use crate::payment_page;
+use crate::report_download;
 use crate::scope_watch::ScopeWatch;
 use crate::server::Service as HttpService;
 use crate::source::{Arrival, Peer, ProxySettings, SourceGuard};
@@ -27,7 +28,10 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use tollgate_app::{Account, BatchTold, CheckoutLink, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused};
+use tollgate_app::{
+    Account, BatchTold, CheckoutLink, Counted, Gateway, PUBLISHED_KEYS_CACHED_SECONDS_MAX, Refused, ReportDesk,
+    ReportDownload, ReportSettings, ReportTold,
+};
 use tollgate_core::answer::Answer;
 use tollgate_core::batch::{BatchCall, BatchCommand};
 use tollgate_core::channel::StrayCardNumbers;
@@ -43,6 +47,7 @@ use tollgate_fort::explain::{Finding, explain};
 use tollgate_fort::feedback_body;
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
 use tollgate_fort::recut::{Author, recut_name};
+use tollgate_fort::report_file;
 use tollgate_fort::response::{self, Echo, Fields};
 use tollgate_fort::service::{self, Endpoint, Service};
 use tollgate_fort::signature;
@@ -65,6 +70,7 @@ pub struct PaymentApi {
     host: PageHost,
     uploads: UploadDoor,
     reports: PageReports,
+    desk: ReportDesk,
     scope: ScopeWatch,
     explained: Explained,
     answers_counted: Counted<String>,
@@ -75,16 +81,25 @@ impl PaymentApi {
     #[must_use]
     pub fn new(gateway: Gateway, proxies: ProxySettings, host: PageHost, uploads: UploadDoor) -> PaymentApi {
         let guard = SourceGuard::new(proxies);
+        let desk = report_desk(&gateway, ReportSettings::default());
         PaymentApi {
             gateway,
             guard,
             host,
             uploads,
             reports: PageReports::default(),
+            desk,
             scope: ScopeWatch::default(),
             explained: Explained::default(),
             answers_counted: Counted::default(),
         }
+    }
+
+    /// The same with other limits of reports.
+    #[must_use]
+    pub fn with_report_settings(mut self, settings: ReportSettings) -> PaymentApi {
+        self.desk = report_desk(&self.gateway, settings);
+        self
     }
 
     async fn answer(&self, request: Request, peer: Peer) -> Response {
@@ -102,7 +117,7 @@ impl PaymentApi {
             None => return self.page_of_our_own(request, peer).await,
             Some(Endpoint::PaymentPage) => return payment_page::answer(self, request, peer, stray).await,
             Some(Endpoint::Upload) => return upload::answer(self, request, peer, stray).await,
-            Some(Endpoint::PaymentApi | Endpoint::BatchApi) => {}
+            Some(Endpoint::PaymentApi | Endpoint::BatchApi | Endpoint::ReportingApi) => {}
         }
         if request.method() != Method::POST {
             return plain(
@@ -116,6 +131,7 @@ impl PaymentApi {
         let arrival = Arrival { peer, headers: head.headers };
         let from = match endpoint {
             Some(Endpoint::BatchApi) => CameFrom::BatchCaller(&arrival),
+            Some(Endpoint::ReportingApi) => CameFrom::ReportCaller(&arrival),
             _ => CameFrom::Server(&arrival),
         };
         let fields = match body::read(body, BODY_BYTES_MAX).await {
@@ -129,6 +145,9 @@ impl PaymentApi {
                         if let Some(batch) = told.results.take() {
                             let language = service::identify(&message).language;
                             return batch_results::response(&self.gateway, *batch, language);
+                        }
+                        if let Some(report) = told.report.take() {
+                            return report_download::response(*report);
                         }
                         told.signed()
                     }
@@ -266,7 +285,7 @@ impl PaymentApi {
             Err(refusal) => Err(refusal.into()),
         };
         let service = service.ok();
-        let (mut page, mut results) = (None, None);
+        let (mut page, mut results, mut report) = (None, None, None);
         let fields = match outcome {
             Ok(Done::Answer(answer)) => response::render(service, Echo::Request(message), &answer, identity.language),
             Ok(Done::Page(link)) => {
@@ -277,13 +296,17 @@ impl PaymentApi {
                 results = Some(batch);
                 Fields::none()
             }
+            Ok(Done::Report(download)) => {
+                report = Some(download);
+                Fields::none()
+            }
             Err(refused) => {
                 log_refusal(Some(&account), message, &refused.refusal);
                 self.note(&account, message, &refused);
                 render_refusal(service, message, author, &refused.answer(), identity.language)
             }
         };
-        Told { fields, account: Some(ToldTo { account, credential: place }), page, results }
+        Told { fields, account: Some(ToldTo { account, credential: place }), page, results, report }
     }
 
     async fn account(&self, access_code: Option<&str>) -> Result<Arc<Account>, Refusal> {
@@ -357,6 +380,12 @@ impl PaymentApi {
             FortRequest::UpdateLink(command) => self.gateway.update_payment_link(account, &command).await,
             FortRequest::UpdateAgreement(command) => self.gateway.update_agreement(account, &command).await,
             FortRequest::CheckAgreement(command) => self.gateway.check_agreement(account, &command).await,
+            FortRequest::Report(command) => {
+                return Ok(match self.desk.carry_out(account, *command).await? {
+                    ReportTold::Answer(answer) => Done::Answer(*answer),
+                    ReportTold::File(download) => Done::Report(download),
+                });
+            }
             // It goes to the page alone.
             FortRequest::Tokenize(command) => self.gateway.tokenize(account, *command).await,
         };
@@ -502,6 +531,8 @@ pub(crate) enum CameFrom<'a> {
     Server(&'a Arrival),
     /// The same: the endpoint of batches.
     BatchCaller(&'a Arrival),
+    /// The same: the endpoint of reports.
+    ReportCaller(&'a Arrival),
     /// The same, with a file.
     Upload(&'a Uploaded),
     /// A customer's browser, which may come from anywhere: the payment page. With its address, where it is known.
@@ -513,6 +544,7 @@ impl<'a> CameFrom<'a> {
         match self {
             CameFrom::Server(_) => Endpoint::PaymentApi,
             CameFrom::BatchCaller(_) => Endpoint::BatchApi,
+            CameFrom::ReportCaller(_) => Endpoint::ReportingApi,
             CameFrom::Upload(_) => Endpoint::Upload,
             CameFrom::Browser(_) => Endpoint::PaymentPage,
         }
@@ -521,7 +553,9 @@ impl<'a> CameFrom<'a> {
     /// How a merchant's server came.
     const fn arrival(self) -> Option<&'a Arrival> {
         match self {
-            CameFrom::Server(arrival) | CameFrom::BatchCaller(arrival) => Some(arrival),
+            CameFrom::Server(arrival) | CameFrom::BatchCaller(arrival) | CameFrom::ReportCaller(arrival) => {
+                Some(arrival)
+            }
             CameFrom::Upload(uploaded) => Some(uploaded.arrival()),
             CameFrom::Browser(_) => None,
         }
@@ -540,6 +574,8 @@ enum Done {
     Page(CheckoutLink),
     /// The results of this batch follow.
     Results(Box<Batch>),
+    /// This report follows.
+    Report(Box<ReportDownload>),
 }
 
 /// How the gateway's pages are served.
@@ -560,6 +596,8 @@ pub(crate) struct Told {
     pub(crate) page: Option<CheckoutLink>,
     /// The batch whose results are told, in place of an answer.
     pub(crate) results: Option<Box<Batch>>,
+    /// The report that is told, in place of an answer.
+    pub(crate) report: Option<Box<ReportDownload>>,
 }
 
 /// An account, and the place of its credential that the request named.
@@ -570,7 +608,7 @@ pub(crate) struct ToldTo {
 
 impl Told {
     const fn nobody(fields: Fields) -> Told {
-        Told { fields, account: None, page: None, results: None }
+        Told { fields, account: None, page: None, results: None, report: None }
     }
 
     /// The fields with their signature, where there is a phrase to sign with.
@@ -718,10 +756,15 @@ pub(crate) fn is_form(request: &Request) -> bool {
     content_type.trim_start().get(..FORM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(FORM))
 }
 
-/// JSON, but for GET_TOKENS, whose client may ask for XML.
+fn report_desk(gateway: &Gateway, settings: ReportSettings) -> ReportDesk {
+    ReportDesk::new(gateway.clone(), settings, |language| report_file::texts(Language::of(Some(language))))
+}
+
+/// JSON, but for GET_TOKENS and reports, whose clients may ask for XML.
 fn answer_format(message: &Message) -> FeedbackFormat {
     let wants_xml = message.text("response_format").as_deref() == Some("XML");
-    match wants_xml && Service::of(message) == Ok(Service::GetTokens) {
+    let may_be_xml = |service: Service| service == Service::GetTokens || service.endpoint() == Endpoint::ReportingApi;
+    match wants_xml && Service::of(message).is_ok_and(may_be_xml) {
         true => FeedbackFormat::Xml,
         false => FeedbackFormat::Json,
     }

@@ -7,6 +7,7 @@ mod checkouts;
 mod feedback;
 mod payment_links;
 mod schedules;
+mod reports;
 mod tokens;
 
 use crate::audit::mistakes::Mistake;

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(20);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(21);
 
 struct Migration {
     version: u32,
@@ -50,7 +50,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 17, name: "agreements", sql: include_str!("../migrations/0017_agreements.sql") },
     Migration { version: 18, name: "batches", sql: include_str!("../migrations/0018_batches.sql") },
     Migration { version: 19, name: "payment links", sql: include_str!("../migrations/0019_payment_links.sql") },
-    Migration { version: 20, name: "schedules", sql: include_str!("../migrations/0060_schedules.sql") },
+    Migration { version: 20, name: "schedules", sql: include_str!("../migrations/0020_schedules.sql") },
+    Migration { version: 21, name: "reports", sql: include_str!("../migrations/0021_reports.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

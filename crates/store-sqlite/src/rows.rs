@@ -162,13 +162,18 @@ pub(crate) fn network_id(text: String) -> Result<NetworkTransactionId, StoreErro
 
 /// Reads a row of [`operation_columns`]; the state is not among them.
 pub(crate) fn operation(row: &Row<'_>, state: OperationState) -> Result<Operation, Failure> {
+    operation_at(row, 0, state)
+}
+
+/// The same where the columns begin at `from`.
+pub(crate) fn operation_at(row: &Row<'_>, from: usize, state: OperationState) -> Result<Operation, Failure> {
     Ok(Operation {
-        id: OperationId(row.get(0)?),
-        fort_id: FortId(row.get(1)?),
-        kind: codes::operation_kind(row.get(2)?)?,
-        money: Money { currency: codes::currency(row.get(3)?)?, amount: codes::amount(row.get(4)?)? },
+        id: OperationId(row.get(from)?),
+        fort_id: FortId(row.get(from + 1)?),
+        kind: codes::operation_kind(row.get(from + 2)?)?,
+        money: Money { currency: codes::currency(row.get(from + 3)?)?, amount: codes::amount(row.get(from + 4)?)? },
         state,
-        wire: wire(row, 5)?,
+        wire: wire(row, from + 5)?,
     })
 }
 

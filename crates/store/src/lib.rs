@@ -18,6 +18,7 @@ mod orders;
 mod payment_links;
 mod recoveries;
 mod refusals;
+mod reports;
 mod routes;
 mod schedules;
 mod sealed;
@@ -56,6 +57,10 @@ pub use payment_links::{
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
+pub use reports::{
+    NewReport, REPORT_OPERATIONS_PER_CALL_MAX, Report, ReportBegun, ReportCounted, ReportPage, ReportPlace, ReportScan,
+    Reports,
+};
 pub use routes::RouteRow;
 pub use schedules::{
     DueTake, NextCard, ScheduleAttempt, ScheduleAttemptEnd, ScheduleChange, ScheduleChanged, ScheduleFilter,
@@ -80,6 +85,7 @@ pub trait Store:
     + Merchants
     + Channels
     + Refusals
+    + Reports
     + DataKeys
     + SealedRows
     + Tokens
@@ -104,6 +110,7 @@ impl<T> Store for T where
         + Merchants
         + Channels
         + Refusals
+        + Reports
         + DataKeys
         + SealedRows
         + Tokens

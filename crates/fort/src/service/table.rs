@@ -63,6 +63,8 @@ pub(crate) enum Shape {
     Expiry,
     /// Hex digits.
     Hex,
+    /// A list; what may be in it, the service's own reading judges.
+    List,
     /// Anything at all, a list or an object too.
     Ignored,
     /// An http or https URL without blanks.
@@ -137,6 +139,8 @@ pub(crate) enum Source {
     /// The number of a batch, and how many rows it has.
     BatchNumber,
     BatchRows,
+    /// How many rows a report has.
+    ReportRows,
     /// The payment link that a payment belongs to.
     PaidLink,
     /// A payment link's id, address, amount, state, end and openings.
@@ -194,6 +198,9 @@ pub(crate) fn table(service: Service) -> &'static Table {
         Service::UpdatePaymentLink => &tables.update_payment_link,
         Service::UpdateAgreement => &tables.update_agreement,
         Service::CheckAgreement => &tables.check_agreement,
+        Service::GenerateReport => &tables.generate_report,
+        Service::DownloadReport => &tables.download_report,
+        Service::GetReport => &tables.get_report,
     }
 }
 
@@ -217,6 +224,9 @@ struct Tables {
     update_payment_link: Table,
     update_agreement: Table,
     check_agreement: Table,
+    generate_report: Table,
+    download_report: Table,
+    get_report: Table,
 }
 
 // The file is compiled in and the tests below read it: no input can make this fail.
@@ -306,6 +316,9 @@ fn read(file: &str) -> Result<Tables, TableError> {
         update_payment_link: of(Service::UpdatePaymentLink)?,
         update_agreement: of(Service::UpdateAgreement)?,
         check_agreement: of(Service::CheckAgreement)?,
+        generate_report: of(Service::GenerateReport)?,
+        download_report: of(Service::DownloadReport)?,
+        get_report: of(Service::GetReport)?,
     })
 }
 
@@ -373,7 +386,7 @@ impl ParameterRule {
         let shape = Shape::new(facts).ok_or_else(|| TableError::Shape(name.to_owned()))?;
         // A value of a list has no length of its own to be judged by.
         let characters_max = match (&shape, facts.max) {
-            (Shape::OneOf(_), _) => usize::MAX,
+            (Shape::OneOf(_) | Shape::List, _) => usize::MAX,
             (_, Some(max)) => max,
             (_, None) => return Err(TableError::Shape(name.to_owned())),
         };
@@ -396,6 +409,7 @@ impl Shape {
                 "email" => Shape::Email,
                 "expiry" => Shape::Expiry,
                 "hex" => Shape::Hex,
+                "list" => Shape::List,
                 "text" => Shape::Text,
                 "url" => Shape::Url,
                 _ => return None,

@@ -116,13 +116,16 @@ fn fault_of(rule: &ParameterRule, value: Value<'_>) -> Option<Fault> {
     if matches!(rule.shape, Shape::Ignored) {
         return None;
     }
+    if matches!(rule.shape, Shape::List) {
+        return (!matches!(value, Value::List(_))).then_some(Fault::Format);
+    }
     let Some(text) = value.scalar() else {
         return Some(Fault::Format);
     };
     let text = &*text;
     let own = |sound: bool, fault: Fault| (!sound).then_some(fault);
     match &rule.shape {
-        Shape::Ignored | Shape::Expiry => None,
+        Shape::Ignored | Shape::Expiry | Shape::List => None,
         Shape::OneOf(values) => own(values.iter().any(|allowed| **allowed == *text), Fault::NotAllowed),
         Shape::Amount => own(Amount::parse_positive(text).is_some(), Fault::Amount),
         Shape::Currency => own(Currency::from_alpha(text).is_some(), Fault::Currency),

@@ -25,6 +25,7 @@ mod outcomes;
 mod payment_links;
 mod reading;
 mod recovery;
+mod reports;
 mod routes;
 mod schedules;
 mod tokens;
@@ -48,6 +49,7 @@ pub use outcomes::*;
 pub use payment_links::*;
 pub use reading::*;
 pub use recovery::*;
+pub use reports::*;
 pub use routes::*;
 pub use schedules::*;
 pub use tokens::*;
@@ -261,6 +263,11 @@ macro_rules! conformance_tests {
             an_attempt_that_counts_after_all_is_the_last_of_its_due_date
             what_happens_to_a_schedule_is_told_in_the_same_commit
             schedules_and_attempts_are_listed_in_order
+            a_report_reads_back_and_its_reference_is_one_merchants_own
+            a_report_is_counted_once
+            a_report_has_what_was_sent_in_its_interval
+            pages_of_a_report_neither_lose_nor_repeat_an_operation
+            a_row_of_a_report_tells_how_its_operation_stands
             random_calls_answer_as_the_model_does
         }
     };

@@ -27,6 +27,7 @@ mod merchant_three_ds;
 mod pay;
 mod pci;
 mod recurring;
+mod report;
 mod serve;
 mod sign;
 mod token;
@@ -80,6 +81,8 @@ enum Command {
     Recurring(recurring::Recurring),
     /// Upload files of payments and operations, have them processed, and read their results
     Batch(batch::BatchArgs),
+    /// Write what a merchant did as a file, and add it up
+    Report(report::ReportArgs),
     /// Make, list, show and close payment links
     Link(link::Link),
     /// List, rotate and retire keys; split them among custodians
@@ -125,6 +128,7 @@ impl Cli {
             Command::Agreement(command) => command.run(),
             Command::Recurring(command) => command.run(),
             Command::Batch(command) => command.run(),
+            Command::Report(command) => command.run(),
             Command::Link(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),

@@ -459,7 +459,8 @@ fn merchant_service(
 ) -> anyhow::Result<Arc<dyn Service>> {
     let host = config.page_host(around.mode);
     let uploads = UploadDoor::new(around.place.folder.clone(), &config.batch);
-    let api = Arc::new(PaymentApi::new(gateway.clone(), config.server.proxies()?, host, uploads));
+    let api = PaymentApi::new(gateway.clone(), config.server.proxies()?, host, uploads);
+    let api = Arc::new(api.with_report_settings(config.report.clone()));
     match around.mode {
         Mode::Production => Ok(api),
         Mode::Sandbox => {

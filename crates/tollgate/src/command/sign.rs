@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tollgate_app::{Account, Accounts};
 use tollgate_core::merchant::{Credential, ShaType};
 use tollgate_core::secret::Secret;
-use tollgate_fort::client::{signed_form, signed_json};
+use tollgate_fort::client::{signed_form, signed_json, signed_message};
 use tollgate_fort::explain::{Finding, explain};
 use tollgate_fort::message::{BODY_BYTES_MAX, Message};
 use tollgate_fort::service::{Service, recut};
@@ -66,6 +66,10 @@ impl Sign {
         }
         let phrase = if self.response { Some(&credential.response_phrase) } else { credential.request_phrases.first() };
         let phrase = phrase.context("the merchant has no request phrase")?;
+        if !form && message.params().any(|(_, value)| value.scalar().is_none()) {
+            println!("{}", String::from_utf8_lossy(&signed_message(&message, phrase, credential.sha_type)));
+            return Ok(ExitCode::SUCCESS);
+        }
         let texts = flat(&message)?;
         let params: Vec<(&str, &str)> = texts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         if form {

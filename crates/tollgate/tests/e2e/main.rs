@@ -34,6 +34,7 @@ mod pci;
 mod production;
 mod recurring;
 mod recut;
+mod reports;
 mod responses;
 mod schedule_calls;
 mod schedules;
