@@ -138,21 +138,22 @@ fn value_of<'a>(
         Source::ReportRows => answer.report_rows.map(|rows| Cow::Owned(rows.to_string())),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
-        Source::PaidLink => echo.of_gateway(SafeParams::PAYMENT_LINK),
-        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
-        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
-        other => link_or_agreement(other, echoed, answer, language),
+        other => link_or_agreement(other, echo, echoed, answer, language),
     }
 }
 
 /// The value of a field that is made of a payment link or of an agreement.
 fn link_or_agreement<'a>(
     source: Source,
+    echo: Echo<'a>,
     echoed: Option<Cow<'a, str>>,
     answer: &'a Answer,
     language: Language,
 ) -> Option<Cow<'a, str>> {
     match source {
+        Source::PaidLink => echo.of_gateway(SafeParams::PAYMENT_LINK),
+        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
+        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
         Source::LinkName
         | Source::LinkUrl
         | Source::LinkAmount

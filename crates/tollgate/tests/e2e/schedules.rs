@@ -448,8 +448,6 @@ fn feedback(gateway: &Gateway, receiver: &Receiver, shops: &[Merchant]) -> Told 
         if body.get("eci").is_none_or(|eci| eci != "RECURRING") || !heard.insert((fort_id.clone(), code.clone())) {
             continue;
         }
-        let (due, attempt) =
-            (field(&body, "recurring_due_date").to_owned(), field(&body, "recurring_attempt").to_owned());
         assert_eq!(field(&body, "customer_email"), "jo@example.org");
         assert!(body.contains_key("recurring_due_date") && body.contains_key("recurring_attempt"), "{body:?}");
         let told_as = |name| field(&body, name).to_owned();
