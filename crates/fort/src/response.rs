@@ -10,7 +10,7 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::{AgreementFacts, Answer, StatusFacts, TokenEcho};
+use tollgate_core::answer::{AgreementFacts, Answer, NetworkFacts, StatusFacts, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
@@ -75,7 +75,6 @@ fn value_of<'a>(
     let order = answer.order.as_ref();
     let status = answer.status.as_ref();
     let token = answer.token.as_ref();
-    let network = || status.and_then(|status| status.network.as_ref());
     match source {
         Source::Echo => echoed,
         Source::EchoOnRefusal => echoed.filter(|_| is_bare_refusal(answer)),
@@ -135,11 +134,8 @@ fn value_of<'a>(
         Source::TokenList => None,
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
         Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
-        Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
-        Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
-        Source::PaidLink => echo.of_gateway(SafeParams::PAYMENT_LINK),
-        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
-        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
+        Source::NetworkWord | Source::NetworkCode => network_fact(source, status?.network.as_ref()?),
+        Source::PaidLink | Source::DueDate | Source::DueAttempt => echo.of_gateway(source),
         other => link_or_agreement(other, echoed, answer, language),
     }
 }
@@ -159,6 +155,14 @@ fn link_or_agreement<'a>(
         | Source::LinkExpiry
         | Source::LinkOpenings => link_value(source, echoed, answer),
         of_agreement => answer.agreement.as_deref().and_then(|facts| agreement_value(of_agreement, facts, language)),
+    }
+}
+
+/// What CHECK_STATUS tells of the network's own words.
+fn network_fact(source: Source, network: &NetworkFacts) -> Option<Cow<'_, str>> {
+    match source {
+        Source::NetworkWord => Some(Cow::Borrowed(network.processor_code)),
+        _ => Some(Cow::Borrowed(&*network.acquirer_code)),
     }
 }
 
@@ -257,7 +261,13 @@ fn date_time_z(at: Timestamp) -> String {
 
 impl<'a> Echo<'a> {
     /// What the gateway keeps with a payment under a name of its own: nothing that a client could send.
-    fn of_gateway(self, name: &str) -> Option<Cow<'a, str>> {
+    fn of_gateway(self, source: Source) -> Option<Cow<'a, str>> {
+        let name = match source {
+            Source::PaidLink => SafeParams::PAYMENT_LINK,
+            Source::DueDate => SafeParams::DUE_DATE,
+            Source::DueAttempt => SafeParams::DUE_ATTEMPT,
+            _ => return None,
+        };
         match self {
             Echo::Kept(params) => params.get(name).map(Cow::Borrowed),
             Echo::Request(_) | Echo::Unproven(_) => None,
