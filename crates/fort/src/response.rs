@@ -495,6 +495,24 @@ mod tests {
     }
 
     #[test]
+    fn the_due_date_of_a_charge_is_told_as_the_gateway_kept_it_and_not_as_a_client_sent_it() {
+        let mut kept = SafeParams::default();
+        for (name, value) in
+            [(SafeParams::DUE_DATE, "2027-01-31"), (SafeParams::DUE_ATTEMPT, "2"), (SafeParams::PAYMENT_LINK, "LINK-1")]
+        {
+            kept.push(name, value);
+        }
+        let answer = Answer::bare(ResponseCode::new(14, 0));
+        let fields = render(Some(Service::Purchase), Echo::Kept(&kept), &answer, Language::English);
+        let told = ["recurring_due_date", "recurring_attempt", "payment_link_id"].map(|name| fields.get(name));
+        assert_eq!(told, [Some("2027-01-31"), Some("2"), Some("LINK-1")]);
+        let sent = br#"{"command":"PURCHASE","recurring_due_date":"2027-01-31","charged_due_date":"2027-01-31"}"#;
+        let message = Message::from_json(sent).unwrap();
+        let fields = render(Some(Service::Purchase), Echo::Request(&message), &answer, Language::English);
+        assert_eq!(fields.get("recurring_due_date"), None);
+    }
+
+    #[test]
     fn echoed_values_are_texts_unchanged_and_never_empty() {
         let body = "{\"command\":\"PURCHASE\",\"amount\":1000.0,\"merchant_extra\":\"a\\\"\\\\\\n<é>'\",
             \"merchant_extra1\":\"\",\"merchant_extra2\":null,\"merchant_extra3\":[\"x\"],\"merchant_extra4\":true,
