@@ -10,7 +10,7 @@ use crate::text::{Language, acquirer_response_message, response_message};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use tollgate_core::answer::{AgreementFacts, Answer, StatusFacts, TokenEcho};
+use tollgate_core::answer::{AgreementFacts, Answer, NetworkFacts, StatusFacts, TokenEcho};
 use tollgate_core::card::mask;
 use tollgate_core::code::ResponseCode;
 use tollgate_core::command::SafeParams;
@@ -75,7 +75,6 @@ fn value_of<'a>(
     let order = answer.order.as_ref();
     let status = answer.status.as_ref();
     let token = answer.token.as_ref();
-    let network = || status.and_then(|status| status.network.as_ref());
     match source {
         Source::Echo => echoed,
         Source::EchoOnRefusal => echoed.filter(|_| is_bare_refusal(answer)),
@@ -136,24 +135,20 @@ fn value_of<'a>(
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
         Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
         Source::ReportRows => answer.report_rows.map(|rows| Cow::Owned(rows.to_string())),
-        Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
-        Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
-        other => link_or_agreement(other, echo, echoed, answer, language),
+        Source::NetworkWord | Source::NetworkCode => network_fact(source, status?.network.as_ref()?),
+        Source::PaidLink | Source::DueDate | Source::DueAttempt => echo.of_gateway(source),
+        other => link_or_agreement(other, echoed, answer, language),
     }
 }
 
 /// The value of a field that is made of a payment link or of an agreement.
 fn link_or_agreement<'a>(
     source: Source,
-    echo: Echo<'a>,
     echoed: Option<Cow<'a, str>>,
     answer: &'a Answer,
     language: Language,
 ) -> Option<Cow<'a, str>> {
     match source {
-        Source::PaidLink => echo.of_gateway(SafeParams::PAYMENT_LINK),
-        Source::DueDate => echo.of_gateway(SafeParams::DUE_DATE),
-        Source::DueAttempt => echo.of_gateway(SafeParams::DUE_ATTEMPT),
         Source::LinkName
         | Source::LinkUrl
         | Source::LinkAmount
@@ -161,6 +156,14 @@ fn link_or_agreement<'a>(
         | Source::LinkExpiry
         | Source::LinkOpenings => link_value(source, echoed, answer),
         of_agreement => answer.agreement.as_deref().and_then(|facts| agreement_value(of_agreement, facts, language)),
+    }
+}
+
+/// What CHECK_STATUS tells of the network's own words.
+fn network_fact(source: Source, network: &NetworkFacts) -> Option<Cow<'_, str>> {
+    match source {
+        Source::NetworkWord => Some(Cow::Borrowed(network.processor_code)),
+        _ => Some(Cow::Borrowed(&*network.acquirer_code)),
     }
 }
 
@@ -259,7 +262,13 @@ fn date_time_z(at: Timestamp) -> String {
 
 impl<'a> Echo<'a> {
     /// What the gateway keeps with a payment under a name of its own: nothing that a client could send.
-    fn of_gateway(self, name: &str) -> Option<Cow<'a, str>> {
+    fn of_gateway(self, source: Source) -> Option<Cow<'a, str>> {
+        let name = match source {
+            Source::PaidLink => SafeParams::PAYMENT_LINK,
+            Source::DueDate => SafeParams::DUE_DATE,
+            Source::DueAttempt => SafeParams::DUE_ATTEMPT,
+            _ => return None,
+        };
         match self {
             Echo::Kept(params) => params.get(name).map(Cow::Borrowed),
             Echo::Request(_) | Echo::Unproven(_) => None,
@@ -484,6 +493,24 @@ mod tests {
         let fields = unreadable(refused::INVALID_REQUEST_FORMAT);
         let json = String::from_utf8(fields.to_json()).unwrap();
         assert_eq!(json, r#"{"response_code":"00073","response_message":"Invalid request format","status":"00"}"#);
+    }
+
+    #[test]
+    fn the_due_date_of_a_charge_is_told_as_the_gateway_kept_it_and_not_as_a_client_sent_it() {
+        let mut kept = SafeParams::default();
+        for (name, value) in
+            [(SafeParams::DUE_DATE, "2027-01-31"), (SafeParams::DUE_ATTEMPT, "2"), (SafeParams::PAYMENT_LINK, "LINK-1")]
+        {
+            kept.push(name, value);
+        }
+        let answer = Answer::bare(ResponseCode::new(14, 0));
+        let fields = render(Some(Service::Purchase), Echo::Kept(&kept), &answer, Language::English);
+        let told = ["recurring_due_date", "recurring_attempt", "payment_link_id"].map(|name| fields.get(name));
+        assert_eq!(told, [Some("2027-01-31"), Some("2"), Some("LINK-1")]);
+        let sent = br#"{"command":"PURCHASE","recurring_due_date":"2027-01-31","charged_due_date":"2027-01-31"}"#;
+        let message = Message::from_json(sent).unwrap();
+        let fields = render(Some(Service::Purchase), Echo::Request(&message), &answer, Language::English);
+        assert_eq!(fields.get("recurring_due_date"), None);
     }
 
     #[test]
