@@ -254,6 +254,7 @@ pub(crate) fn record_of(
         trace: trace.0,
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
         feedback: None,
+        message: None,
         next: None,
         checkout: None,
         at: now,

@@ -100,7 +100,7 @@ static NAMES: [&str; 235] = [
     "from_date", "include_installments", "installment_detail", "installments", "issuer_code", "issuer_detail",
     "item_description", "item_gift_msg", "item_part_no", "item_price", "item_prod_code", "item_quantity",
     "item_shipping_comments", "item_shipping_method", "item_shipping_no", "item_sku", "knet_ref_number", "language",
-    "link_command", "loan_number", "maintenance_reference", "merchant_3ds_url", "merchant_extra", "merchant_extra1",
+    "link_command", "link_reminders", "loan_number", "maintenance_reference", "merchant_3ds_url", "merchant_extra", "merchant_extra1",
     "merchant_extra2", "merchant_extra3", "merchant_extra4", "merchant_extra5", "merchant_identifier",
     "merchant_order_id", "merchant_reference", "new_token_name", "notification_type", "number_of_installments",
     "open_count", "order_description", "otp_status", "payment_link", "payment_link_id", "payment_link_status",
