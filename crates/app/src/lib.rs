@@ -55,7 +55,7 @@ pub use feedback::{FeedbackWatch, feedback_answer};
 pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused, UnlinkedCharges};
 pub use jobs::Jobs;
 pub use life::BeginError;
-pub use payment_link::{LinkCode, LinkPage, LinkRest, LinkWay, SeenLink};
+pub use payment_link::{LinkCode, LinkPage, LinkRest, LinkWay, MessageWays, SeenLink};
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
 pub use three_ds::{PUBLIC_URL_CHARS_MAX, ThreeDsSetup};
 pub use token_desk::{DeletedToken, TokenDesk, TokenDeskError, TokenPage, TokenRest, Traces};

@@ -36,6 +36,7 @@ async fn make(node: &Node, reference: &str) -> String {
         money: Money { amount: Amount::from_minor(100).unwrap(), currency: Currency::from_alpha("AED").unwrap() },
         language: "en".to_owned(),
         notifications: Vec::new(),
+        reminders: None,
         payment_option: None,
         description: None,
         return_url: None,
@@ -72,6 +73,7 @@ async fn close(node: &Node, name: &str) -> ResponseCode {
         customer_email: None,
         customer_name: None,
         customer_phone: None,
+        notify: None,
     };
     match node.gateway.update_payment_link(&node.account, &command).await {
         Ok(answer) => answer.code,

@@ -133,6 +133,7 @@ impl LinkRequest {
                     customer_email: None,
                     customer_name: None,
                     customer_phone: None,
+                    notify: None,
                 };
                 gateway.update_payment_link(&account, &close).await?;
                 Ok(shown(&named(gateway, &account, &name).await?))
