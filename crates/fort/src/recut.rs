@@ -77,7 +77,7 @@ const NAME_BYTES_MAX: usize = 33;
 /// lists between servers (`body`, `columns`, `data`, `file`, `filters`, `http_status`, `otp`, `products`): no payment is
 /// judged by them, and honest texts hold them.
 #[rustfmt::skip]
-static NAMES: [&str; 235] = [
+static NAMES: [&str; 236] = [
     "3ds_eci", "3ds_enrolled", "3ds_status", "3ds_url", "3ds_xid", "Line_Number", "access_code",
     "acquirer_response_code", "acquirer_response_message", "agreement_id", "airline_booking_reference",
     "airline_document_type", "airline_itinerary", "airline_passengers_list", "airline_plan_number", "airline_ticket",

@@ -223,7 +223,7 @@ mod tests {
     async fn a_mail_has_its_headers_and_both_forms() {
         let mail = written(&letter());
         for part in [
-            "Date: Thu, 20 Nov 2026 16:00:00 +0000\r\n",
+            "Date: Fri, 20 Nov 2026 13:20:00 +0000\r\n",
             "Message-ID: <message.7.179@gateway.example>\r\n",
             "Auto-Submitted: auto-generated\r\n",
             "To: \"Jo Doe\" <jo@example.org>\r\n",
@@ -233,9 +233,8 @@ mod tests {
             "text/html; charset=utf-8",
             "Content-ID: <logo>",
         ] {
-            assert!(mail.contains(part) || part.starts_with("Date"), "{part}: {mail}");
+            assert!(mail.contains(part), "{part}: {mail}");
         }
-        assert!(mail.contains("Nov 2026"), "{mail}");
     }
 
     #[tokio::test]

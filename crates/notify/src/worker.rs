@@ -255,8 +255,9 @@ async fn settle(parts: &OutboxParts, row: &MessageRow, attempt: Option<NewMessag
     let (result, ended) = match &then {
         MessageThen::Sent => ("sent", Some(Ended::Sent)),
         MessageThen::Retry { .. } => ("later", None),
-        MessageThen::GiveUp { reason } => {
-            tracing::warn!(message = %row.id, kind = %row.kind, channel = %row.lane.channel, reason, "a message is given up");
+        // The reason may hold the customer's address: it is kept beside the row, and not told here.
+        MessageThen::GiveUp { .. } => {
+            tracing::warn!(message = %row.id, kind = %row.kind, channel = %row.lane.channel, "a message is given up; `tollgate message show` tells why");
             ("given_up", Some(Ended::Failed))
         }
         MessageThen::Drop { .. } => ("dropped", None),
