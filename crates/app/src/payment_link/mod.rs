@@ -19,10 +19,11 @@ use crate::gateway::{Gateway, Refused};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
-use tollgate_core::message::MessageKind;
+use tollgate_core::message::{MessageAbout, MessageKind};
 use tollgate_core::payment_link::{
     LinkStatusCommand, LinkTarget, PaymentLinkCommand, PaymentLinkId, UpdateLinkCommand,
 };
+use tollgate_store::{MessageFilter, MessageRow, StoreError};
 
 impl Gateway {
     /// PAYMENT_LINK.
@@ -87,6 +88,15 @@ impl Gateway {
     /// When the store or the vault fails.
     pub async fn payment_link_numbered(&self, id: PaymentLinkId) -> Result<Option<SeenLink>, Refused> {
         seen::numbered(&self.inner, id).await
+    }
+
+    /// What was sent, or is to be sent, about a link, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn payment_link_messages(&self, id: PaymentLinkId, limit: usize) -> Result<Vec<MessageRow>, StoreError> {
+        let about = Some(MessageAbout::PaymentLink(id));
+        self.inner.store.messages(&MessageFilter { about, rows_max: limit, ..MessageFilter::default() }).await
     }
 
     /// Counts that a customer has opened a link. What cannot be counted is lost: nobody waits for a count.

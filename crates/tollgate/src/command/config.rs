@@ -2,6 +2,7 @@
 
 use super::DataArg;
 use crate::config::{Config, environment};
+use crate::messages;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ impl ConfigCommand {
                 if let (Some(certificate), Some(key)) = (&config.server.tls_certificate, &config.server.tls_key) {
                     tollgate_http::server_config(certificate, key, config.server.client_certificates)?;
                 }
+                messages::mailer(&config)?;
+                messages::provider(&config)?;
                 for warning in config.warnings() {
                     eprintln!("warning: {warning}");
                 }

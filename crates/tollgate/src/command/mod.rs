@@ -17,13 +17,16 @@ mod jwks;
 pub(crate) mod keys;
 mod link;
 mod listen;
+mod mail;
 mod merchant;
 mod merchant_batch;
 mod merchant_cards;
 mod merchant_channel;
+mod merchant_links;
 mod merchant_page;
 mod merchant_recurring;
 mod merchant_three_ds;
+mod message;
 mod pay;
 mod pci;
 mod serve;
@@ -77,8 +80,12 @@ enum Command {
     Agreement(agreement::AgreementCommand),
     /// Upload files of payments and operations, have them processed, and read their results
     Batch(batch::BatchArgs),
-    /// Make, list, show and close payment links
+    /// Make, list, show, send and close payment links
     Link(link::Link),
+    /// List, show and resend messages to customers and to merchants' servers
+    Message(message::Message),
+    /// Try the mail server of the configuration
+    Mail(mail::Mail),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -122,6 +129,8 @@ impl Cli {
             Command::Agreement(command) => command.run(),
             Command::Batch(command) => command.run(),
             Command::Link(command) => command.run(),
+            Command::Message(command) => command.run(),
+            Command::Mail(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),

@@ -13,6 +13,8 @@ use crate::feedback::{FortRenderer, Watch};
 use crate::keys::{self, KeyRotation};
 use crate::link::LinkRoute;
 use crate::listen::ListenRoute;
+use crate::message_route::MessageRoute;
+use crate::messages::{self, LinkComposer};
 use crate::operator;
 use crate::run_lock::RunLock;
 use crate::running::Running;
@@ -47,6 +49,7 @@ use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
 use tollgate_http::pages::assets::self_test;
 use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service, UploadDoor};
 use tollgate_issuer::{Issuer, IssuerSettings};
+use tollgate_notify::Outbox;
 use tollgate_store::Tenancy;
 use tollgate_threeds::flow::AcsReach;
 
@@ -293,6 +296,7 @@ struct Started {
     link: Arc<IsoLink>,
     jobs: GatewayJobs,
     deliveries: Deliveries,
+    outbox: Outbox,
     server: Server,
     admin: Server,
     admin_service: Arc<Admin>,
@@ -364,11 +368,14 @@ impl Started {
             tracing::info!(leads = countries.len(), "the table of the countries of issuers is read");
             gateway.set_issuer_countries(countries);
         }
+        let carriers = messages::carriers(config, around.mode)?;
+        gateway.set_message_ways(messages::ways(config, &carriers));
         let merchants = merchant_service(config, &gateway, &hearing, &around)?;
         let server = Server::start(config.server.listen, merchants, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
         gateway.set_public_url(config.public_url(server.address()));
+        let outbox = messages::start(config, opened, &gateway, carriers, around.mode).await?;
         let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone(), around.custodians.take());
         let front = around.front.take();
         let operator = operator_api(&gateway, opened, around, faults, hearing, keys);
@@ -386,7 +393,19 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations, rotation })
+        Ok(Started {
+            gateway,
+            link,
+            jobs,
+            deliveries,
+            outbox,
+            server,
+            admin,
+            admin_service,
+            upkeep,
+            attestations,
+            rotation,
+        })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -404,6 +423,7 @@ impl Started {
         }
         self.jobs.settling.stop().await;
         self.deliveries.stop().await;
+        self.outbox.stop().await;
         self.link.shutdown().await;
         self.admin.stop(Duration::from_secs(1)).await;
         self.upkeep.abort();
@@ -525,6 +545,7 @@ fn operator_api(
         Arc::new(AgreementRoute::new(gateway.agreement_desk())),
         Arc::new(BatchRoute::new(gateway.clone())),
         Arc::new(LinkRoute::new(gateway.clone())),
+        Arc::new(MessageRoute::new(gateway.clone(), opened.store.clone(), LinkComposer::new(gateway.clone(), mode))),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];
