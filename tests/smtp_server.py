@@ -50,7 +50,7 @@ class Handler:
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "tls": session.ssl is not None or options.implicit,
-            "user": session.login_data,
+            "user": session.auth_data,
             "headers": {name: str(value) for name, value in mail.items()},
             "text": parts["text/plain"].get_content() if "text/plain" in parts else None,
             "html": parts["text/html"].get_content() if "text/html" in parts else None,
@@ -62,8 +62,7 @@ class Handler:
 
 def authenticate(server, session, envelope, mechanism, data):
     given = (data.login.decode(), data.password.decode())
-    session.login_data = given[0]
-    return AuthResult(success=given == (options.user, options.password))
+    return AuthResult(success=given == (options.user, options.password), auth_data=given[0])
 
 
 async def main():

@@ -453,7 +453,9 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "batch", "three_ds", "log"];
+const SECTIONS: &[&str] = &[
+    "server", "admin", "acquirer", "gateway", "feedback", "messages", "mail", "sms", "keys", "batch", "three_ds", "log",
+];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.

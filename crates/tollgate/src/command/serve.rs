@@ -331,12 +331,7 @@ impl Started {
         let (late, late_replies) = tokio::sync::mpsc::channel::<LateReply>(LATE_WAITING_MAX);
         let link = Arc::new(IsoLink::start(config.acquirer.clone(), opened.clock.clone(), late)?);
         let faults = Arc::new(ReferenceFaults::default());
-        let acquirer: Arc<dyn Acquirer> = match around.network {
-            Some(network) => {
-                Arc::new(SandboxAcquirer::new(link.clone(), opened.store.clone(), network, faults.clone()))
-            }
-            None => link.clone(),
-        };
+        let acquirer = acquirer_of(opened, &link, around.network, &faults);
         let gateway = Gateway::begin(GatewayParts {
             store: opened.store.clone(),
             // The lock on the data folder proves it.
@@ -352,14 +347,7 @@ impl Started {
         let jobs = GatewayJobs::start(config, &gateway, late_replies).await?;
         wait_for_link(&link).await;
         let attestations = tokio::spawn(watch_accounts(gateway.clone(), config.server.clone()));
-        let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
-            (Some(certificate), Some(key)) => {
-                Some(tollgate_http::server_config(certificate, key, config.server.client_certificates)?)
-            }
-            _ => None,
-        };
-        let settings =
-            ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
+        let settings = server_settings(config)?;
         self_test().context("the payment pages are not those of this release: install the binary again")?;
         if let Some(setup) = three_ds_setup(config, around.mode)? {
             gateway.enable_three_ds(setup);
@@ -431,6 +419,31 @@ impl Started {
         // It goes on at the next start.
         self.rotation.abort();
     }
+}
+
+/// Who takes messages to the network: in a sandbox somebody who looks for wishes in references first.
+fn acquirer_of(
+    opened: &Opened,
+    link: &Arc<IsoLink>,
+    network: Option<NetworkAdmin>,
+    faults: &Arc<ReferenceFaults>,
+) -> Arc<dyn Acquirer> {
+    match network {
+        Some(network) => Arc::new(SandboxAcquirer::new(link.clone(), opened.store.clone(), network, faults.clone())),
+        None => link.clone(),
+    }
+}
+
+/// How merchants and customers connect.
+fn server_settings(config: &Config) -> anyhow::Result<ServerSettings> {
+    let server = &config.server;
+    let tls = match (&server.tls_certificate, &server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Some(tollgate_http::server_config(certificate, key, server.client_certificates)?)
+        }
+        _ => None,
+    };
+    Ok(ServerSettings { connections_max: server.connections_max, tls, ..ServerSettings::default() })
 }
 
 /// Where cards were issued: as the operator's table says, and in a sandbox without one as the sandbox's.
