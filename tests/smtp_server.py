@@ -62,7 +62,7 @@ class Handler:
 
 def authenticate(server, session, envelope, mechanism, data):
     given = (data.login.decode(), data.password.decode())
-    return AuthResult(success=given == (options.user, options.password), auth_data=given[0])
+    return AuthResult(success=given == (options.user, options.password), handled=False, auth_data=given[0])
 
 
 async def main():
