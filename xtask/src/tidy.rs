@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("app", &["core", "vault", "store", "acquirer", "threeds"]),
     ("http", &["app", "fort", "core", "store", "threeds"]),
     ("feedback", &["store", "core"]),
+    ("notify", &["store", "core", "feedback"]),
     ("sim", &["app", "store", "store-sqlite", "acquirer", "feedback", "vault", "core", "iso8583"]),
     (
         "tollgate",
@@ -40,6 +41,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "app",
             "http",
             "feedback",
+            "notify",
         ],
     ),
 ];

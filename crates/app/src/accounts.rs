@@ -512,6 +512,7 @@ mod tests {
             three_ds: ThreeDsTerms::default(),
             recurring: RecurringTerms::default(),
             batch: tollgate_core::batch::BatchTerms::default(),
+            links: tollgate_core::merchant::LinkTerms::default(),
         }
     }
 

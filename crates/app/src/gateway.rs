@@ -9,6 +9,7 @@ use crate::doubts::Doubts;
 use crate::feedback::FeedbackWatch;
 use crate::life::{BeginError, Life};
 use crate::pay::Start;
+use crate::payment_link::MessageWays;
 use crate::route_days::RouteDays;
 use crate::schedule::{DueCharge, ScheduleDesk};
 use crate::stans::Stans;
@@ -188,6 +189,10 @@ pub(crate) struct Inner {
     pub(crate) recovery_wanted: tokio::sync::Notify,
     pub(crate) batches_wanted: tokio::sync::Notify,
     pub(crate) feedback_watch: OnceLock<Arc<dyn FeedbackWatch>>,
+    /// How customers can be told of anything; where it is not set, nobody is.
+    pub(crate) message_ways: OnceLock<MessageWays>,
+    /// Messages were written.
+    pub(crate) messages_wanted: Arc<tokio::sync::Notify>,
     /// Counts the times when everything that waits for a moment has to look at the clock again.
     woken: tokio::sync::watch::Sender<u64>,
     numbers: Mutex<Numbers>,
@@ -228,6 +233,8 @@ impl Gateway {
             recovery_wanted: tokio::sync::Notify::new(),
             batches_wanted: tokio::sync::Notify::new(),
             feedback_watch: OnceLock::new(),
+            message_ways: OnceLock::new(),
+            messages_wanted: Arc::default(),
             woken: tokio::sync::watch::Sender::new(0),
             stans,
             in_flight: TaskTracker::new(),

@@ -12,6 +12,7 @@ use crate::lapses::Lapses;
 use crate::life::LifeJob;
 use crate::maintain::original_of;
 use crate::pace::Pace;
+use crate::payment_link;
 use crate::release;
 use crate::settle::{self, Overtaking, Written};
 use crate::token;
@@ -164,6 +165,7 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
         ages.look(&gateway).await;
         lapses.look(&gateway.inner).await;
         expiries.look(&gateway).await;
+        payment_link::watch::look(&gateway).await;
         // In a fixed order (`biased`), so that a simulation runs again exactly as before.
         tokio::select! {
             biased;

@@ -3,6 +3,7 @@
 
 use crate::feedback;
 use crate::gateway::Inner;
+use crate::payment_link::tell;
 use crate::release::Release;
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkReply, WireTrace};
 use tollgate_core::advice::RetryAdvice;
@@ -180,7 +181,8 @@ pub(crate) async fn write(
     let mut record = record_of(inner, operation, outcome, applied, trace, overtaking);
     record.next = done.release.as_ref().map(|release| Box::new(release.intent()));
     record.feedback = feedback::of_step(inner, order, operation, done.state).await;
-    let is_told = record.feedback.is_some();
+    record.message = tell::of_step(inner, order, operation, done.state).await;
+    let (is_told, is_noted) = (record.feedback.is_some(), record.message.is_some());
     let recorded = inner.store.record_outcome(record).await;
     if let (Err(StoreError::InDoubt(_)), Some(release)) = (&recorded, &done.release) {
         release.in_doubt(inner);
@@ -192,6 +194,9 @@ pub(crate) async fn write(
             }
             if is_told {
                 feedback::written(inner);
+            }
+            if is_noted {
+                inner.messages_wanted.notify_one();
             }
             Ok(Written::Done(done))
         }
@@ -215,7 +220,8 @@ pub(crate) async fn write_correction(
     let mut outcome = record_of(inner, operation, outcome, applied, WireTrace::default(), Overtaking::Allowed);
     outcome.next = done.release.as_ref().map(|release| Box::new(release.intent()));
     outcome.feedback = feedback::of_step(inner, order, operation, done.state).await;
-    let is_told = outcome.feedback.is_some();
+    outcome.message = tell::of_step(inner, order, operation, done.state).await;
+    let (is_told, is_noted) = (outcome.feedback.is_some(), outcome.message.is_some());
     match inner
         .store
         .record_correction(CorrectionRecord { outcome, correction, attempts, life: inner.life.id() })
@@ -224,6 +230,9 @@ pub(crate) async fn write_correction(
         Recorded::Written => {
             if is_told {
                 feedback::written(inner);
+            }
+            if is_noted {
+                inner.messages_wanted.notify_one();
             }
             Ok(Written::Done(done))
         }
@@ -254,6 +263,7 @@ pub(crate) fn record_of(
         trace: trace.0,
         recovery: recovery_change(inner, applied.recovery, overtaking, outcome.event, now),
         feedback: None,
+        message: None,
         next: None,
         checkout: None,
         at: now,

@@ -7,13 +7,14 @@ mod support;
 use std::sync::Arc;
 use support::{House, Node, until};
 use tollgate_acquirer::NetworkKind;
-use tollgate_app::{LinkWay, SeenLink, Stage};
+use tollgate_app::{LinkWay, MessageWays, SeenLink, Stage};
 use tollgate_core::checkout::CHECKOUT_MS_MAX;
 use tollgate_core::code::{PAYMENT_LINK_DONE, ResponseCode, refused};
+use tollgate_core::message::MessageLimits;
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{PayKind, Phase};
 use tollgate_core::payment_link::{
-    LinkCustomer, LinkEnd, LinkStand, LinkTarget, PaymentLinkCommand, UpdateLinkCommand,
+    LinkCustomer, LinkEnd, LinkNotification, LinkStand, LinkTarget, PaymentLinkCommand, UpdateLinkCommand,
 };
 
 const PURCHASE: NetworkKind = NetworkKind::Purchase;
@@ -29,22 +30,27 @@ async fn node(house: &House, number: u8) -> Node {
 
 /// A link of an hour for 1.00 AED; its code.
 async fn make(node: &Node, reference: &str) -> String {
-    let command = PaymentLinkCommand {
+    let command = wanted(node, reference);
+    let made = node.gateway.create_payment_link(&node.account, "ACCESS", &command).await.unwrap();
+    assert_eq!(made.code, PAYMENT_LINK_DONE);
+    made.link.unwrap().url.strip_prefix("https://pay.example/pay/").unwrap().to_owned()
+}
+
+fn wanted(node: &Node, reference: &str) -> PaymentLinkCommand {
+    PaymentLinkCommand {
         name: Some(reference.to_owned()),
         merchant_reference: reference.to_owned(),
         kind: PayKind::Purchase,
         money: Money { amount: Amount::from_minor(100).unwrap(), currency: Currency::from_alpha("AED").unwrap() },
         language: "en".to_owned(),
         notifications: Vec::new(),
+        reminders: None,
         payment_option: None,
         description: None,
         return_url: None,
         customer: LinkCustomer::default(),
         expires_at: node.gateway.now().plus_ms(3_600_000),
-    };
-    let made = node.gateway.create_payment_link(&node.account, "ACCESS", &command).await.unwrap();
-    assert_eq!(made.code, PAYMENT_LINK_DONE);
-    made.link.unwrap().url.strip_prefix("https://pay.example/pay/").unwrap().to_owned()
+    }
 }
 
 async fn look(node: &Node, code: &str) -> SeenLink {
@@ -72,6 +78,7 @@ async fn close(node: &Node, name: &str) -> ResponseCode {
         customer_email: None,
         customer_name: None,
         customer_phone: None,
+        notify: None,
     };
     match node.gateway.update_payment_link(&node.account, &command).await {
         Ok(answer) => answer.code,
@@ -189,4 +196,28 @@ async fn the_card_form_ends_with_its_link() {
     assert_eq!(look(&a, &code).await.stand, LinkStand::Expired);
     assert_eq!(a.send(&Arc::clone(&form)).await.unwrap().unwrap_err().refusal.code, refused::STILL_PROCESSING);
     assert_eq!(a.wire.sent(), []);
+}
+
+#[tokio::test]
+async fn a_gateway_that_sends_nothing_says_so_and_keeps_no_link() {
+    let house = House::build().await;
+    let node = node(&house, 1).await;
+    let customer = LinkCustomer { email: "jo@example.org".into(), phone: Some("00962797219966".into()), name: None };
+    let told =
+        |way| PaymentLinkCommand { notifications: vec![way], customer: customer.clone(), ..wanted(&node, "TOLD") };
+    for way in [LinkNotification::Email, LinkNotification::Sms] {
+        let answer = node.gateway.create_payment_link(&node.account, "ACCESS", &told(way)).await.unwrap_err();
+        assert_eq!(answer.refusal.code, refused::INACTIVE_NOTIFICATION, "{way:?}");
+    }
+    let limits = MessageLimits { per_thing_max: 1, merchant_day_max: 1 };
+    node.gateway.set_message_ways(MessageWays { ways: vec![LinkNotification::Email], limits });
+    let sms =
+        node.gateway.create_payment_link(&node.account, "ACCESS", &told(LinkNotification::Sms)).await.unwrap_err();
+    assert_eq!(sms.refusal.code, refused::INACTIVE_NOTIFICATION, "only mails are sent");
+    let mail = told(LinkNotification::Email);
+    let made = node.gateway.create_payment_link(&node.account, "ACCESS", &mail).await.unwrap();
+    assert_eq!(made.code, PAYMENT_LINK_DONE);
+    let another = PaymentLinkCommand { name: None, merchant_reference: "ANOTHER".into(), ..mail };
+    let over = node.gateway.create_payment_link(&node.account, "ACCESS", &another).await.unwrap_err();
+    assert_eq!(over.refusal.code, refused::TOO_MANY_ATTEMPTS, "{}", over.refusal.detail);
 }

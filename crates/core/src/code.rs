@@ -186,6 +186,8 @@ pub mod refused {
         LINK_PROCESSED = 117;
         /// The interval ends before it begins, or holds more than one answer can tell.
         INVALID_INTERVAL = 122;
+        /// More than is allowed was asked for.
+        TOO_MANY_ATTEMPTS = 123;
         /// The payment link is paid.
         LINK_PAID = 125;
         /// Another payment link of the merchant has that id.

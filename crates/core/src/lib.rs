@@ -10,7 +10,7 @@
 //! - [`code`], [`refusal`]: the five-digit FORT codes and who is guilty of an error;
 //! - [`merchant`], [`channel`], [`source`]: what an account may do, and how and whence its requests may come;
 //! - [`scope`]: which PCI DSS questionnaire a merchant's routes point to;
-//! - [`payment_link`]: addresses at which customers pay later;
+//! - [`payment_link`]: addresses at which customers pay later; [`link_notice`], [`message`]: how people are told of them;
 //! - [`token`]: names under which cards are kept; [`verification`]: how cards are verified;
 //!   [`card_terms`]: how many tokens and customers a card may have;
 //! - [`agreement`], [`credential`]: what customers agree to be charged later, and what the network is told of kept cards;
@@ -45,7 +45,9 @@ pub mod feedback;
 pub mod held_code;
 pub mod ident;
 pub mod issuer_country;
+pub mod link_notice;
 pub mod merchant;
+pub mod message;
 pub mod money;
 mod named_enum;
 pub mod order;

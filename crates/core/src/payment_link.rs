@@ -9,6 +9,7 @@ use crate::checkout::TRIES_MAX;
 use crate::command::{Eci, PayCommand, RememberMe, SafeParams, ThreeDsWish};
 use crate::feedback::Channel;
 use crate::ident::{FortId, MerchantId};
+use crate::link_notice::Reminders;
 use crate::money::{Amount, Currency, Money};
 use crate::order::{Order, PayKind, Phase};
 use crate::time::Timestamp;
@@ -67,6 +68,12 @@ pub struct PaymentLink {
     pub closed_at: Option<Timestamp>,
     /// The order that a customer has begun.
     pub order: Option<FortId>,
+    /// How the customer is told of it.
+    #[serde(default)]
+    pub notifications: Vec<LinkNotification>,
+    /// When the customer is reminded.
+    #[serde(default)]
+    pub reminders: Reminders,
     /// Grows with each change; openings are none.
     pub version: u32,
 }
@@ -256,6 +263,8 @@ pub struct PaymentLinkCommand {
     pub language: String,
     /// How the customer is told of it; nobody is told where it is empty.
     pub notifications: Vec<LinkNotification>,
+    /// When the customer is reminded, where the request says it.
+    pub reminders: Option<Reminders>,
     /// The one payment option that the page takes, if it is restricted.
     pub payment_option: Option<String>,
     /// What is paid for.
@@ -290,13 +299,16 @@ impl PaymentLinkCommand {
             expires_at: self.expires_at,
             closed_at: None,
             order: None,
+            notifications: self.notifications.clone(),
+            reminders: self.reminders.clone().unwrap_or_default(),
             version: 1,
         }
     }
 }
 
 /// A way to tell a customer of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum LinkNotification {
     /// By mail.
     Email,
@@ -339,6 +351,8 @@ pub struct UpdateLinkCommand {
     pub customer_name: Option<String>,
     /// Another telephone number.
     pub customer_phone: Option<String>,
+    /// By which ways the customer is told now, and from now on.
+    pub notify: Option<Vec<LinkNotification>>,
 }
 
 /// How a merchant ends a link.

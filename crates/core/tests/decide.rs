@@ -70,6 +70,7 @@ fn merchant() -> Merchant {
             three_ds: ThreeDsTerms::default(),
             recurring: RecurringTerms::default(),
             batch: tollgate_core::batch::BatchTerms::default(),
+            links: tollgate_core::merchant::LinkTerms::default(),
         },
     }
 }

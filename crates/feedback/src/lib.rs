@@ -21,6 +21,6 @@ mod worker;
 pub use connect::{Resolve, ResolveFuture, SystemResolver};
 pub use listeners::{Delivery, Listener, ListenerReport, Listeners};
 pub use render::{RenderFuture, Rendered, Renderer};
-pub use send::{HttpSender, Parcel, Reply, SendFuture, Sender};
+pub use send::{HttpSender, Parcel, Post, PostHeader, Reply, SendFuture, Sender};
 pub use settings::FeedbackSettings;
 pub use worker::{Deliveries, FeedbackParts};

@@ -4,7 +4,7 @@ use crate::connect::{Connector, Resolve, SystemResolver};
 use crate::guard::{FeedbackUrl, Reach};
 use crate::tls::Tls;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -54,6 +54,35 @@ impl std::fmt::Debug for Parcel {
     /// Without the body: it holds names and addresses of customers.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parcel").field("id", &self.id).field("sequence", &self.sequence).finish_non_exhaustive()
+    }
+}
+
+/// Anything that is posted as feedback is: to an address that is guarded, over connections that are kept for a while.
+#[derive(Clone)]
+pub struct Post {
+    /// Where it goes.
+    pub url: String,
+    /// The value of `Content-Type`.
+    pub content_type: &'static str,
+    /// More headers; a secret one is marked as sensitive.
+    pub headers: Vec<PostHeader>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A header of a [`Post`].
+#[derive(Clone)]
+pub struct PostHeader {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: HeaderValue,
+}
+
+impl std::fmt::Debug for Post {
+    /// Without URL, headers and body: they hold secrets, names and addresses.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Post").field("content_type", &self.content_type).finish_non_exhaustive()
     }
 }
 
@@ -112,21 +141,22 @@ impl HttpSender {
         HttpSender { reach, client }
     }
 
-    async fn post(&self, parcel: &Parcel) -> Reply {
-        let url = match FeedbackUrl::parse(&parcel.url, self.reach) {
+    /// Posts it once and gives what came back. May be dropped at any time: that is a timeout.
+    pub async fn post(&self, post: &Post) -> Reply {
+        let url = match FeedbackUrl::parse(&post.url, self.reach) {
             Ok(url) => url,
             Err(fault) => return Reply::failed(format!("the URL may not be called: {fault}")),
         };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(url.uri())
-            .header(header::CONTENT_TYPE, HeaderValue::from_static(parcel.content_type))
+            .header(header::CONTENT_TYPE, HeaderValue::from_static(post.content_type))
             .header(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))
-            .header(header::ACCEPT, HeaderValue::from_static("*/*"))
-            .header(ID_HEADER, parcel.id.to_string())
-            .header(SEQUENCE_HEADER, parcel.sequence)
-            .body(Full::new(parcel.body.clone()));
-        let request = match request {
+            .header(header::ACCEPT, HeaderValue::from_static("*/*"));
+        for PostHeader { name, value } in &post.headers {
+            request = request.header(name, value);
+        }
+        let request = match request.body(Full::new(post.body.clone())) {
             Ok(request) => request,
             Err(error) => return Reply::failed(format!("no request can be made of the URL: {error}")),
         };
@@ -144,15 +174,29 @@ impl HttpSender {
 
 impl Sender for HttpSender {
     fn send<'a>(&'a self, parcel: &'a Parcel) -> SendFuture<'a> {
-        Box::pin(self.post(parcel))
+        Box::pin(async move {
+            let header = |name: &'static str, value: String| {
+                let value = HeaderValue::try_from(value).ok()?;
+                Some(PostHeader { name: HeaderName::from_static(name), value })
+            };
+            let headers =
+                [header(ID_HEADER, parcel.id.to_string()), header(SEQUENCE_HEADER, parcel.sequence.to_string())];
+            let post = Post {
+                url: parcel.url.clone(),
+                content_type: parcel.content_type,
+                headers: headers.into_iter().flatten().collect(),
+                body: parcel.body.clone(),
+            };
+            self.post(&post).await
+        })
     }
 }
 
 const USER_AGENT: &str = concat!("Tollgate/", env!("CARGO_PKG_VERSION"));
 /// The header with the feedback's name, the same in each try.
-pub(crate) const ID_HEADER: &str = "Tollgate-Feedback-Id";
+pub(crate) const ID_HEADER: &str = "tollgate-feedback-id";
 /// The header with the order's version, which grows with each change of the order.
-pub(crate) const SEQUENCE_HEADER: &str = "Tollgate-Feedback-Sequence";
+pub(crate) const SEQUENCE_HEADER: &str = "tollgate-feedback-sequence";
 
 /// The beginning of a body.
 struct Beginning {

@@ -20,6 +20,7 @@ pub mod command;
 pub mod explain;
 pub mod feedback_body;
 mod json_text;
+pub mod link_notice;
 pub mod message;
 pub mod recut;
 pub mod report_file;

@@ -417,7 +417,7 @@ impl Fields {
         out.into_bytes()
     }
 
-    fn push(&mut self, name: &'static str, value: &str) {
+    pub(crate) fn push(&mut self, name: &'static str, value: &str) {
         if value.is_empty() {
             return;
         }
@@ -454,7 +454,7 @@ impl Fields {
         });
     }
 
-    fn push_code(&mut self, code: ResponseCode, language: Language) {
+    pub(crate) fn push_code(&mut self, code: ResponseCode, language: Language) {
         self.push("response_code", &code.to_string());
         self.push("response_message", response_message(code, language));
         self.push("status", &code.status_text());

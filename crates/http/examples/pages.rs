@@ -344,6 +344,7 @@ fn link(page: &str, setting: PageSetting<'_>) -> Option<Response> {
             transaction: "179568720000000107",
             link_name: "179568720000000007",
             paid_at: Some(NOW),
+            shop: tollgate_http::pages::link::ShopHears::OfIt,
         }),
         "link-under-way" => PayLinkTold::UnderWay(order),
         "link-expired" => PayLinkTold::Expired(order),

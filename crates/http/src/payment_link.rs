@@ -8,7 +8,7 @@ use crate::answer::{Response, plain};
 use crate::body::{self, Body};
 use crate::checkout::{CHECKOUT_PATH, brands_of_link, code_of, language_of_query, log, other_than, see_other};
 use crate::pages::link::{
-    PayLinkPage, PayLinkTold, PayLinkToldPage, Receipt, TERMS_FIELD, TermsBox, TermsFault, pay_link_page,
+    PayLinkPage, PayLinkTold, PayLinkToldPage, Receipt, ShopHears, TERMS_FIELD, TermsBox, TermsFault, pay_link_page,
     pay_link_told_page,
 };
 use crate::pages::nonce::Nonce;
@@ -18,6 +18,7 @@ use crate::payment_api::{PaymentApi, is_form};
 use crate::source::{Arrival, Peer};
 use http::{Method, StatusCode};
 use tollgate_app::{LinkWay, SeenLink};
+use tollgate_core::feedback::{Channel, FeedbackKind};
 use tollgate_core::payment_link::LinkStand;
 use tollgate_fort::message::Message;
 use tollgate_fort::text::Language;
@@ -87,6 +88,7 @@ impl Desk<'_> {
                     transaction: &number,
                     link_name: &self.seen.link.name,
                     paid_at: self.seen.paid_at,
+                    shop: self.shop_hears(),
                 }));
             }
             LinkStand::UnderWay => PayLinkTold::UnderWay(summary),
@@ -147,6 +149,15 @@ impl Desk<'_> {
             amount: link.money(),
             reference: Some(&link.merchant_reference),
             description: link.description.as_deref(),
+        }
+    }
+
+    /// Whether a feedback URL leads to the shop's server.
+    fn shop_hears(&self) -> ShopHears {
+        let feedback = &self.seen.account.merchant.terms.feedback;
+        match feedback.endpoint(Channel::Redirection, FeedbackKind::Direct) {
+            Some(_) => ShopHears::OfIt,
+            None => ShopHears::Nothing,
         }
     }
 

@@ -5,6 +5,7 @@ mod agreements;
 mod batches;
 mod checkouts;
 mod feedback;
+mod messages;
 mod payment_links;
 mod schedules;
 mod reports;

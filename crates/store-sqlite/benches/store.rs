@@ -283,6 +283,7 @@ fn approved(new: &NewOrder) -> OutcomeRecord {
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
         feedback: None,
+        message: None,
         next: None,
         checkout: None,
         at: new.order.created_at.plus_ms(120),

@@ -25,6 +25,7 @@ mod failure;
 mod feedback;
 mod keys;
 mod life;
+mod message;
 mod migrate;
 mod outcome;
 mod payment_link;

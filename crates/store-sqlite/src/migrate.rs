@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(21);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(22);
 
 struct Migration {
     version: u32,
@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 19, name: "payment links", sql: include_str!("../migrations/0019_payment_links.sql") },
     Migration { version: 20, name: "schedules", sql: include_str!("../migrations/0020_schedules.sql") },
     Migration { version: 21, name: "reports", sql: include_str!("../migrations/0021_reports.sql") },
+    Migration { version: 22, name: "messages", sql: include_str!("../migrations/0022_messages.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

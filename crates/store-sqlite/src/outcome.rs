@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first, params_text};
-use crate::{agreement, checkout, claim, codes, feedback, token};
+use crate::{agreement, checkout, claim, codes, feedback, message, token};
 use rusqlite::{Connection, params};
 use tollgate_core::advice::RetryAdvice;
 use tollgate_core::credential::NetworkTransactionId;
@@ -36,6 +36,7 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
     if let Some(new) = record.feedback {
         feedback::insert(connection, record, place, new)?;
     }
+    message::insert(connection, record.message.as_slice())?;
     change_recovery(connection, record)?;
     free_maintenance_reference(connection, record)?;
     token::settle_intent(connection, record)?;

@@ -3,19 +3,20 @@
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
-use crate::{checkout, claim, read};
+use crate::{checkout, claim, message, read};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::message::NewMessage;
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, PaymentLinkFilter, PaymentLinks, StoreError,
-    StoreFuture, StoredPaymentLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter,
+    PaymentLinks, StoreError, StoreFuture, StoredPaymentLink, WatchedLink,
 };
 
 impl PaymentLinks for SqliteStore {
-    fn add_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkAdded> {
-        Box::pin(self.writer.call(move |connection| add(connection, &link)))
+    fn add_payment_link(&self, link: PaymentLink, too: MessagesToo) -> StoreFuture<'_, LinkAdded> {
+        Box::pin(self.writer.call(move |connection| add(connection, &link, &too)))
     }
 
     fn payment_link<'a>(
@@ -38,12 +39,20 @@ impl PaymentLinks for SqliteStore {
         Box::pin(async move { self.readers.point(|connection| list(connection, filter)) })
     }
 
-    fn change_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkChanged> {
-        Box::pin(self.writer.call(move |connection| change(connection, &link)))
+    fn change_payment_link(&self, link: PaymentLink, too: MessagesToo, at: Timestamp) -> StoreFuture<'_, LinkChanged> {
+        Box::pin(self.writer.call(move |connection| change_and_tell(connection, &link, &too, at)))
     }
 
-    fn note_link_opened(&self, id: PaymentLinkId, at: Timestamp) -> StoreFuture<'_, ()> {
-        Box::pin(self.writer.call(move |connection| note_opened(connection, id, at)))
+    fn payment_links_to_watch(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<WatchedLink>> {
+        Box::pin(async move { self.readers.point(|connection| to_watch(connection, now, limit)) })
+    }
+
+    fn watch_payment_link(&self, follows: LinkWatch) -> StoreFuture<'_, LinkChanged> {
+        Box::pin(self.writer.call(move |connection| watch(connection, &follows)))
+    }
+
+    fn note_link_opened(&self, id: PaymentLinkId, at: Timestamp, first: Option<NewMessage>) -> StoreFuture<'_, ()> {
+        Box::pin(self.writer.call(move |connection| note_opened(connection, id, at, first)))
     }
 
     fn begin_payment_link(&self, new: LinkBegin) -> StoreFuture<'_, LinkBegun> {
@@ -59,7 +68,7 @@ macro_rules! link_columns {
 }
 
 /// Keeps a new link. Nothing is changed unless the answer is `Added`.
-pub(crate) fn add(connection: &Connection, link: &PaymentLink) -> Result<LinkAdded, Failure> {
+pub(crate) fn add(connection: &Connection, link: &PaymentLink, too: &MessagesToo) -> Result<LinkAdded, Failure> {
     if link.version != 1 || link.order.is_some() || link.closed_at.is_some() {
         return Err(refused("a new payment link is open, and nobody has begun to pay by it"));
     }
@@ -75,10 +84,13 @@ pub(crate) fn add(connection: &Connection, link: &PaymentLink) -> Result<LinkAdd
     if let Some(name) = open_for(connection, link)? {
         return Ok(LinkAdded::ReferenceOpen(name));
     }
+    if let Some(limit) = message::over_limit(connection, too)? {
+        return Ok(LinkAdded::TooManyMessages(limit));
+    }
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO payment_links (link_id, merchant_id, name, merchant_reference, expires_at, version, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+            "INSERT INTO payment_links (link_id, merchant_id, name, merchant_reference, expires_at, version, body, watch_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             link.id.0,
@@ -88,8 +100,13 @@ pub(crate) fn add(connection: &Connection, link: &PaymentLink) -> Result<LinkAdd
             link.expires_at.0,
             link.version,
             body(link)?,
+            watch_at(link, link.created_at),
         ])?;
-    Ok(if inserted == 1 { LinkAdded::Added } else { LinkAdded::NumberTaken })
+    if inserted != 1 {
+        return Ok(LinkAdded::NumberTaken);
+    }
+    message::insert(connection, &too.messages)?;
+    Ok(LinkAdded::Added)
 }
 
 /// The id of the open link that has a new one's reference.
@@ -188,8 +205,71 @@ pub(crate) fn change(connection: &Connection, link: &PaymentLink) -> Result<Link
     Ok(if updated == 1 { LinkChanged::Written } else { LinkChanged::Overtaken })
 }
 
+/// The same, with what people are told of it; the link is watched anew.
+fn change_and_tell(
+    connection: &Connection,
+    link: &PaymentLink,
+    too: &MessagesToo,
+    at: Timestamp,
+) -> Result<LinkChanged, Failure> {
+    if let Some(limit) = message::over_limit(connection, too)? {
+        return Ok(LinkChanged::TooManyMessages(limit));
+    }
+    let changed = change(connection, link)?;
+    if changed == LinkChanged::Written {
+        connection
+            .prepare_cached("UPDATE payment_links SET watch_at = ?2 WHERE link_id = ?1")?
+            .execute(params![link.id.0, watch_at(link, at)])?;
+        message::insert(connection, &too.messages)?;
+    }
+    Ok(changed)
+}
+
+fn watch_at(link: &PaymentLink, after: Timestamp) -> Option<i64> {
+    link.next_watch(after).map(|at| at.0)
+}
+
+/// Links at which something follows by the time, longest due first.
+fn to_watch(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<Vec<WatchedLink>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT body, openings, first_opened_at, last_opened_at, watch_at FROM payment_links \
+         INDEXED BY payment_links_watched WHERE watch_at IS NOT NULL AND watch_at <= ?1 ORDER BY watch_at LIMIT ?2",
+    )?;
+    all(statement.query(params![now.0, limit(rows_max)])?, |row| {
+        Ok(WatchedLink { stored: stored(row)?, watch_at: Timestamp(row.get(4)?) })
+    })
+}
+
+/// Writes what follows for a link by the time, if it is the one that was judged.
+fn watch(connection: &Connection, follows: &LinkWatch) -> Result<LinkChanged, Failure> {
+    if let Some(limit) = message::over_limit(connection, &follows.too)? {
+        return Ok(LinkChanged::TooManyMessages(limit));
+    }
+    let updated = connection
+        .prepare_cached("UPDATE payment_links SET watch_at = ?4 WHERE link_id = ?1 AND version = ?2 AND watch_at = ?3")?
+        .execute(params![follows.id.0, follows.version, follows.watch_at.0, follows.next.map(|next| next.0)])?;
+    if updated != 1 {
+        return Ok(LinkChanged::Overtaken);
+    }
+    message::insert(connection, &follows.too.messages)?;
+    Ok(LinkChanged::Written)
+}
+
 /// Counts an opening.
-pub(crate) fn note_opened(connection: &Connection, id: PaymentLinkId, at: Timestamp) -> Result<(), Failure> {
+pub(crate) fn note_opened(
+    connection: &Connection,
+    id: PaymentLinkId,
+    at: Timestamp,
+    first_one: Option<NewMessage>,
+) -> Result<(), Failure> {
+    if let Some(message) = first_one {
+        let mut statement =
+            connection.prepare_cached("SELECT 1 FROM payment_links WHERE link_id = ?1 AND openings = 0")?;
+        let is_first = first(statement.query([id.0])?, |_| Ok(()))?.is_some();
+        if is_first {
+            message::insert(connection, &[message])?;
+        }
+    }
     connection
         .prepare_cached(
             "UPDATE payment_links SET openings = openings + 1, first_opened_at = coalesce(first_opened_at, ?2), \
@@ -217,7 +297,9 @@ pub(crate) fn begin(connection: &Connection, begin: &LinkBegin) -> Result<LinkBe
     };
     match change(connection, &PaymentLink { order, ..link.clone() })? {
         LinkChanged::Written => Ok(LinkBegun::Checkout(came)),
-        LinkChanged::Overtaken => Err(refused("a payment link keeps its merchant, its id and its reference")),
+        LinkChanged::Overtaken | LinkChanged::TooManyMessages(_) => {
+            Err(refused("a payment link keeps its merchant, its id and its reference"))
+        }
     }
 }
 

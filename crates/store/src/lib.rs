@@ -14,6 +14,7 @@ mod data_keys;
 mod feedbacks;
 mod lives;
 mod merchants;
+mod messages;
 mod orders;
 mod payment_links;
 mod recoveries;
@@ -48,12 +49,18 @@ pub use feedbacks::{
 };
 pub use lives::{CLOCK_SKEW_MS_MAX, LIVES_OVER_KEPT_MAX, LifeBegun, LifeId, LifeRow, Lives, NewLife, Tenancy};
 pub use merchants::{MerchantRecord, MerchantSave, Merchants};
+pub use messages::{
+    MESSAGE_ATTEMPTS_KEPT_MAX, MessageAttempt, MessageBacklog, MessageFilter, MessageFinish, MessageFinished,
+    MessageLease, MessagePlaces, MessageRow, MessageState, MessageThen, Messages, MessagesLeased, MessagesToo,
+    NewMessageAttempt,
+};
 pub use orders::{
     CurrencyTotals, NewOperation, NewOrder, OperationClaim, OrderClaim, Orders, OutcomeRecord, Recorded,
     RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, Whose, held_amount,
 };
 pub use payment_links::{
-    LinkAdded, LinkBegin, LinkBegun, LinkChanged, PaymentLinkFilter, PaymentLinks, StoredPaymentLink,
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, PaymentLinkFilter, PaymentLinks, StoredPaymentLink,
+    WatchedLink,
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};
@@ -94,6 +101,7 @@ pub trait Store:
     + Schedules
     + Batches
     + PaymentLinks
+    + Messages
     + Audits
     + Send
     + Sync
@@ -119,7 +127,7 @@ impl<T> Store for T where
         + Schedules
         + Batches
         + PaymentLinks
-        + PaymentLinks
+        + Messages
         + Audits
         + Send
         + Sync

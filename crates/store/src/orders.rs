@@ -12,6 +12,7 @@ use tollgate_core::code::ResponseCode;
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::credential::NetworkTransactionId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::message::NewMessage;
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, Totals, WayOut};
 use tollgate_core::scope::Route;
@@ -178,6 +179,8 @@ pub struct OutcomeRecord {
     pub recovery: RecoveryChange,
     /// The feedback that tells of it, if the merchant is told.
     pub feedback: Option<NewFeedback>,
+    /// What the merchant's server is told beside it.
+    pub message: Option<NewMessage>,
     /// The operation that follows from it at once, on the order as it is after it. When it cannot be added, the outcome
     /// is refused as a whole.
     pub next: Option<Box<NewOperation>>,

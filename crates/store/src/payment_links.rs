@@ -1,15 +1,17 @@
 //! The port for payment links.
 
-use crate::{CheckoutOpened, NewCheckout, StoreFuture};
+use crate::{CheckoutOpened, MessagesToo, NewCheckout, StoreFuture};
 use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::message::{MessageLimit, NewMessage};
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 
 /// Payment links, and what their customers begin.
 pub trait PaymentLinks {
     /// Keeps a new link, if its id and its reference are free when it was created: the id for the merchant's links for
-    /// ever, the reference as [`PaymentLinks::begin_payment_link`] will claim it, and for one open link at a time.
-    fn add_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkAdded>;
+    /// ever, the reference as [`PaymentLinks::begin_payment_link`] will claim it, and for one open link at a time. What
+    /// its customer is told of it is written with it. It is watched from then on ([`PaymentLinks::watch_payment_link`]).
+    fn add_payment_link(&self, link: PaymentLink, too: MessagesToo) -> StoreFuture<'_, LinkAdded>;
 
     /// A merchant's link; of several with one reference the newest.
     fn payment_link<'a>(
@@ -27,11 +29,19 @@ pub trait PaymentLinks {
     /// Links that fit `filter`, newest first.
     fn payment_links<'a>(&'a self, filter: &'a PaymentLinkFilter) -> StoreFuture<'a, Vec<StoredPaymentLink>>;
 
-    /// Writes a link as it shall be, one version on, if nobody was faster.
-    fn change_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkChanged>;
+    /// Writes a link as it shall be, one version on, if nobody was faster, with what people are told of that. It is
+    /// watched anew from `at` on.
+    fn change_payment_link(&self, link: PaymentLink, too: MessagesToo, at: Timestamp) -> StoreFuture<'_, LinkChanged>;
 
-    /// Counts an opening. Nothing happens where there is no such link.
-    fn note_link_opened(&self, id: PaymentLinkId, at: Timestamp) -> StoreFuture<'_, ()>;
+    /// Links at which something follows by the time that has come, longest due first, at most `limit`.
+    fn payment_links_to_watch(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<WatchedLink>>;
+
+    /// Writes what follows for a link by the time that has come, if it is the one that was judged, and nobody was faster.
+    /// The link stays as it is.
+    fn watch_payment_link(&self, watch: LinkWatch) -> StoreFuture<'_, LinkChanged>;
+
+    /// Counts an opening; `first` is written with the first one. Nothing happens where there is no such link.
+    fn note_link_opened(&self, id: PaymentLinkId, at: Timestamp, first: Option<NewMessage>) -> StoreFuture<'_, ()>;
 
     /// A customer begins to pay: opens the checkout as [`crate::Checkouts::open_checkout`] does, and writes the link, one
     /// version on, with the order that it has then. Nothing is written where the link is another by now.
@@ -60,6 +70,8 @@ pub enum LinkAdded {
     ReferenceOpen(String),
     /// The number is taken: try again with a new one.
     NumberTaken,
+    /// So many messages may not be sent.
+    TooManyMessages(MessageLimit),
 }
 
 /// Whether a link was written.
@@ -69,6 +81,32 @@ pub enum LinkChanged {
     Written,
     /// It is another by now. Nothing was written.
     Overtaken,
+    /// So many messages may not be sent. Nothing was written.
+    TooManyMessages(MessageLimit),
+}
+
+/// A link at which something follows by the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedLink {
+    /// The link.
+    pub stored: StoredPaymentLink,
+    /// Since when.
+    pub watch_at: Timestamp,
+}
+
+/// What follows for a link by the time that has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkWatch {
+    /// The link,
+    pub id: PaymentLinkId,
+    /// as it was judged.
+    pub version: u32,
+    /// Since when something was to follow.
+    pub watch_at: Timestamp,
+    /// When something follows again; `None` is never.
+    pub next: Option<Timestamp>,
+    /// What people are told.
+    pub too: MessagesToo,
 }
 
 /// A customer who begins to pay by a link.

@@ -16,6 +16,7 @@ use tollgate_core::source::Network;
 use tollgate_feedback::FeedbackSettings;
 use tollgate_http::pages::view::{Transport, World};
 use tollgate_http::{ClientCertificates, PageHost, ProxySettings};
+use tollgate_notify::{MailSettings, MessageSettings, SmsSettings};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -31,6 +32,12 @@ pub struct Config {
     pub gateway: GatewaySettings,
     /// Times and limits of transaction feedback.
     pub feedback: FeedbackSettings,
+    /// How often messages to customers are tried, and how many there may be.
+    pub messages: MessageSettings,
+    /// The mail server.
+    pub mail: MailSettings,
+    /// The provider of text messages.
+    pub sms: SmsSettings,
     /// Where key-encryption keys are.
     pub keys: KeysConfig,
     /// How files of rows are taken and carried out.
@@ -309,6 +316,9 @@ impl Config {
         self.keys.check()?;
         self.acquirer.check()?;
         self.three_ds.check()?;
+        self.messages.check()?;
+        self.mail.check()?;
+        self.sms.check()?;
         self.server.check_public_url()?;
         self.check_three_ds_way_back()?;
         crate::logging::level(&self.log)?;
@@ -447,7 +457,7 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "batch", "schedules", "report", "three_ds", "log"];
+const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "batch", "schedules", "report", "messages", "mail", "sms", "three_ds", "log"];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.

@@ -4,8 +4,8 @@ use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::batch::{BatchService, BatchTerms};
 use tollgate_core::bin::Brand;
 use tollgate_core::merchant::{
-    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, RecurringTerms, ShaType, Terms,
-    ThreeDsTerms, TokenService, VerificationTerms,
+    AcquirerTerms, Attestation, CardTerms, ChannelTerms, CurrencyTerms, FeedbackTerms, LinkTerms, RecurringTerms,
+    ShaType, Terms, ThreeDsTerms, TokenService, VerificationTerms,
 };
 use tollgate_core::money::Currency;
 use tollgate_core::page::CustomPage;
@@ -82,6 +82,7 @@ pub fn default_terms() -> Terms {
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
         batch: BatchTerms::default(),
+        links: LinkTerms::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use tollgate_app::{Account, Gateway, LinkRest, Refused, SeenLink};
-use tollgate_core::payment_link::{LinkEnd, LinkTarget, PaymentLinkId, UpdateLinkCommand};
+use tollgate_core::payment_link::{LinkEnd, LinkNotification, LinkTarget, PaymentLinkId, UpdateLinkCommand};
 use tollgate_core::refusal::Refusal;
 use tollgate_fort::command::Request;
 use tollgate_fort::message::Message;
@@ -17,6 +17,8 @@ use tollgate_http::{OperatorRequest, OperatorRoute, Response, json, problem};
 
 /// The most links that one list tells.
 pub const LISTED_MAX: usize = 1_000;
+/// The most messages that are told of one link, the newest.
+const MESSAGES_TOLD_MAX: usize = 50;
 
 /// A request, as it travels in `POST /operator/link`.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -49,6 +51,15 @@ pub enum LinkRequest {
         /// The link's id.
         name: String,
     },
+    /// Tell the customer of one now.
+    Send {
+        /// The merchant's handle.
+        merchant: String,
+        /// The link's id.
+        name: String,
+        /// By which ways, from now on, as `notification_type` says it; those of the link where it is not given.
+        by: Option<String>,
+    },
     /// Close one for good.
     Close {
         /// The merchant's handle.
@@ -67,15 +78,18 @@ pub enum LinkError {
     /// The merchant has no such link.
     #[error("the merchant has no payment link {0}; `tollgate link list` shows them all")]
     NoLink(String),
+    /// Nobody said how the customer is to be told.
+    #[error("say by which way: --by EMAIL, --by SMS or --by EMAIL,SMS")]
+    NoWay,
     /// The gateway refused.
-    #[error("{} ({}): {}", .0.code, response_message(.0.code, Language::English), told(.0))]
+    #[error("{} ({}): {}", .0.code, response_message(.0.code, Language::English), in_words(.0))]
     Refused(Refusal),
     /// The account cannot be read.
     #[error("the account cannot be read: {0}")]
     Account(String),
 }
 
-fn told(refusal: &Refusal) -> String {
+fn in_words(refusal: &Refusal) -> String {
     match &refusal.parameter {
         Some(parameter) => format!("{parameter}: {}", refusal.detail),
         None => refusal.detail.clone().into_owned(),
@@ -119,26 +133,77 @@ impl LinkRequest {
             }
             LinkRequest::Show { merchant, name } => {
                 let account = account(gateway, &merchant).await?;
-                Ok(shown(&named(gateway, &account, &name).await?))
+                told(gateway, &account, &name).await
+            }
+            LinkRequest::Send { merchant, name, by } => {
+                let account = account(gateway, &merchant).await?;
+                let seen = named(gateway, &account, &name).await?;
+                let ways = match by {
+                    Some(by) => by.split(',').map(way).collect::<Result<Vec<_>, _>>()?,
+                    None => seen.link.notifications.clone(),
+                };
+                if ways.is_empty() {
+                    return Err(LinkError::NoWay);
+                }
+                let send = UpdateLinkCommand { notify: Some(ways), ..nothing_of(&name) };
+                gateway.update_payment_link(&account, &send).await?;
+                told(gateway, &account, &name).await
             }
             LinkRequest::Close { merchant, name } => {
                 let account = account(gateway, &merchant).await?;
-                let target = LinkTarget::Name(name.clone());
                 named(gateway, &account, &name).await?;
-                let close = UpdateLinkCommand {
-                    target,
-                    amount: None,
-                    expires_at: None,
-                    end: Some(LinkEnd::Close),
-                    customer_email: None,
-                    customer_name: None,
-                    customer_phone: None,
-                };
+                let close = UpdateLinkCommand { end: Some(LinkEnd::Close), ..nothing_of(&name) };
                 gateway.update_payment_link(&account, &close).await?;
                 Ok(shown(&named(gateway, &account, &name).await?))
             }
         }
     }
+}
+
+fn way(name: &str) -> Result<LinkNotification, LinkError> {
+    let ways = [LinkNotification::Email, LinkNotification::Sms];
+    ways.into_iter().find(|way| way.name() == name).ok_or(LinkError::NoWay)
+}
+
+/// An update of a link that changes nothing yet.
+fn nothing_of(name: &str) -> UpdateLinkCommand {
+    UpdateLinkCommand {
+        target: LinkTarget::Name(name.to_owned()),
+        amount: None,
+        expires_at: None,
+        end: None,
+        customer_email: None,
+        customer_name: None,
+        customer_phone: None,
+        notify: None,
+    }
+}
+
+/// A link with what was sent about it.
+async fn told(gateway: &Gateway, account: &Account, name: &str) -> Result<Value, LinkError> {
+    let seen = named(gateway, account, name).await?;
+    let rows = gateway.payment_link_messages(seen.link.id, MESSAGES_TOLD_MAX).await;
+    let rows = rows.map_err(|error| LinkError::Account(error.to_string()))?;
+    let messages: Vec<Value> = rows
+        .iter()
+        .rev()
+        .map(|row| {
+            object!({
+                "id": row.id.0,
+                "kind": row.kind.name(),
+                "channel": row.lane.channel.name(),
+                "state": row.state.name(),
+                "created_at": row.created_at.to_string(),
+                "settled_at": row.settled_at.map(|at| at.to_string()),
+                "reason": row.reason,
+            })
+        })
+        .collect();
+    let mut value = shown(&seen);
+    if let Some(members) = value.as_object_mut() {
+        members.insert("messages".to_owned(), messages.into());
+    }
+    Ok(value)
 }
 
 async fn account(gateway: &Gateway, name: &str) -> Result<Arc<Account>, LinkError> {
@@ -164,12 +229,12 @@ async fn create(
         ("service_command", Service::PaymentLink.name()),
         ("access_code", &access_code),
         ("merchant_identifier", &merchant.merchant_identifier),
-        ("notification_type", "NONE"),
         // The operator is known already; the table only wants to see one.
         ("signature", "00"),
     ] {
         params.insert(name.to_owned(), value.to_owned());
     }
+    params.entry("notification_type".to_owned()).or_insert_with(|| "NONE".to_owned());
     let body = serde_json::to_vec(&params).map_err(|error| LinkError::Account(error.to_string()))?;
     let message = Message::from_json(&body).map_err(|error| LinkError::Account(error.to_string()))?;
     let Request::PaymentLink(command) = Request::parse(Service::PaymentLink, &message)? else {
@@ -195,6 +260,10 @@ async fn list(
     Ok(object!({ "links": links, "more": page.rest == LinkRest::More }))
 }
 
+fn ways_of(ways: &[LinkNotification]) -> String {
+    if ways.is_empty() { "NONE".to_owned() } else { ways.iter().map(|way| way.name()).collect::<Vec<_>>().join(",") }
+}
+
 fn shown(seen: &SeenLink) -> Value {
     let link = &seen.link;
     object!({
@@ -213,6 +282,8 @@ fn shown(seen: &SeenLink) -> Value {
         "language": link.language,
         "payment_option": link.payment_option,
         "return_url": link.return_url,
+        "notification_type": ways_of(&link.notifications),
+        "link_reminders": link.reminders.to_string(),
         "created_at": link.created_at.to_string(),
         "expires_at": link.expires_at.to_string(),
         "closed_at": link.closed_at.map(|at| at.to_string()),

@@ -24,6 +24,8 @@ mod keys;
 mod link;
 mod listen;
 mod logging;
+mod message_route;
+mod messages;
 mod operator;
 mod passphrases;
 mod pci_scope;

@@ -1,6 +1,7 @@
 //! UPDATE_PAYMENT_LINK.
 
 use super::seen::{SeenLink, answer, named};
+use super::tell;
 use crate::checkout::end_by_merchant;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
@@ -8,9 +9,11 @@ use tollgate_core::answer::Answer;
 use tollgate_core::checkout::{Checkout, CheckoutId, Step};
 use tollgate_core::code::{PAYMENT_LINK_DONE, PAYMENT_LINK_FAILED, refused};
 use tollgate_core::decide;
+use tollgate_core::message::MessageKind;
 use tollgate_core::payment_link::{PaymentLink, UpdateLinkCommand};
 use tollgate_core::refusal::{Guilty, Refusal};
-use tollgate_store::{CheckoutChange, CheckoutChanged, LinkChanged, StoreError};
+use tollgate_core::time::Timestamp;
+use tollgate_store::{CheckoutChange, CheckoutChanged, LinkChanged, MessagesToo, StoreError};
 
 /// How often a link is read again because it changed between the reading and the writing.
 const UPDATE_TRIES_MAX: usize = 8;
@@ -21,14 +24,24 @@ pub(super) async fn update(inner: &Inner, account: &Account, command: &UpdateLin
             let detail = "the merchant has no such payment link";
             return Err(Refusal::request(refused::LINK_NOT_FOUND, "payment_link_id", detail).into());
         };
-        let changed = decide::update_payment_link(&account.merchant, &seen.link, seen.stand, command, seen.seen_at)?;
+        let changed = decide::update_payment_link(
+            &account.merchant,
+            &seen.link,
+            seen.stand,
+            command,
+            tell::ways(inner),
+            seen.seen_at,
+        )?;
         match follow_at_page(inner, &seen, &changed).await? {
             Followed::Changed => continue,
             Followed::Yes => {}
         }
-        match inner.store.change_payment_link(changed.clone()).await {
+        let too = told(inner, account, &changed, command, seen.seen_at);
+        match inner.store.change_payment_link(changed.clone(), too.clone(), seen.seen_at).await {
             Ok(LinkChanged::Overtaken) => {}
+            Ok(LinkChanged::TooManyMessages(limit)) => return Err(tell::too_many(inner, limit).into()),
             Ok(LinkChanged::Written) => {
+                tell::written(inner, &too);
                 let stand = changed.stand(seen.order.as_ref(), seen.tries, seen.seen_at);
                 return Ok(answer(&SeenLink { link: changed, stand, ..seen }, PAYMENT_LINK_DONE));
             }
@@ -40,6 +53,23 @@ pub(super) async fn update(inner: &Inner, account: &Account, command: &UpdateLin
         }
     }
     Err(still_processing("customers kept changing the payment link: try again").into())
+}
+
+/// Who is told of a change: the customer where the request says so, and the merchant's server of the end.
+fn told(
+    inner: &Inner,
+    account: &Account,
+    changed: &PaymentLink,
+    command: &UpdateLinkCommand,
+    at: Timestamp,
+) -> MessagesToo {
+    let occasion = i64::from(changed.version);
+    let closed = changed.closed_at.and_then(|_| tell::notice(account, changed, MessageKind::LinkClosed, 0, at));
+    let mut messages: Vec<_> = closed.into_iter().collect();
+    if command.notify.is_some() && changed.closed_at.is_none() {
+        messages.extend(changed.messages(MessageKind::Link, occasion, at));
+    }
+    tell::limited(inner, messages)
 }
 
 /// Whether the page of a customer who has begun to pay follows a change.

@@ -1,12 +1,14 @@
 //! PAYMENT_LINK.
 
 use super::seen::{answer, see};
+use super::tell;
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
 use tollgate_core::code::{PAYMENT_LINK_DONE, PAYMENT_LINK_FAILED, refused};
 use tollgate_core::decide;
+use tollgate_core::message::MessageKind;
 use tollgate_core::payment_link::{Openings, PAYMENT_LINK_CHARS_MAX, PaymentLinkCommand, PaymentLinkId};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_store::{LinkAdded, StoreError, StoredPaymentLink};
@@ -23,8 +25,12 @@ pub(super) async fn create(
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let id = PaymentLinkId(inner.next_number(now).0);
-        let link = command.link(id, account.merchant.id, access_code, now);
-        decide::payment_link(&account.merchant, command, &link, now)?;
+        let mut link = command.link(id, account.merchant.id, access_code, now);
+        if command.reminders.is_none() {
+            link.reminders = account.merchant.terms.links.reminders.clone();
+        }
+        decide::payment_link(&account.merchant, command, &link, tell::ways(inner), now)?;
+        let too = tell::limited(inner, link.messages(MessageKind::Link, i64::from(link.version), now));
         let fresh = StoredPaymentLink { link: link.clone(), openings: Openings::default() };
         let seen = see(inner, Arc::clone(account), fresh).await?;
         if seen.url.len() > PAYMENT_LINK_CHARS_MAX {
@@ -32,8 +38,12 @@ pub(super) async fn create(
                 format!("server.public_url is too long: a payment link has {PAYMENT_LINK_CHARS_MAX} characters");
             return Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail).into());
         }
-        match inner.store.add_payment_link(link).await {
-            Ok(LinkAdded::Added) => return Ok(answer(&seen, PAYMENT_LINK_DONE)),
+        match inner.store.add_payment_link(link, too.clone()).await {
+            Ok(LinkAdded::Added) => {
+                tell::written(inner, &too);
+                return Ok(answer(&seen, PAYMENT_LINK_DONE));
+            }
+            Ok(LinkAdded::TooManyMessages(limit)) => return Err(tell::too_many(inner, limit).into()),
             Ok(LinkAdded::NumberTaken) => {}
             Ok(LinkAdded::NameTaken) => {
                 let detail = "another payment link of the merchant has this payment_link_id";

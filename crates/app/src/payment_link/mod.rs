@@ -7,18 +7,23 @@ mod begin;
 mod change;
 mod create;
 mod seen;
+pub(crate) mod tell;
+pub(crate) mod watch;
 
 pub use begin::LinkWay;
 pub use seen::{LinkCode, LinkPage, LinkRest, SeenLink};
+pub use tell::MessageWays;
 
 use crate::directory::Account;
 use crate::gateway::{Gateway, Refused};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
+use tollgate_core::message::{MessageAbout, MessageKind};
 use tollgate_core::payment_link::{
     LinkStatusCommand, LinkTarget, PaymentLinkCommand, PaymentLinkId, UpdateLinkCommand,
 };
+use tollgate_store::{MessageFilter, MessageRow, StoreError};
 
 impl Gateway {
     /// PAYMENT_LINK.
@@ -77,10 +82,32 @@ impl Gateway {
         seen::list(&self.inner, account, merchant_reference, before, limit).await
     }
 
+    /// The link with this number, as it stands.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn payment_link_numbered(&self, id: PaymentLinkId) -> Result<Option<SeenLink>, Refused> {
+        seen::numbered(&self.inner, id).await
+    }
+
+    /// What was sent, or is to be sent, about a link, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn payment_link_messages(&self, id: PaymentLinkId, limit: usize) -> Result<Vec<MessageRow>, StoreError> {
+        let about = Some(MessageAbout::PaymentLink(id));
+        self.inner.store.messages(&MessageFilter { about, rows_max: limit, ..MessageFilter::default() }).await
+    }
+
     /// Counts that a customer has opened a link. What cannot be counted is lost: nobody waits for a count.
     pub async fn count_link_opening(&self, seen: &SeenLink) {
-        if let Err(error) = self.inner.store.note_link_opened(seen.link.id, self.now()).await {
-            tracing::warn!(%error, "the opening of a payment link could not be counted");
+        let at = self.now();
+        let is_first = seen.openings.count == 0;
+        let first = is_first.then(|| tell::notice(&seen.account, &seen.link, MessageKind::LinkOpened, 0, at)).flatten();
+        match self.inner.store.note_link_opened(seen.link.id, at, first).await {
+            Ok(()) if first.is_some() => self.inner.messages_wanted.notify_one(),
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "the opening of a payment link could not be counted"),
         }
     }
 

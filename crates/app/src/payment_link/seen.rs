@@ -103,6 +103,11 @@ pub(super) async fn status(inner: &Inner, account: &Account, command: &LinkStatu
 /// The link behind a code.
 pub(super) async fn behind(inner: &Inner, code: &str) -> Result<Option<SeenLink>, Refused> {
     let Some(id) = payment_link_in(inner, code).await? else { return Ok(None) };
+    numbered(inner, id).await
+}
+
+/// The link with this number.
+pub(super) async fn numbered(inner: &Inner, id: PaymentLinkId) -> Result<Option<SeenLink>, Refused> {
     let Some(stored) = inner.store.payment_link_by_id(id).await? else { return Ok(None) };
     see_stored(inner, stored).await.map(Some)
 }
@@ -142,7 +147,8 @@ pub(super) async fn list(
     Ok(LinkPage { links, rest })
 }
 
-async fn see_stored(inner: &Inner, stored: StoredPaymentLink) -> Result<SeenLink, Refused> {
+/// A stored link with all that belongs to it.
+pub(super) async fn see_stored(inner: &Inner, stored: StoredPaymentLink) -> Result<SeenLink, Refused> {
     let Some(account) = inner.directory.by_id(stored.link.merchant).await? else {
         let detail = "a payment link's merchant is not there";
         return Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail).into());

@@ -357,5 +357,6 @@ fn terms() -> Terms {
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
         batch: tollgate_core::batch::BatchTerms::default(),
+        links: tollgate_core::merchant::LinkTerms::default(),
     }
 }

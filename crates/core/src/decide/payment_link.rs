@@ -2,10 +2,12 @@
 
 use super::{free_of_card_numbers, open_page, taken_currency, within_limit};
 use crate::code::refused as code;
+use crate::link_notice::international_phone;
 use crate::merchant::Merchant;
 use crate::money::Money;
 use crate::payment_link::{
-    LinkEnd, LinkStand, PAYMENT_LINK_DAYS_MAX, PaymentLink, PaymentLinkCommand, UpdateLinkCommand,
+    LinkCustomer, LinkEnd, LinkNotification, LinkStand, PAYMENT_LINK_DAYS_MAX, PaymentLink, PaymentLinkCommand,
+    UpdateLinkCommand,
 };
 use crate::refusal::{Guilty, Refusal};
 use crate::time::Timestamp;
@@ -14,7 +16,7 @@ use crate::time::Timestamp;
 const DAY_MS: u64 = 86_400_000;
 
 /// Judges PAYMENT_LINK. `link` is what the command asks for. Whether its id or its reference is used up the store says
-/// when it keeps it.
+/// when it keeps it. `ways` are those by which this gateway can tell customers.
 ///
 /// # Errors
 /// The first guard that fails, with its code.
@@ -22,10 +24,11 @@ pub fn payment_link(
     merchant: &Merchant,
     command: &PaymentLinkCommand,
     link: &PaymentLink,
+    ways: &[LinkNotification],
     now: Timestamp,
 ) -> Result<(), Refusal> {
     free_of_card_numbers("payment_link_id", Some(&link.name))?;
-    can_be_told(command)?;
+    can_be_told(&link.notifications, &link.customer, ways)?;
     ends_in_time(command.expires_at, now)?;
     open_page(merchant, &link.payment(&merchant.merchant_identifier), None, now)
 }
@@ -39,6 +42,7 @@ pub fn update_payment_link(
     link: &PaymentLink,
     stand: LinkStand,
     command: &UpdateLinkCommand,
+    ways: &[LinkNotification],
     now: Timestamp,
 ) -> Result<PaymentLink, Refusal> {
     asks_for_something(command)?;
@@ -63,17 +67,57 @@ pub fn update_payment_link(
     }
     changed.customer.name = command.customer_name.clone().or(changed.customer.name);
     changed.customer.phone = command.customer_phone.clone().or(changed.customer.phone);
+    if let Some(notify) = &command.notify {
+        can_be_told(notify, &changed.customer, ways)?;
+        changed.notifications.clone_from(notify);
+    }
     Ok(changed)
 }
 
-/// Nobody sends mails or text messages yet, and a merchant who counts on one must not believe that it was sent.
-fn can_be_told(command: &PaymentLinkCommand) -> Result<(), Refusal> {
-    if command.notifications.is_empty() {
-        return Ok(());
+/// A merchant who counts on a mail or a text message must not believe that one was sent that nobody can send.
+fn can_be_told(wanted: &[LinkNotification], customer: &LinkCustomer, ways: &[LinkNotification]) -> Result<(), Refusal> {
+    for way in wanted {
+        match (way, &customer.phone) {
+            (LinkNotification::Email, _) if !is_mail_address(&customer.email) => {
+                let detail = "it is no mail address that a message can be sent to";
+                return Err(Refusal::request(code::INVALID_FORMAT, "customer_email", detail));
+            }
+            (LinkNotification::Email, _) => {}
+            (LinkNotification::Sms, None) => {
+                let detail = "a text message needs the customer's telephone number";
+                return Err(Refusal::request(code::MISSING_PARAMETER, "customer_phone", detail));
+            }
+            (LinkNotification::Sms, Some(phone)) if international_phone(phone).is_none() => {
+                let detail = "a text message needs the number with 00 and the country's code, as 00962797219966";
+                return Err(Refusal::request(code::INVALID_FORMAT, "customer_phone", detail));
+            }
+            (LinkNotification::Sms, Some(_)) => {}
+        }
     }
-    let detail = "no provider for mails and text messages is set up: send notification_type=NONE, and give the customer \
-                  the address yourself";
-    Err(Refusal::of(code::INACTIVE_NOTIFICATION, Guilty::MerchantConfiguration, detail).at("notification_type"))
+    match wanted.iter().find(|way| !ways.contains(way)) {
+        None => Ok(()),
+        Some(way) => {
+            let (what, section) = match way {
+                LinkNotification::Email => ("mails", "[mail]"),
+                LinkNotification::Sms => ("text messages", "[sms]"),
+            };
+            let detail = format!(
+                "this gateway sends no {what}: {section} is not set in its configuration. Send notification_type=NONE, and \
+                 give the customer the address yourself"
+            );
+            Err(Refusal::of(code::INACTIVE_NOTIFICATION, Guilty::MerchantConfiguration, detail).at("notification_type"))
+        }
+    }
+}
+
+/// Whether it has the shape of an address in a public domain; whether somebody reads it nobody can tell before.
+fn is_mail_address(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let is_dotted = |text: &str| !text.is_empty() && text.split('.').all(|label| !label.is_empty());
+    let is_local = local.len() <= 64 && is_dotted(local);
+    let is_domain = is_dotted(domain) && domain.contains('.') && !domain.starts_with('-') && !domain.ends_with('-');
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'+');
+    is_local && is_domain && text.len() <= 254 && local.bytes().all(is_plain) && domain.bytes().all(is_plain)
 }
 
 fn ends_in_time(expires_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
@@ -89,13 +133,13 @@ fn ends_in_time(expires_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
 }
 
 fn asks_for_something(command: &UpdateLinkCommand) -> Result<(), Refusal> {
-    let UpdateLinkCommand { target: _, amount, expires_at, end, customer_email, customer_name, customer_phone } =
+    let UpdateLinkCommand { target: _, amount, expires_at, end, customer_email, customer_name, customer_phone, notify } =
         command;
     let customer = customer_email.is_some() || customer_name.is_some() || customer_phone.is_some();
-    if amount.is_some() || expires_at.is_some() || end.is_some() || customer {
+    if amount.is_some() || expires_at.is_some() || end.is_some() || customer || notify.is_some() {
         return Ok(());
     }
-    let detail = "it changes nothing: send amount, request_expiry_date, payment_link_status or customer details";
+    let detail = "it changes nothing: send amount, request_expiry_date, payment_link_status, notification_type or customer details";
     Err(Refusal::request(code::MISSING_PARAMETER, "amount", detail))
 }
 

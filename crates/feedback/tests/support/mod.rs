@@ -354,6 +354,7 @@ impl World {
             trace: String::new(),
             recovery: RecoveryChange::None,
             feedback: Some(NewFeedback { channel: Channel::Trusted, kind }),
+            message: None,
             next: None,
             checkout: None,
             at: self.now(),

@@ -3,6 +3,7 @@
 use super::{Request, mandatory, moment, money, optional, safe_params};
 use crate::message::Message;
 use tollgate_core::code::refused;
+use tollgate_core::link_notice::{REMINDERS_MAX, Reminders};
 use tollgate_core::money::Amount;
 use tollgate_core::order::PayKind;
 use tollgate_core::payment_link::{
@@ -25,6 +26,7 @@ pub(super) fn create(message: &Message) -> Result<Request, Refusal> {
         money: money(message)?,
         language: mandatory(message, "language")?,
         notifications: notifications(&mandatory(message, "notification_type")?)?,
+        reminders: reminders(message)?,
         payment_option: kept("payment_option"),
         description: kept("order_description"),
         return_url: kept("return_url"),
@@ -59,6 +61,7 @@ pub(super) fn update(message: &Message) -> Result<Request, Refusal> {
         customer_email: kept("customer_email"),
         customer_name: kept("customer_name"),
         customer_phone: kept("customer_phone"),
+        notify: message.text("notification_type").map(|types| notifications(&types)).transpose()?,
     })))
 }
 
@@ -78,7 +81,25 @@ fn notifications(types: &str) -> Result<Vec<LinkNotification>, Refusal> {
         }
     };
     let read: Vec<Option<LinkNotification>> = types.split(',').map(read).collect::<Result<_, _>>()?;
-    Ok(read.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default())
+    let mut ways = Vec::new();
+    for way in read.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default() {
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    Ok(ways)
+}
+
+/// `link_reminders`: when the customer is reminded, before the end.
+fn reminders(message: &Message) -> Result<Option<Reminders>, Refusal> {
+    let Some(text) = message.text("link_reminders") else { return Ok(None) };
+    match Reminders::parse(&text) {
+        Some(reminders) => Ok(Some(reminders)),
+        None => {
+            let detail = format!("write none, or up to {REMINDERS_MAX} times before the end such as 3d,1d,12h");
+            Err(Refusal::request(refused::VALUE_NOT_ALLOWED, "link_reminders", detail))
+        }
+    }
 }
 
 fn target(message: &Message) -> Result<LinkTarget, Refusal> {
@@ -142,7 +163,12 @@ mod tests {
     #[test]
     fn none_beats_the_other_notifications() {
         use LinkNotification::{Email, Sms};
-        for (types, told) in [("NONE", vec![]), ("SMS,EMAIL", vec![Sms, Email]), ("EMAIL,NONE,SMS", vec![])] {
+        for (types, told) in [
+            ("NONE", vec![]),
+            ("SMS,EMAIL", vec![Sms, Email]),
+            ("SMS,SMS,EMAIL,SMS", vec![Sms, Email]),
+            ("EMAIL,NONE,SMS", vec![]),
+        ] {
             assert_eq!(link(&[("notification_type", types)]).unwrap().notifications, told, "{types}");
         }
         for types in ["PIGEON", "SMS,", "NONE,PIGEON"] {

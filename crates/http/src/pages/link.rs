@@ -91,6 +91,17 @@ pub struct Receipt<'a> {
     pub link_name: &'a str,
     /// When, where it is known.
     pub paid_at: Option<Timestamp>,
+    /// Whether the shop hears of it by itself.
+    pub shop: ShopHears,
+}
+
+/// Whether a shop's server is told of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShopHears {
+    /// It is.
+    OfIt,
+    /// Nobody is told: the shop has to look.
+    Nothing,
 }
 
 /// What is to be paid, and the button that leads to the card form. It does all that it does without scripts.
@@ -126,6 +137,7 @@ pub fn pay_link_page(view: &PayLinkPage<'_>) -> Response {
 pub fn pay_link_told_page(view: &PayLinkToldPage<'_>) -> Response {
     let (words, general) = (LinkWords::of(view.setting.language), Words::of(view.setting.language));
     let (status, title, text) = match view.told {
+        PayLinkTold::Paid(Receipt { shop: ShopHears::OfIt, .. }) => (StatusCode::OK, words.paid_title, words.paid_told),
         PayLinkTold::Paid(_) => (StatusCode::OK, words.paid_title, words.paid),
         PayLinkTold::UnderWay(_) => (StatusCode::OK, general.unknown_title, general.unknown),
         PayLinkTold::Expired(_) => (StatusCode::GONE, words.expired_title, words.expired),

@@ -15,6 +15,8 @@ mod ends;
 mod headers;
 mod html;
 mod layout;
+pub mod letter;
+mod letter_words;
 pub mod link;
 mod link_words;
 pub mod money_text;

@@ -96,7 +96,13 @@ impl World {
 
     fn receipt(&self) -> Receipt<'_> {
         let summary = self.card().summary.unwrap();
-        Receipt { summary, transaction: "169996200000132829", link_name: ODD, paid_at: Some(NOW) }
+        Receipt {
+            summary,
+            transaction: "169996200000132829",
+            link_name: ODD,
+            paid_at: Some(NOW),
+            shop: crate::pages::link::ShopHears::OfIt,
+        }
     }
 
     fn all(&self) -> Vec<Response> {

@@ -2,15 +2,17 @@
 
 use super::WorldStore;
 use tollgate_core::ident::{FortId, MerchantId};
+use tollgate_core::message::NewMessage;
 use tollgate_core::payment_link::{LinkTarget, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    LinkAdded, LinkBegin, LinkBegun, LinkChanged, PaymentLinkFilter, PaymentLinks, StoreFuture, StoredPaymentLink,
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter, PaymentLinks, StoreFuture,
+    StoredPaymentLink, WatchedLink,
 };
 
 impl PaymentLinks for WorldStore {
-    fn add_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkAdded> {
-        self.inner.add_payment_link(link)
+    fn add_payment_link(&self, link: PaymentLink, too: MessagesToo) -> StoreFuture<'_, LinkAdded> {
+        self.inner.add_payment_link(link, too)
     }
 
     fn payment_link<'a>(
@@ -33,12 +35,20 @@ impl PaymentLinks for WorldStore {
         self.inner.payment_links(filter)
     }
 
-    fn change_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkChanged> {
-        self.inner.change_payment_link(link)
+    fn change_payment_link(&self, link: PaymentLink, too: MessagesToo, at: Timestamp) -> StoreFuture<'_, LinkChanged> {
+        self.inner.change_payment_link(link, too, at)
     }
 
-    fn note_link_opened(&self, id: PaymentLinkId, at: Timestamp) -> StoreFuture<'_, ()> {
-        self.inner.note_link_opened(id, at)
+    fn payment_links_to_watch(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<WatchedLink>> {
+        self.inner.payment_links_to_watch(now, limit)
+    }
+
+    fn watch_payment_link(&self, watch: LinkWatch) -> StoreFuture<'_, LinkChanged> {
+        self.inner.watch_payment_link(watch)
+    }
+
+    fn note_link_opened(&self, id: PaymentLinkId, at: Timestamp, first: Option<NewMessage>) -> StoreFuture<'_, ()> {
+        self.inner.note_link_opened(id, at, first)
     }
 
     fn begin_payment_link(&self, begin: LinkBegin) -> StoreFuture<'_, LinkBegun> {

@@ -181,6 +181,7 @@ fn outcome(new: &NewOrder) -> Result<OutcomeRecord, StoreError> {
         trace: TRACE.to_owned(),
         recovery: RecoveryChange::None,
         feedback: None,
+        message: None,
         next: None,
         checkout: None,
         at: new.order.created_at.plus_ms(1),

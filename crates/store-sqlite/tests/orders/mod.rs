@@ -99,6 +99,7 @@ fn outcome(new: &NewOrder, event: OperationEvent, recovery: RecoveryChange) -> O
         trace: "0100".to_owned(),
         recovery,
         feedback: None,
+        message: None,
         next: None,
         checkout: None,
         at: at(1_001),

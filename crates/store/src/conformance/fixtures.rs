@@ -158,6 +158,7 @@ pub(super) fn outcome(order: &Order, operation: &Operation, event: OperationEven
             Recovery::End => RecoveryChange::End,
         },
         feedback: None,
+        message: None,
         next: None,
         checkout: None,
         at,
@@ -278,5 +279,6 @@ fn terms() -> Terms {
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
         batch: tollgate_core::batch::BatchTerms::default(),
+        links: tollgate_core::merchant::LinkTerms::default(),
     }
 }

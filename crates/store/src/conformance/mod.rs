@@ -20,6 +20,7 @@ mod feedback;
 mod fixtures;
 mod keys;
 mod lives;
+mod messages;
 mod model;
 mod outcomes;
 mod payment_links;
@@ -44,6 +45,7 @@ pub use corrections::*;
 pub use feedback::*;
 pub use keys::*;
 pub use lives::*;
+pub use messages::*;
 pub use model::*;
 pub use outcomes::*;
 pub use payment_links::*;
@@ -268,6 +270,18 @@ macro_rules! conformance_tests {
             a_report_has_what_was_sent_in_its_interval
             pages_of_a_report_neither_lose_nor_repeat_an_operation
             a_row_of_a_report_tells_how_its_operation_stands
+            messages_are_written_with_what_they_tell_of
+            a_message_is_written_with_its_outcome_or_not_at_all
+            messages_to_customers_are_limited
+            a_message_lease_holds_until_it_runs_out
+            one_of_many_workers_leases_a_message
+            a_message_is_settled_once_and_keeps_its_reason
+            what_a_server_is_told_of_one_thing_goes_out_in_order
+            message_lanes_take_turns
+            message_attempts_are_bounded
+            messages_are_listed_by_every_part_of_a_filter
+            a_payment_link_is_watched_by_the_time
+            the_first_opening_of_a_payment_link_is_told
             random_calls_answer_as_the_model_does
         }
     };

@@ -4,20 +4,21 @@ use super::Subject;
 use super::checkouts::{on_the_page, order_of, whole};
 use super::fixtures::{FIRST, MERCHANT, at, claimed, new_order};
 use crate::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, NewCheckout, PaymentLinkFilter, Store, StoreError,
-    StoredPaymentLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, MessagesToo, NewCheckout, PaymentLinkFilter, Store,
+    StoreError, StoredPaymentLink,
 };
 use std::sync::Arc;
 use tollgate_core::checkout::Checkout;
 use tollgate_core::ident::MerchantId;
+use tollgate_core::link_notice::Reminders;
 use tollgate_core::order::{Order, PayKind};
-use tollgate_core::payment_link::{LinkCustomer, LinkTarget, Openings, PaymentLink, PaymentLinkId};
+use tollgate_core::payment_link::{LinkCustomer, LinkNotification, LinkTarget, Openings, PaymentLink, PaymentLinkId};
 
 /// How many callers try at once.
 const RACERS: i64 = 16;
 
 /// A link for the same payment as [`on_the_page`], made `number` seconds after the beginning, for an hour.
-fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
+pub(super) fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
     let order = order_of(&on_the_page(number, reference));
     PaymentLink {
         id: PaymentLinkId(FIRST + number),
@@ -37,12 +38,14 @@ fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
         expires_at: at(number + 3_600),
         closed_at: None,
         order: None,
+        notifications: vec![LinkNotification::Email],
+        reminders: Reminders::parse("30m").unwrap(),
         version: 1,
     }
 }
 
-async fn added(store: &dyn Store, link: PaymentLink) -> PaymentLink {
-    assert_eq!(store.add_payment_link(link.clone()).await.unwrap(), LinkAdded::Added);
+pub(super) async fn added(store: &dyn Store, link: PaymentLink) -> PaymentLink {
+    assert_eq!(store.add_payment_link(link.clone(), MessagesToo::none()).await.unwrap(), LinkAdded::Added);
     link
 }
 
@@ -85,7 +88,7 @@ pub async fn a_payment_link_reads_back_by_each_of_its_names(subject: &dyn Subjec
 pub async fn a_payment_link_needs_a_free_id_and_a_free_reference(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = added(&*store, link(1, "INV-1", "one")).await;
-    let add = async |link: PaymentLink| store.add_payment_link(link).await.unwrap();
+    let add = async |link: PaymentLink| store.add_payment_link(link, MessagesToo::none()).await.unwrap();
     assert_eq!(add(link(2, "INV-1", "two")).await, LinkAdded::NameTaken);
     assert_eq!(add(link(2, "INV-2", "one")).await, LinkAdded::ReferenceOpen("INV-1".to_owned()));
     assert_eq!(add(PaymentLink { id: first.id, ..link(2, "INV-2", "two") }).await, LinkAdded::NumberTaken);
@@ -100,7 +103,7 @@ pub async fn a_payment_link_needs_a_free_id_and_a_free_reference(subject: &dyn S
     assert_eq!(store.payment_link(MERCHANT, &LinkTarget::Name("INV-2".to_owned())).await.unwrap(), None);
     added(&*store, link(3, "INV-3", "page")).await;
     let closed = PaymentLink { closed_at: Some(at(5)), version: 2, ..first.clone() };
-    assert_eq!(store.change_payment_link(closed).await.unwrap(), LinkChanged::Written);
+    assert_eq!(store.change_payment_link(closed, MessagesToo::none(), at(100)).await.unwrap(), LinkChanged::Written);
     let second = PaymentLink { expires_at: at(10), ..link(4, "INV-4", "one") };
     added(&*store, second).await;
     assert_eq!(add(link(9, "INV-5", "one")).await, LinkAdded::ReferenceOpen("INV-4".to_owned()));
@@ -113,7 +116,7 @@ pub async fn a_payment_link_needs_a_free_id_and_a_free_reference(subject: &dyn S
         PaymentLink { order: fort_id, ..good.clone() },
         PaymentLink { closed_at: Some(at(12)), ..good },
     ] {
-        assert!(matches!(store.add_payment_link(broken).await, Err(StoreError::Refused(_))));
+        assert!(matches!(store.add_payment_link(broken, MessagesToo::none()).await, Err(StoreError::Refused(_))));
     }
 }
 
@@ -126,7 +129,7 @@ pub async fn one_of_many_payment_links_has_a_reference(subject: &dyn Subject) {
             tokio::spawn(async move {
                 let link = link(number, &format!("INV-{number}"), "wanted");
                 let link = PaymentLink { created_at: at(1), expires_at: at(100), ..link };
-                store.add_payment_link(link).await.unwrap()
+                store.add_payment_link(link, MessagesToo::none()).await.unwrap()
             })
         })
         .collect();
@@ -145,24 +148,34 @@ pub async fn a_payment_link_is_changed_by_version_and_openings_are_none(subject:
     let store = subject.open().await;
     let first = added(&*store, link(1, "INV-1", "one")).await;
     for second in [3, 7] {
-        store.note_link_opened(first.id, at(second)).await.unwrap();
+        store.note_link_opened(first.id, at(second), None).await.unwrap();
     }
-    store.note_link_opened(PaymentLinkId(FIRST + 9), at(8)).await.unwrap();
+    store.note_link_opened(PaymentLinkId(FIRST + 9), at(8), None).await.unwrap();
     let openings = Openings { count: 2, first_at: Some(at(3)), last_at: Some(at(7)) };
     assert_eq!(found(&*store, first.id).await, StoredPaymentLink { link: first.clone(), openings });
     let changed = PaymentLink { amount_minor: 5, expires_at: at(50), version: 2, ..first.clone() };
-    assert_eq!(store.change_payment_link(changed.clone()).await.unwrap(), LinkChanged::Written);
+    assert_eq!(
+        store.change_payment_link(changed.clone(), MessagesToo::none(), at(100)).await.unwrap(),
+        LinkChanged::Written
+    );
     let late = PaymentLink { amount_minor: 6, version: 2, ..first.clone() };
-    assert_eq!(store.change_payment_link(late).await.unwrap(), LinkChanged::Overtaken);
+    assert_eq!(store.change_payment_link(late, MessagesToo::none(), at(100)).await.unwrap(), LinkChanged::Overtaken);
     for other in [
         PaymentLink { name: "INV-2".to_owned(), version: 3, ..changed.clone() },
         PaymentLink { merchant_reference: "two".to_owned(), version: 3, ..changed.clone() },
         PaymentLink { merchant: MerchantId(2), version: 3, ..changed.clone() },
     ] {
-        assert_eq!(store.change_payment_link(other).await.unwrap(), LinkChanged::Overtaken, "it keeps its names");
+        assert_eq!(
+            store.change_payment_link(other, MessagesToo::none(), at(100)).await.unwrap(),
+            LinkChanged::Overtaken,
+            "it keeps its names"
+        );
     }
     assert_eq!(found(&*store, first.id).await, StoredPaymentLink { link: changed, openings });
-    assert!(matches!(store.change_payment_link(first).await, Err(StoreError::Refused(_))), "a version is one on");
+    assert!(
+        matches!(store.change_payment_link(first, MessagesToo::none(), at(100)).await, Err(StoreError::Refused(_))),
+        "a version is one on"
+    );
 }
 
 /// Rule: links are listed newest first, in pieces, and by their reference.
@@ -223,7 +236,10 @@ pub async fn nothing_is_begun_by_a_payment_link_that_was_overtaken(subject: &dyn
     let store = subject.open().await;
     let first = added(&*store, link(1, "INV-1", "one")).await;
     let closed = PaymentLink { closed_at: Some(at(5)), version: 2, ..first.clone() };
-    assert_eq!(store.change_payment_link(closed.clone()).await.unwrap(), LinkChanged::Written);
+    assert_eq!(
+        store.change_payment_link(closed.clone(), MessagesToo::none(), at(100)).await.unwrap(),
+        LinkChanged::Written
+    );
     let late = begin(&first, 20);
     let (id, fort_id) = (late.opened.checkout.id, late.opened.checkout.order().unwrap());
     assert_eq!(store.begin_payment_link(late).await.unwrap(), LinkBegun::Overtaken);

@@ -1,7 +1,8 @@
 //! `tollgate config check|show`.
 
-use super::DataArg;
+use super::{DataArg, small_runtime};
 use crate::config::{Config, environment};
+use crate::messages;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,12 @@ impl ConfigCommand {
                 if let (Some(certificate), Some(key)) = (&config.server.tls_certificate, &config.server.tls_key) {
                     tollgate_http::server_config(certificate, key, config.server.client_certificates)?;
                 }
+                // A mailer keeps connections, and so needs a runtime, though it makes none yet.
+                small_runtime()?.block_on(async {
+                    messages::mailer(&config)?;
+                    messages::provider(&config)?;
+                    anyhow::Ok(())
+                })?;
                 for warning in config.warnings() {
                     eprintln!("warning: {warning}");
                 }

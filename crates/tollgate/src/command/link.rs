@@ -1,4 +1,4 @@
-//! `tollgate link create|list|show|close`.
+//! `tollgate link create|list|show|send|close`.
 
 use super::{OperatorArgs, small_runtime};
 use crate::duration::Duration;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::shown::harmless;
 
-/// Make, list, show and close payment links.
+/// Make, list, show, send and close payment links.
 #[derive(Debug, Args)]
 pub struct Link {
     #[command(subcommand)]
@@ -46,6 +46,16 @@ enum Action {
         merchant: String,
         /// The link's id
         id: String,
+    },
+    /// Send a link to its customer, or send it again
+    Send {
+        /// The merchant's handle
+        merchant: String,
+        /// The link's id
+        id: String,
+        /// By which ways, now and from now on: EMAIL, SMS or EMAIL,SMS [default: those of the link]
+        #[arg(long, value_name = "WAYS")]
+        by: Option<String>,
     },
     /// Close a link for good: nobody pays by it any more
     Close {
@@ -99,6 +109,13 @@ struct Create {
     /// Where the customer goes after paying [default: a receipt]
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,
+    /// How the customer is told: EMAIL, SMS, or EMAIL,SMS [default: you give the address to the customer yourself]
+    #[arg(long, value_name = "WAYS")]
+    notify: Option<String>,
+    /// When the customer is reminded: times before the end, such as 3d,1d, or 'none' [default: as the merchant's account
+    /// says]
+    #[arg(long, value_name = "TIMES")]
+    reminders: Option<String>,
     /// en or ar
     #[arg(long, default_value = "en")]
     language: String,
@@ -117,6 +134,7 @@ impl Link {
                 LinkRequest::List { merchant, merchant_reference: reference, before: after, limit }
             }
             Action::Show { merchant, id } => LinkRequest::Show { merchant, name: id },
+            Action::Send { merchant, id, by } => LinkRequest::Send { merchant, name: id, by },
             Action::Close { merchant, id } => LinkRequest::Close { merchant, name: id },
         };
         let answer = small_runtime()?.block_on(async {
@@ -148,6 +166,8 @@ impl Create {
             ("payment_option", self.payment_option),
             ("return_url", self.return_url),
             ("language", Some(self.language)),
+            ("notification_type", self.notify),
+            ("link_reminders", self.reminders),
         ];
         let params: BTreeMap<String, String> =
             given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
@@ -194,6 +214,8 @@ fn print_one(link: &Value) {
         ("customer's phone", "customer_phone"),
         ("payment option", "payment_option"),
         ("return URL", "return_url"),
+        ("customer is told by", "notification_type"),
+        ("reminders", "link_reminders"),
         ("made", "created_at"),
         ("valid until", "expires_at"),
         ("closed", "closed_at"),
@@ -206,6 +228,12 @@ fn print_one(link: &Value) {
     }
     println!("{:<20}{} times", "opened", link["openings"]);
     println!("{:<20}{}", "cards tried", link["cards_tried"]);
+    for message in link["messages"].as_array().into_iter().flatten() {
+        let field = |name: &str| text(message, name);
+        let number = format!("message {}", message["id"]);
+        let (kind, channel, state) = (field("kind"), field("channel"), field("state"));
+        println!("{number:<20}{kind} by {channel}: {state} {} {}", field("settled_at"), field("reason"));
+    }
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -17,13 +17,16 @@ mod jwks;
 pub(crate) mod keys;
 mod link;
 mod listen;
+mod mail;
 mod merchant;
 mod merchant_batch;
 mod merchant_cards;
 mod merchant_channel;
+mod merchant_links;
 mod merchant_page;
 mod merchant_recurring;
 mod merchant_three_ds;
+mod message;
 mod pay;
 mod pci;
 mod recurring;
@@ -83,8 +86,12 @@ enum Command {
     Batch(batch::BatchArgs),
     /// Write what a merchant did as a file, and add it up
     Report(report::ReportArgs),
-    /// Make, list, show and close payment links
+    /// Make, list, show, send and close payment links
     Link(link::Link),
+    /// List, show and resend messages to customers and to merchants' servers
+    Message(message::Message),
+    /// Try the mail server of the configuration
+    Mail(mail::Mail),
     /// List, rotate and retire keys; split them among custodians
     Keys(keys::Keys),
     /// List and rotate the keys that merchants encrypt card data to
@@ -130,6 +137,8 @@ impl Cli {
             Command::Batch(command) => command.run(),
             Command::Report(command) => command.run(),
             Command::Link(command) => command.run(),
+            Command::Message(command) => command.run(),
+            Command::Mail(command) => command.run(),
             Command::Keys(command) => command.run(),
             Command::Jwks(command) => command.run(),
             Command::Audit(command) => command.run(),

@@ -14,6 +14,8 @@ use crate::feedback::{FortRenderer, Watch};
 use crate::keys::{self, KeyRotation};
 use crate::link::LinkRoute;
 use crate::listen::ListenRoute;
+use crate::message_route::MessageRoute;
+use crate::messages::{self, LinkComposer};
 use crate::operator;
 use crate::recurring::RecurringRequest;
 use crate::run_lock::RunLock;
@@ -51,6 +53,7 @@ use tollgate_feedback::{Deliveries, FeedbackParts, HttpSender, Listeners};
 use tollgate_http::pages::assets::self_test;
 use tollgate_http::{Admin, Operator, OperatorRoute, PaymentApi, Server, ServerSettings, Service, UploadDoor};
 use tollgate_issuer::{Issuer, IssuerSettings};
+use tollgate_notify::Outbox;
 use tollgate_store::Tenancy;
 use tollgate_threeds::flow::AcsReach;
 
@@ -297,6 +300,7 @@ struct Started {
     link: Arc<IsoLink>,
     jobs: GatewayJobs,
     deliveries: Deliveries,
+    outbox: Outbox,
     server: Server,
     admin: Server,
     admin_service: Arc<Admin>,
@@ -334,12 +338,7 @@ impl Started {
         let (late, late_replies) = tokio::sync::mpsc::channel::<LateReply>(LATE_WAITING_MAX);
         let link = Arc::new(IsoLink::start(config.acquirer.clone(), opened.clock.clone(), late)?);
         let faults = Arc::new(ReferenceFaults::default());
-        let acquirer: Arc<dyn Acquirer> = match around.network {
-            Some(network) => {
-                Arc::new(SandboxAcquirer::new(link.clone(), opened.store.clone(), network, faults.clone()))
-            }
-            None => link.clone(),
-        };
+        let acquirer = acquirer_of(opened, &link, around.network, &faults);
         let gateway = Gateway::begin(GatewayParts {
             store: opened.store.clone(),
             // The lock on the data folder proves it.
@@ -355,14 +354,7 @@ impl Started {
         let jobs = GatewayJobs::start(config, &gateway, late_replies).await?;
         wait_for_link(&link).await;
         let attestations = tokio::spawn(watch_accounts(gateway.clone(), config.server.clone()));
-        let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
-            (Some(certificate), Some(key)) => {
-                Some(tollgate_http::server_config(certificate, key, config.server.client_certificates)?)
-            }
-            _ => None,
-        };
-        let settings =
-            ServerSettings { connections_max: config.server.connections_max, tls, ..ServerSettings::default() };
+        let settings = server_settings(config)?;
         self_test().context("the payment pages are not those of this release: install the binary again")?;
         if let Some(setup) = three_ds_setup(config, around.mode)? {
             gateway.enable_three_ds(setup);
@@ -371,11 +363,14 @@ impl Started {
             tracing::info!(leads = countries.len(), "the table of the countries of issuers is read");
             gateway.set_issuer_countries(countries);
         }
+        let carriers = messages::carriers(config, around.mode)?;
+        gateway.set_message_ways(messages::ways(config, &carriers));
         let merchants = merchant_service(config, &gateway, &hearing, &around)?;
         let server = Server::start(config.server.listen, merchants, settings).await.with_context(|| {
             format!("{} cannot be listened on; name another address with --listen", config.server.listen)
         })?;
         gateway.set_public_url(config.public_url(server.address()));
+        let outbox = messages::start(config, opened, &gateway, carriers, around.mode).await?;
         let (keys, rotation) = KeyRotation::start(rotations(opened), opened.vault.clone(), around.custodians.take());
         let front = around.front.take();
         let operator = operator_api(&gateway, opened, around, faults, hearing, keys);
@@ -393,7 +388,19 @@ impl Started {
                 metrics.run_upkeep();
             }
         });
-        Ok(Started { gateway, link, jobs, deliveries, server, admin, admin_service, upkeep, attestations, rotation })
+        Ok(Started {
+            gateway,
+            link,
+            jobs,
+            deliveries,
+            outbox,
+            server,
+            admin,
+            admin_service,
+            upkeep,
+            attestations,
+            rotation,
+        })
     }
 
     /// Takes no more requests, brings every payment under way to its outcome, then ends the rest.
@@ -412,6 +419,7 @@ impl Started {
         }
         self.jobs.settling.stop().await;
         self.deliveries.stop().await;
+        self.outbox.stop().await;
         self.link.shutdown().await;
         self.admin.stop(Duration::from_secs(1)).await;
         self.upkeep.abort();
@@ -419,6 +427,31 @@ impl Started {
         // It goes on at the next start.
         self.rotation.abort();
     }
+}
+
+/// Who takes messages to the network: in a sandbox somebody who looks for wishes in references first.
+fn acquirer_of(
+    opened: &Opened,
+    link: &Arc<IsoLink>,
+    network: Option<NetworkAdmin>,
+    faults: &Arc<ReferenceFaults>,
+) -> Arc<dyn Acquirer> {
+    match network {
+        Some(network) => Arc::new(SandboxAcquirer::new(link.clone(), opened.store.clone(), network, faults.clone())),
+        None => link.clone(),
+    }
+}
+
+/// How merchants and customers connect.
+fn server_settings(config: &Config) -> anyhow::Result<ServerSettings> {
+    let server = &config.server;
+    let tls = match (&server.tls_certificate, &server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Some(tollgate_http::server_config(certificate, key, server.client_certificates)?)
+        }
+        _ => None,
+    };
+    Ok(ServerSettings { connections_max: server.connections_max, tls, ..ServerSettings::default() })
 }
 
 /// Where cards were issued: as the operator's table says, and in a sandbox without one as the sandbox's.
@@ -535,6 +568,7 @@ fn operator_api(
         Arc::new(DeskRoute::<RecurringRequest>::new(gateway.schedule_desk())),
         Arc::new(BatchRoute::new(gateway.clone())),
         Arc::new(LinkRoute::new(gateway.clone())),
+        Arc::new(MessageRoute::new(gateway.clone(), opened.store.clone(), LinkComposer::new(gateway.clone(), mode))),
         Arc::new(ListenRoute::new(gateway.clone(), opened.store.clone(), listeners, wake)),
         Arc::new(keys),
     ];

@@ -26,6 +26,7 @@ mod hosted_page;
 mod hsm;
 mod keys;
 mod killed;
+mod link_messages;
 mod newcomer;
 mod operating;
 mod own_mpi;

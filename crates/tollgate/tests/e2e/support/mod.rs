@@ -10,6 +10,8 @@ pub mod chance;
 pub mod customer;
 pub mod demo;
 pub mod errand;
+#[path = "../../../../notify/tests/support/mod.rs"]
+pub mod mail_server;
 pub mod page;
 pub mod receiver;
 pub mod secrets;
