@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(19);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(20);
 
 struct Migration {
     version: u32,
@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 17, name: "agreements", sql: include_str!("../migrations/0017_agreements.sql") },
     Migration { version: 18, name: "batches", sql: include_str!("../migrations/0018_batches.sql") },
     Migration { version: 19, name: "payment links", sql: include_str!("../migrations/0019_payment_links.sql") },
+    Migration { version: 20, name: "batch dates", sql: include_str!("../migrations/0080_batch_dates.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -3,19 +3,19 @@
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
-use crate::{checkout, claim, read};
+use crate::{batch, checkout, claim, read};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, PaymentLinkFilter, PaymentLinks, StoreError,
-    StoreFuture, StoredPaymentLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, NewPaymentLink, PaymentLinkFilter, PaymentLinks,
+    StoreError, StoreFuture, StoredPaymentLink,
 };
 
 impl PaymentLinks for SqliteStore {
-    fn add_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkAdded> {
-        Box::pin(self.writer.call(move |connection| add(connection, &link)))
+    fn add_payment_link(&self, new: NewPaymentLink) -> StoreFuture<'_, LinkAdded> {
+        Box::pin(self.writer.call(move |connection| add(connection, &new)))
     }
 
     fn payment_link<'a>(
@@ -59,9 +59,15 @@ macro_rules! link_columns {
 }
 
 /// Keeps a new link. Nothing is changed unless the answer is `Added`.
-pub(crate) fn add(connection: &Connection, link: &PaymentLink) -> Result<LinkAdded, Failure> {
+pub(crate) fn add(connection: &Connection, new: &NewPaymentLink) -> Result<LinkAdded, Failure> {
+    let NewPaymentLink { link, batch_row } = new;
     if link.version != 1 || link.order.is_some() || link.closed_at.is_some() {
         return Err(refused("a new payment link is open, and nobody has begun to pay by it"));
+    }
+    if let Some(row) = *batch_row
+        && !batch::may_begin(connection, row)?
+    {
+        return Ok(LinkAdded::RowTaken);
     }
     if by_name(connection, link.merchant, &link.name)?.is_some() {
         return Ok(LinkAdded::NameTaken);
@@ -89,7 +95,13 @@ pub(crate) fn add(connection: &Connection, link: &PaymentLink) -> Result<LinkAdd
             link.version,
             body(link)?,
         ])?;
-    Ok(if inserted == 1 { LinkAdded::Added } else { LinkAdded::NumberTaken })
+    if inserted != 1 {
+        return Ok(LinkAdded::NumberTaken);
+    }
+    if let Some(row) = *batch_row {
+        batch::end_with_link(connection, row, link.id, link.created_at)?;
+    }
+    Ok(LinkAdded::Added)
 }
 
 /// The id of the open link that has a new one's reference.

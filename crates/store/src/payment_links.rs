@@ -1,6 +1,7 @@
 //! The port for payment links.
 
 use crate::{CheckoutOpened, NewCheckout, StoreFuture};
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
@@ -8,8 +9,9 @@ use tollgate_core::time::Timestamp;
 /// Payment links, and what their customers begin.
 pub trait PaymentLinks {
     /// Keeps a new link, if its id and its reference are free when it was created: the id for the merchant's links for
-    /// ever, the reference as [`PaymentLinks::begin_payment_link`] will claim it, and for one open link at a time.
-    fn add_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkAdded>;
+    /// ever, the reference as [`PaymentLinks::begin_payment_link`] will claim it, and for one open link at a time. The row of a
+    /// batch that it is made for has its result in the same commit.
+    fn add_payment_link(&self, new: NewPaymentLink) -> StoreFuture<'_, LinkAdded>;
 
     /// A merchant's link; of several with one reference the newest.
     fn payment_link<'a>(
@@ -38,6 +40,15 @@ pub trait PaymentLinks {
     fn begin_payment_link(&self, begin: LinkBegin) -> StoreFuture<'_, LinkBegun>;
 }
 
+/// A link to be kept.
+#[derive(Clone, Debug)]
+pub struct NewPaymentLink {
+    /// The link.
+    pub link: PaymentLink,
+    /// The row of a batch that it is made for.
+    pub batch_row: Option<BatchRowId>,
+}
+
 /// A link as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPaymentLink {
@@ -60,6 +71,8 @@ pub enum LinkAdded {
     ReferenceOpen(String),
     /// The number is taken: try again with a new one.
     NumberTaken,
+    /// The row of the batch has its result already, or its batch is not processed.
+    RowTaken,
 }
 
 /// Whether a link was written.

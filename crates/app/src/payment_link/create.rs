@@ -3,23 +3,39 @@
 use super::seen::{answer, see};
 use crate::directory::Account;
 use crate::gateway::{Inner, Refused};
+use crate::pay::row_taken;
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::code::{PAYMENT_LINK_DONE, PAYMENT_LINK_FAILED, refused};
 use tollgate_core::decide;
 use tollgate_core::payment_link::{Openings, PAYMENT_LINK_CHARS_MAX, PaymentLinkCommand, PaymentLinkId};
 use tollgate_core::refusal::{Guilty, Refusal};
-use tollgate_store::{LinkAdded, StoreError, StoredPaymentLink};
+use tollgate_store::{LinkAdded, NewPaymentLink, StoreError, StoredPaymentLink};
 
 /// How often a new number is tried when one is taken, which happens only when a clock went back.
 const NUMBER_TRIES_MAX: usize = 8;
+
+/// Whom a link is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LinkFor {
+    /// A call.
+    Call,
+    /// A row of a batch, which has its result in the commit that keeps the link.
+    Row(BatchRowId),
+}
 
 pub(super) async fn create(
     inner: &Inner,
     account: &Arc<Account>,
     access_code: &str,
     command: &PaymentLinkCommand,
+    made_for: LinkFor,
 ) -> Result<Answer, Refused> {
+    let batch_row = match made_for {
+        LinkFor::Call => None,
+        LinkFor::Row(row) => Some(row),
+    };
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let id = PaymentLinkId(inner.next_number(now).0);
@@ -32,9 +48,10 @@ pub(super) async fn create(
                 format!("server.public_url is too long: a payment link has {PAYMENT_LINK_CHARS_MAX} characters");
             return Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, detail).into());
         }
-        match inner.store.add_payment_link(link).await {
+        match inner.store.add_payment_link(NewPaymentLink { link, batch_row }).await {
             Ok(LinkAdded::Added) => return Ok(answer(&seen, PAYMENT_LINK_DONE)),
             Ok(LinkAdded::NumberTaken) => {}
+            Ok(LinkAdded::RowTaken) => return Err(row_taken().into()),
             Ok(LinkAdded::NameTaken) => {
                 let detail = "another payment link of the merchant has this payment_link_id";
                 return Err(Refusal::request(refused::LINK_EXISTS, "payment_link_id", detail).into());
@@ -49,6 +66,10 @@ pub(super) async fn create(
             }
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(reason, "whether a payment link was written is not known");
+                if batch_row.is_some() {
+                    // The row tells: it is looked at again, and either has its result or is still to be done.
+                    return Err(row_taken().into());
+                }
                 return Ok(Answer::bare(PAYMENT_LINK_FAILED));
             }
             Err(error) => return Err(error.into()),

@@ -134,6 +134,7 @@ pub(crate) enum Source {
     /// The number of a batch, and how many rows it has.
     BatchNumber,
     BatchRows,
+    BatchDate,
     /// The payment link that a payment belongs to.
     PaidLink,
     /// A payment link's id, address, amount, state, end and openings.

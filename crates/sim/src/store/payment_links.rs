@@ -5,12 +5,13 @@ use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::payment_link::{LinkTarget, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    LinkAdded, LinkBegin, LinkBegun, LinkChanged, PaymentLinkFilter, PaymentLinks, StoreFuture, StoredPaymentLink,
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, NewPaymentLink, PaymentLinkFilter, PaymentLinks, StoreFuture,
+    StoredPaymentLink,
 };
 
 impl PaymentLinks for WorldStore {
-    fn add_payment_link(&self, link: PaymentLink) -> StoreFuture<'_, LinkAdded> {
-        self.inner.add_payment_link(link)
+    fn add_payment_link(&self, new: NewPaymentLink) -> StoreFuture<'_, LinkAdded> {
+        self.inner.add_payment_link(new)
     }
 
     fn payment_link<'a>(

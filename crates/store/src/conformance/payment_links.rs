@@ -4,8 +4,8 @@ use super::Subject;
 use super::checkouts::{on_the_page, order_of, whole};
 use super::fixtures::{FIRST, MERCHANT, at, claimed, new_order};
 use crate::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, NewCheckout, PaymentLinkFilter, Store, StoreError,
-    StoredPaymentLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, NewCheckout, NewPaymentLink, PaymentLinkFilter,
+    Store, StoreError, StoredPaymentLink,
 };
 use std::sync::Arc;
 use tollgate_core::checkout::Checkout;
@@ -17,7 +17,7 @@ use tollgate_core::payment_link::{LinkCustomer, LinkTarget, Openings, PaymentLin
 const RACERS: i64 = 16;
 
 /// A link for the same payment as [`on_the_page`], made `number` seconds after the beginning, for an hour.
-fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
+pub(super) fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
     let order = order_of(&on_the_page(number, reference));
     PaymentLink {
         id: PaymentLinkId(FIRST + number),
@@ -41,8 +41,13 @@ fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
     }
 }
 
+/// A link that no row of a batch makes.
+fn alone(link: PaymentLink) -> NewPaymentLink {
+    NewPaymentLink { link, batch_row: None }
+}
+
 async fn added(store: &dyn Store, link: PaymentLink) -> PaymentLink {
-    assert_eq!(store.add_payment_link(link.clone()).await.unwrap(), LinkAdded::Added);
+    assert_eq!(store.add_payment_link(alone(link.clone())).await.unwrap(), LinkAdded::Added);
     link
 }
 
@@ -85,7 +90,7 @@ pub async fn a_payment_link_reads_back_by_each_of_its_names(subject: &dyn Subjec
 pub async fn a_payment_link_needs_a_free_id_and_a_free_reference(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = added(&*store, link(1, "INV-1", "one")).await;
-    let add = async |link: PaymentLink| store.add_payment_link(link).await.unwrap();
+    let add = async |link: PaymentLink| store.add_payment_link(alone(link)).await.unwrap();
     assert_eq!(add(link(2, "INV-1", "two")).await, LinkAdded::NameTaken);
     assert_eq!(add(link(2, "INV-2", "one")).await, LinkAdded::ReferenceOpen("INV-1".to_owned()));
     assert_eq!(add(PaymentLink { id: first.id, ..link(2, "INV-2", "two") }).await, LinkAdded::NumberTaken);
@@ -113,7 +118,7 @@ pub async fn a_payment_link_needs_a_free_id_and_a_free_reference(subject: &dyn S
         PaymentLink { order: fort_id, ..good.clone() },
         PaymentLink { closed_at: Some(at(12)), ..good },
     ] {
-        assert!(matches!(store.add_payment_link(broken).await, Err(StoreError::Refused(_))));
+        assert!(matches!(store.add_payment_link(alone(broken)).await, Err(StoreError::Refused(_))));
     }
 }
 
@@ -126,7 +131,7 @@ pub async fn one_of_many_payment_links_has_a_reference(subject: &dyn Subject) {
             tokio::spawn(async move {
                 let link = link(number, &format!("INV-{number}"), "wanted");
                 let link = PaymentLink { created_at: at(1), expires_at: at(100), ..link };
-                store.add_payment_link(link).await.unwrap()
+                store.add_payment_link(alone(link)).await.unwrap()
             })
         })
         .collect();
