@@ -22,7 +22,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("acquirer", &["core", "iso8583"]),
     ("issuer", &["iso8583", "core", "threeds"]),
     ("app", &["core", "vault", "store", "acquirer", "threeds"]),
-    ("http", &["app", "fort", "core", "store", "threeds"]),
+    ("paper", &[]),
+    ("http", &["app", "fort", "core", "paper", "store", "threeds"]),
     ("feedback", &["store", "core"]),
     ("sim", &["app", "store", "store-sqlite", "acquirer", "feedback", "vault", "core", "iso8583"]),
     (
@@ -39,6 +40,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "issuer",
             "app",
             "http",
+            "paper",
             "feedback",
         ],
     ),

@@ -39,6 +39,7 @@ async fn make(node: &Node, reference: &str) -> String {
         payment_option: None,
         description: None,
         return_url: None,
+        invoice: None,
         customer: LinkCustomer::default(),
         expires_at: node.gateway.now().plus_ms(3_600_000),
     };

@@ -42,6 +42,7 @@ pub mod decide;
 pub mod feedback;
 pub mod held_code;
 pub mod ident;
+pub mod invoice;
 pub mod issuer_country;
 pub mod merchant;
 pub mod money;

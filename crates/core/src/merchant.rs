@@ -7,6 +7,7 @@ pub use crate::card_terms::CardTerms;
 pub use crate::channel::ChannelTerms;
 pub use crate::feedback::FeedbackTerms;
 use crate::ident::MerchantId;
+use crate::invoice::Seller;
 use crate::money::{Amount, Currency};
 use crate::secret::Secret;
 pub use crate::three_ds::ThreeDsTerms;
@@ -134,6 +135,9 @@ pub struct Terms {
     /// Whether it may upload batches, and of what.
     #[serde(default)]
     pub batch: BatchTerms,
+    /// Who sells, as it stands on invoices.
+    #[serde(default)]
+    pub seller: Seller,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -281,6 +285,7 @@ mod tests {
             three_ds: ThreeDsTerms::default(),
             recurring: RecurringTerms::default(),
             batch: BatchTerms::default(),
+            seller: Seller::default(),
         }
     }
 

@@ -70,6 +70,7 @@ fn merchant() -> Merchant {
             three_ds: ThreeDsTerms::default(),
             recurring: RecurringTerms::default(),
             batch: tollgate_core::batch::BatchTerms::default(),
+            seller: tollgate_core::invoice::Seller::default(),
         },
     }
 }

@@ -16,7 +16,7 @@ use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 
 /// The columns that a file may have, by the names of the parameters.
-pub const COLUMNS: [&str; 30] = [
+pub const COLUMNS: [&str; 33] = [
     "command",
     "service_command",
     "merchant_reference",
@@ -47,6 +47,9 @@ pub const COLUMNS: [&str; 30] = [
     "customer_phone",
     "payment_link_id",
     "return_url",
+    "invoice_lines",
+    "invoice_number",
+    "due_date",
 ];
 
 /// The header of the results of payment links.

@@ -1,5 +1,6 @@
 //! From a message to a typed command of `tollgate-core`.
 
+mod invoice;
 mod mpi;
 mod payment_link;
 mod safe;

@@ -122,5 +122,6 @@ fn terms(merchant: u64) -> Terms {
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
         batch: tollgate_core::batch::BatchTerms::default(),
+        seller: tollgate_core::invoice::Seller::default(),
     }
 }

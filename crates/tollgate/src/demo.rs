@@ -82,6 +82,7 @@ pub fn default_terms() -> Terms {
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
         batch: BatchTerms::default(),
+        seller: tollgate_core::invoice::Seller::default(),
     }
 }
 

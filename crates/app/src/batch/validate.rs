@@ -129,7 +129,7 @@ async fn link(work: &Work<'_>, account: &Account, command: &PaymentLinkCommand) 
     let (store, merchant) = (&work.gateway.inner.store, &account.merchant);
     let now = work.gateway.now();
     // Its number is drawn when it is made; until then its name is known only where the merchant gave it one.
-    let draft = command.link(PaymentLinkId(0), merchant.id, "", now);
+    let draft = command.link(PaymentLinkId(0), merchant, "", now);
     decide::payment_link(merchant, command, &draft, now)?;
     if let Some(name) = &command.name
         && store.payment_link(merchant.id, &LinkTarget::Name(name.clone())).await?.is_some()

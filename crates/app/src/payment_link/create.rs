@@ -39,7 +39,7 @@ pub(super) async fn create(
     for _ in 0..NUMBER_TRIES_MAX {
         let now = inner.clock.now();
         let id = PaymentLinkId(inner.next_number(now).0);
-        let link = command.link(id, account.merchant.id, access_code, now);
+        let link = command.link(id, &account.merchant, access_code, now);
         decide::payment_link(&account.merchant, command, &link, now)?;
         let fresh = StoredPaymentLink { link: link.clone(), openings: Openings::default() };
         let seen = see(inner, Arc::clone(account), fresh).await?;

@@ -91,6 +91,8 @@ impl World {
             brands: &[Brand::Visa, Brand::Mada],
             terms: Some(TermsBox { url: ODD, fault }),
             action_url: "/pay/x",
+            invoice: Some(self.invoice()),
+            address: "https://pay.example/pay/x",
         }
     }
 
@@ -119,7 +121,7 @@ impl World {
         ];
         all.push(pay_link_page(&self.link(TermsFault::Missing)));
         for told in [PayLinkTold::Paid(self.receipt()), PayLinkTold::Expired(card.summary.unwrap())] {
-            all.push(pay_link_told_page(&PayLinkToldPage { setting, told }));
+            all.push(pay_link_told_page(&PayLinkToldPage { setting, told, invoice: Some(self.invoice()) }));
         }
         for shown in [ChallengeShown::FullPage, ChallengeShown::Frame(WindowSize::W250H400)] {
             all.push(challenge_page(&ChallengePage {
@@ -278,7 +280,7 @@ fn the_status_says_how_a_payment_link_stands() {
         (PayLinkTold::Used(order), StatusCode::GONE),
         (PayLinkTold::Missing, StatusCode::NOT_FOUND),
     ] {
-        assert_eq!(pay_link_told_page(&PayLinkToldPage { setting: world.setting(), told }).status(), status);
+        assert_eq!(pay_link_told_page(&PayLinkToldPage { setting: world.setting(), told, invoice: None }).status(), status);
     }
 }
 

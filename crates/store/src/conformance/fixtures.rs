@@ -277,5 +277,6 @@ fn terms() -> Terms {
         three_ds: ThreeDsTerms::default(),
         recurring: RecurringTerms::default(),
         batch: tollgate_core::batch::BatchTerms::default(),
+        seller: tollgate_core::invoice::Seller::default(),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
 use std::sync::Arc;
 use tollgate_core::checkout::Checkout;
 use tollgate_core::ident::MerchantId;
+use tollgate_core::invoice::{DueDate, Invoice, Seller, parse_lines};
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::payment_link::{LinkCustomer, LinkTarget, Openings, PaymentLink, PaymentLinkId};
 
@@ -36,8 +37,19 @@ pub(super) fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
         created_at: at(number),
         expires_at: at(number + 3_600),
         closed_at: None,
+        invoice: (number % 2 == 0).then(|| Box::new(invoice())),
         order: None,
         version: 1,
+    }
+}
+
+/// An invoice with all that one can have.
+fn invoice() -> Invoice {
+    Invoice {
+        number: Some("INV-7".to_owned()),
+        due: DueDate::parse("2027-01-31"),
+        seller: Seller { name: Some("متجر".to_owned()), address: Some("Street 1".to_owned()), tax_number: None },
+        lines: parse_lines("روايتان;2;50;0;0|x;0.5;100;14.25;10").unwrap(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::merchant_cards::{self, CardArgs};
 use super::merchant_channel::{self, ChannelArgs};
 use super::merchant_page::{self, LogoChange, PageArgs};
 use super::merchant_recurring::{self, RecurringArgs};
+use super::merchant_seller::{self, SellerArgs};
 use super::merchant_three_ds::{self, ThreeDsArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
@@ -179,6 +180,8 @@ struct Set {
     recurring: RecurringArgs,
     #[command(flatten)]
     batch: BatchArgs,
+    #[command(flatten)]
+    seller: SellerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -402,6 +405,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     command.three_ds.change(&mut terms.three_ds)?;
     command.recurring.change(&mut terms.recurring)?;
     command.batch.change(&mut terms.batch)?;
+    command.seller.change(&mut terms.seller);
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -561,6 +565,7 @@ fn print_text(account: &Account, now: Timestamp) {
     merchant_three_ds::print(&merchant.terms.three_ds);
     merchant_recurring::print(&merchant.terms.recurring);
     merchant_batch::print(&merchant.terms.batch);
+    merchant_seller::print(&merchant.terms.seller);
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

@@ -23,6 +23,7 @@ mod merchant_cards;
 mod merchant_channel;
 mod merchant_page;
 mod merchant_recurring;
+mod merchant_seller;
 mod merchant_three_ds;
 mod pay;
 mod pci;
