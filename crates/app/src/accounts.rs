@@ -436,7 +436,8 @@ fn check_terms(terms: &Terms) -> Result<(), AccountError> {
     let seller = &terms.seller;
     if !seller.name.iter().chain(&seller.address).chain(&seller.tax_number).all(|text| Seller::takes(text)) {
         return Err(AccountError::Invalid(
-            "a seller's name, address and tax number are 1 to 200 characters in one line, without marks of direction".into(),
+            "a seller's name, address and tax number are 1 to 200 characters in one line, without marks of direction"
+                .into(),
         ));
     }
     if page.frame_ancestors.len() > FRAME_ANCESTORS_MAX {

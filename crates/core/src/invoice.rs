@@ -331,8 +331,7 @@ pub fn totals(lines: &[InvoiceLine]) -> Result<InvoiceTotals, InvoiceFault> {
         count if count > INVOICE_LINES_MAX => return Err(InvoiceFault::TooManyLines),
         _ => {}
     }
-    let mut sums =
-        InvoiceTotals { lines: Vec::new(), net_minor: 0, taxes: Vec::new(), tax_minor: 0, total_minor: 0 };
+    let mut sums = InvoiceTotals { lines: Vec::new(), net_minor: 0, taxes: Vec::new(), tax_minor: 0, total_minor: 0 };
     for (invoiced, line) in lines.iter().zip(1..) {
         let one = invoiced.totals().map_err(|fault| InvoiceFault::Line { line, fault })?;
         sums.lines.push(one);

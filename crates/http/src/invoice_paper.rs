@@ -11,9 +11,7 @@ use tollgate_app::SeenLink;
 use tollgate_core::invoice::{Invoice, InvoiceTotals, totals};
 use tollgate_core::payment_link::LinkStand;
 use tollgate_fort::text::Language;
-use tollgate_paper::{
-    Block, Column, Entry, Paper, PaperDay, PaperLanguage, Side, Sum, Table, TableRow, Weight,
-};
+use tollgate_paper::{Block, Column, Entry, Paper, PaperDay, PaperLanguage, Side, Sum, Table, TableRow, Weight};
 
 /// How many papers are set at once; more wait. Setting one takes some milliseconds of a thread that payments do not use.
 const PAPERS_AT_ONCE_MAX: usize = 2;
@@ -76,7 +74,8 @@ fn paper(seen: &SeenLink, invoice: &Invoice, totals: &InvoiceTotals, language: L
     let face = Face::of_merchant(merchant.id, &merchant.terms, language);
     let seller = invoice.seller.name.clone().unwrap_or(face.name);
     let made = link.created_at.utc();
-    let title = invoice.number.as_ref().map_or_else(|| words.title.to_owned(), |number| format!("{} {number}", words.title));
+    let title =
+        invoice.number.as_ref().map_or_else(|| words.title.to_owned(), |number| format!("{} {number}", words.title));
     let mut blocks = vec![Block::Heading(words.title.to_owned())];
     blocks.push(columns(seen, invoice, &seller, words));
     if let Some(description) = &link.description {
@@ -87,7 +86,8 @@ fn paper(seen: &SeenLink, invoice: &Invoice, totals: &InvoiceTotals, language: L
     match seen.stand {
         LinkStand::Open | LinkStand::UnderWay => blocks.push(code(seen, words)),
         LinkStand::Paid => {
-            let value = seen.paid_at.map_or_else(|| words.paid.to_owned(), |at| format!("{} {}", words.paid_at, day(at)));
+            let value =
+                seen.paid_at.map_or_else(|| words.paid.to_owned(), |at| format!("{} {}", words.paid_at, day(at)));
             blocks.push(Block::Text(value));
         }
         LinkStand::Closed | LinkStand::Used | LinkStand::Expired => blocks.push(Block::Text(words.closed.to_owned())),
@@ -145,8 +145,7 @@ fn table(invoice: &Invoice, totals: &InvoiceTotals, seen: &SeenLink, language: L
             format!("{}%", line.tax_percent()),
             shown(sums.net_minor).number,
         ],
-        note: (line.discount_minor > 0)
-            .then(|| format!("{} {}", words.discount, shown(line.discount_minor).number)),
+        note: (line.discount_minor > 0).then(|| format!("{} {}", words.discount, shown(line.discount_minor).number)),
     });
     Block::Table(Table { columns, rows: rows.collect() })
 }
@@ -170,10 +169,7 @@ fn sums(totals: &InvoiceTotals, seen: &SeenLink, language: Language) -> Block {
 
 fn code(seen: &SeenLink, words: &InvoiceWords) -> Block {
     let bare = |value: &str, weight| Entry { label: None, value: value.to_owned(), weight };
-    let words = vec![
-        bare(words.scan, Weight::Bold),
-        bare(words.address, Weight::Regular),
-        bare(&seen.url, Weight::Regular),
-    ];
+    let words =
+        vec![bare(words.scan, Weight::Bold), bare(words.address, Weight::Regular), bare(&seen.url, Weight::Regular)];
     Block::Code { content: seen.url.clone(), words }
 }

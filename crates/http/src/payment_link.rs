@@ -238,7 +238,9 @@ impl Desk<'_> {
 }
 
 fn missing(api: &PaymentApi, language: Language) -> Response {
-    plain_setting(api, language, |setting| pay_link_told_page(&PayLinkToldPage { setting, told: PayLinkTold::Missing, invoice: None }))
+    plain_setting(api, language, |setting| {
+        pay_link_told_page(&PayLinkToldPage { setting, told: PayLinkTold::Missing, invoice: None })
+    })
 }
 
 fn plain_page(api: &PaymentApi, language: Language, told: Told<'_>) -> Response {

@@ -54,7 +54,8 @@ pub(crate) fn pdf(paper: &Paper) -> Result<Vec<u8>, PaperFault> {
         if count > 1 {
             let line = setter.line(&format!("{number} / {count}"), SMALL);
             let start_pt = (INNER_PT - line.width_pt) / 2.0;
-            Mark::Text { start_pt, y_pt: HEIGHT_PT - MARGIN_PT, line, ink: Ink::Soft }.draw(&mut surface, paper.language)?;
+            Mark::Text { start_pt, y_pt: HEIGHT_PT - MARGIN_PT, line, ink: Ink::Soft }
+                .draw(&mut surface, paper.language)?;
         }
         surface.finish();
         page.finish();
@@ -292,14 +293,16 @@ struct Place<'a> {
     is_first: bool,
 }
 
-/// The columns one behind the other, with some room between them.
+/// The columns one behind the other, with some room between them: 6 points, but none behind the last.
 fn places(columns: &[Column]) -> impl Iterator<Item = Place<'_>> {
     let mut next_pt = 0.0;
+    let last = columns.len().saturating_sub(1);
     columns.iter().enumerate().map(move |(number, column)| {
         let start_pt = next_pt;
         let width_pt = INNER_PT * f32::from(column.width_milli) / 1_000.0;
         next_pt += width_pt;
-        Place { column, start_pt, width_pt: (width_pt - 6.0).max(6.0), is_first: number == 0 }
+        let gap_pt = if number == last { 0.0 } else { 6.0 };
+        Place { column, start_pt, width_pt: (width_pt - gap_pt).max(6.0), is_first: number == 0 }
     })
 }
 

@@ -254,7 +254,11 @@ mod tests {
         assert_eq!(said(&setter.line("Invoice INV-7", STYLE)), ["Invoice INV-7"]);
         // Drawn from the left: what is read last in Arabic comes first.
         assert_eq!(said(&setter.line("فاتورة INV-7", STYLE)), ["INV-7", "فاتورة "]);
-        assert_eq!(said(&setter.line("100.00\u{a0}د.إ", STYLE)).last(), Some(&"100.00"), "the number stands at the right");
+        assert_eq!(
+            said(&setter.line("100.00\u{a0}د.إ", STYLE)).last(),
+            Some(&"100.00"),
+            "the number stands at the right"
+        );
     }
 
     #[test]
@@ -280,7 +284,9 @@ mod tests {
     #[test]
     fn a_long_text_is_broken_and_nothing_of_it_is_wider_than_the_line() {
         let setter = Typesetter::new().unwrap();
-        for text in ["one two three four five six seven eight", &"x".repeat(200), "كتاب عن تاريخ المدن القديمة في الشرق"] {
+        for text in
+            ["one two three four five six seven eight", &"x".repeat(200), "كتاب عن تاريخ المدن القديمة في الشرق"]
+        {
             let lines = setter.wrap(text, STYLE, 60.0, 100);
             assert!(lines.len() > 1, "{text}");
             assert!(lines.iter().all(|line| line.width_pt <= 60.0), "{text}");

@@ -268,7 +268,9 @@ impl LinkRoute {
         };
         match asked.carry_out(&self.gateway).await {
             Ok(value) => json(StatusCode::OK, &value),
-            Err(error @ (LinkError::Account(_) | LinkError::Paper(InvoicePaperFault::Ours(_)))) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            Err(error @ (LinkError::Account(_) | LinkError::Paper(InvoicePaperFault::Ours(_)))) => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
             Err(error @ LinkError::Refused(_)) => problem(StatusCode::CONFLICT, error.to_string()),
             Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
         }

@@ -2,13 +2,13 @@
 
 use super::{mask_card_numbers, optional};
 use crate::message::{Message, Object, Value};
+use std::borrow::Cow;
 use tollgate_core::code::refused;
 use tollgate_core::invoice::{
     DueDate, INVOICE_LINES_MAX, InvoiceDraft, InvoiceFault, InvoiceLine, LineFault, LineFields, parse_lines, totals,
 };
 use tollgate_core::money::Money;
 use tollgate_core::refusal::Refusal;
-use std::borrow::Cow;
 
 /// The parameter that holds the lines.
 const LINES: &str = "invoice_lines";
@@ -45,7 +45,8 @@ pub(super) fn invoice(message: &Message, money: Money) -> Result<Option<InvoiceD
 
 fn due_date(message: &Message) -> Result<Option<DueDate>, Refusal> {
     let Some(text) = message.text("due_date") else { return Ok(None) };
-    let refusal = || Refusal::request(refused::VALUE_NOT_ALLOWED, "due_date", "a date is a day of the calendar, YYYY-MM-DD");
+    let refusal =
+        || Refusal::request(refused::VALUE_NOT_ALLOWED, "due_date", "a date is a day of the calendar, YYYY-MM-DD");
     DueDate::parse(&text).map(Some).ok_or_else(refusal)
 }
 
@@ -72,8 +73,7 @@ fn lines(value: Value<'_>) -> Result<Vec<InvoiceLine>, InvoiceFault> {
 }
 
 fn one_line(object: Object<'_>) -> Result<InvoiceLine, LineFault> {
-    let [mut description, mut quantity, mut unit_price, mut tax_rate, mut discount] =
-        [const { Cow::Borrowed("") }; 5];
+    let [mut description, mut quantity, mut unit_price, mut tax_rate, mut discount] = [const { Cow::Borrowed("") }; 5];
     for (name, value) in object.iter() {
         let text = value.scalar().ok_or(LineFault::Fields)?;
         match name {
@@ -123,7 +123,8 @@ mod tests {
         let draft = asked(8_350, nested, r#","invoice_number":"INV-7","due_date":"2027-01-31""#).unwrap().unwrap();
         assert_eq!((draft.number.as_deref(), draft.due.unwrap().to_string().as_str()), (Some("INV-7"), "2027-01-31"));
         assert_eq!((draft.lines[0].description.as_str(), draft.lines[1].discount_minor), ("Novel; hard cover", 500));
-        let text = asked(8_350, r#","invoice_lines":"Novel, hard cover;2;3500;5|Postage;1;1500;;500""#, "").unwrap().unwrap();
+        let text =
+            asked(8_350, r#","invoice_lines":"Novel, hard cover;2;3500;5|Postage;1;1500;;500""#, "").unwrap().unwrap();
         assert_eq!(text.lines[1], draft.lines[1]);
         assert_eq!(asked(100, "", "").unwrap(), None);
         assert_eq!(asked(100, r#","invoice_lines":"""#, "").unwrap(), None, "empty is not sent");
@@ -144,8 +145,18 @@ mod tests {
             (100, r#","invoice_lines":{"description":"x"}"#, "", "00002 invoice_lines"),
             (100, r#","invoice_lines":[]"#, "", "00002 invoice_lines"),
             (100, r#","invoice_lines":[1]"#, "", "00002 invoice_lines"),
-            (100, r#","invoice_lines":[{"description":"x","quantity":1,"unit_price":100,"colour":"red"}]"#, "", "00002 invoice_lines"),
-            (100, r#","invoice_lines":[{"description":{"x":1},"quantity":1,"unit_price":100}]"#, "", "00002 invoice_lines"),
+            (
+                100,
+                r#","invoice_lines":[{"description":"x","quantity":1,"unit_price":100,"colour":"red"}]"#,
+                "",
+                "00002 invoice_lines",
+            ),
+            (
+                100,
+                r#","invoice_lines":[{"description":{"x":1},"quantity":1,"unit_price":100}]"#,
+                "",
+                "00002 invoice_lines",
+            ),
             (100, r#","invoice_lines":[{"description":"x","quantity":1,"unit_price":1.5}]"#, "", "00002 invoice_lines"),
         ] {
             assert_eq!(asked(amount, lines, more).err().unwrap_or_default(), fault, "{lines} {more}");

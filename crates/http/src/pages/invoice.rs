@@ -85,7 +85,10 @@ fn one_line(out: &mut Html, setting: &PageSetting<'_>, currency: Currency, line:
 pub(super) fn code(out: &mut Html, setting: &PageSetting<'_>, url: &str) {
     let words = InvoiceWords::of(setting.language);
     let Some(picture) = QrPicture::of(url) else { return };
-    out.raw("<details class=\"qr\"><summary>").text(words.phone).raw("</summary>\n<p class=\"label\">").text(words.scan);
+    out.raw("<details class=\"qr\"><summary>")
+        .text(words.phone)
+        .raw("</summary>\n<p class=\"label\">")
+        .text(words.scan);
     out.raw("</p>\n").picture(&picture).raw("\n</details>\n");
 }
 
