@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use tollgate_core::time::Timestamp;
 
-const BACK_IN_STOCK: &str = "Novel;2;3500;5|Wrapping;1;10;5|Postage;1;1500";
+const LINES: &str = "Novel;2;3500;5|Wrapping;1;10;5|Postage;1;1500";
 /// 7000 + 10 + 1500, and 350 + 0.5 (one, rounded half up) of tax.
 const TOTAL: &str = "8861";
 
@@ -57,8 +57,7 @@ fn is_alone() -> bool {
 fn an_invoice_comes_by_the_api_and_its_page_shows_it_in_both_languages() {
     let shop = Shop::open();
     accounts::set(&shop.gateway, "demo", &["--seller-name", "Al Noor <Books>", "--tax-number", "100123456700003"]);
-    let made =
-        ask(&shop, TOTAL, &[("invoice_lines", BACK_IN_STOCK), ("invoice_number", "INV-7"), ("due_date", "2027-01-31")]);
+    let made = ask(&shop, TOTAL, &[("invoice_lines", LINES), ("invoice_number", "INV-7"), ("due_date", "2027-01-31")]);
     assert_code(&made, "48000", "made");
     assert_eq!((field(&made, "invoice_number"), field(&made, "due_date")), ("INV-7", "2027-01-31"));
     assert!(!made.contains_key("invoice_lines"), "lines are not repeated");
@@ -85,10 +84,10 @@ fn an_invoice_comes_by_the_api_and_its_page_shows_it_in_both_languages() {
 fn what_does_not_add_up_is_refused() {
     let shop = Shop::open();
     for (amount, more, code) in [
-        ("8860", vec![("invoice_lines", BACK_IN_STOCK)], "00005"),
+        ("8860", vec![("invoice_lines", LINES)], "00005"),
         (TOTAL, vec![("invoice_lines", "Novel;two;3500;5")], "00002"),
         (TOTAL, vec![("invoice_number", "INV-7")], "00001"),
-        (TOTAL, vec![("invoice_lines", BACK_IN_STOCK), ("due_date", "2027-02-30")], "00033"),
+        (TOTAL, vec![("invoice_lines", LINES), ("due_date", "2027-02-30")], "00033"),
         (TOTAL, vec![("invoice_lines", "card 4111111111111111;1;8861")], "00033"),
     ] {
         assert_code(&ask(&shop, amount, &more), code, "refused");
@@ -195,7 +194,7 @@ fn an_invoice_on_paper_says_the_same_and_its_code_leads_to_the_link() {
 #[test]
 fn a_paid_invoice_says_so_and_asks_for_nothing_more() {
     let shop = Shop::open();
-    let made = ask(&shop, TOTAL, &[("invoice_lines", BACK_IN_STOCK)]);
+    let made = ask(&shop, TOTAL, &[("invoice_lines", LINES)]);
     let customer = Customer::sent_to(&shop.gateway, field(&made, "payment_link"));
     let plain = ask(&shop, "100", &[]);
     let without = Customer::sent_to(&shop.gateway, field(&plain, "payment_link"));
@@ -230,8 +229,8 @@ fn invoices_come_in_bulk_too() {
     let file = format!(
         "service_command,merchant_reference,amount,currency,customer_email,request_expiry_date,notification_type,\
          invoice_lines,invoice_number,due_date\n\
-         PAYMENT_LINK,I-1,{TOTAL},AED,a@b.example,{0},NONE,{BACK_IN_STOCK},INV-1,2027-01-31\n\
-         PAYMENT_LINK,I-2,1,AED,a@b.example,{0},NONE,{BACK_IN_STOCK},INV-2,2027-01-31\n",
+         PAYMENT_LINK,I-1,{TOTAL},AED,a@b.example,{0},NONE,{LINES},INV-1,2027-01-31\n\
+         PAYMENT_LINK,I-2,1,AED,a@b.example,{0},NONE,{LINES},INV-2,2027-01-31\n",
         until()
     );
     let told = carried_out(&shop.gateway, &shop.merchant, "invoices", &file);
