@@ -9,7 +9,7 @@ const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-prac
 const STILL = [
   "card", "card-plain", "card-yellow", "card-save", "card-faults", "card-declined", "kept", "kept-no-code", "bare",
   "wait", "refused", "ended", "time-up", "cancelled", "paid", "not-paid", "unknown", "card-kept", "unavailable",
-  "link", "link-terms", "link-terms-missing", "link-paid", "link-under-way", "link-expired", "link-closed", "link-used",
+  "link", "link-terms", "link-terms-missing", "link-paid", "link-under-way", "link-expired", "link-closed", "link-used", "link-invoice",
   "link-missing",
 ];
 /** Pages that go on by themselves where scripts run, so they are looked at without. */

@@ -5,6 +5,7 @@ use crate::directory::{credentials_label, credentials_to_json};
 use std::sync::Arc;
 use tollgate_core::feedback::{Channel, FeedbackKind, FeedbackLane};
 use tollgate_core::ident::MerchantId;
+use tollgate_core::invoice::Seller;
 use tollgate_core::merchant::{Attestation, Credential, Merchant, ShaType, Terms};
 use tollgate_core::page::FRAME_ANCESTORS_MAX;
 use tollgate_core::page_face::{Logo, is_shop_name};
@@ -432,6 +433,13 @@ fn check_terms(terms: &Terms) -> Result<(), AccountError> {
             "a shop name on our pages is 1 to 60 characters, without control characters and marks of direction".into(),
         ));
     }
+    let seller = &terms.seller;
+    if !seller.name.iter().chain(&seller.address).chain(&seller.tax_number).all(|text| Seller::takes(text)) {
+        return Err(AccountError::Invalid(
+            "a seller's name, address and tax number are 1 to 200 characters in one line, without marks of direction"
+                .into(),
+        ));
+    }
     if page.frame_ancestors.len() > FRAME_ANCESTORS_MAX {
         return Err(AccountError::Invalid(format!("at most {FRAME_ANCESTORS_MAX} origins may frame the page")));
     }
@@ -513,6 +521,7 @@ mod tests {
             recurring: RecurringTerms::default(),
             batch: tollgate_core::batch::BatchTerms::default(),
             links: tollgate_core::merchant::LinkTerms::default(),
+            seller: tollgate_core::invoice::Seller::default(),
         }
     }
 

@@ -48,6 +48,7 @@ fn wanted(node: &Node, reference: &str) -> PaymentLinkCommand {
         payment_option: None,
         description: None,
         return_url: None,
+        invoice: None,
         customer: LinkCustomer::default(),
         expires_at: node.gateway.now().plus_ms(3_600_000),
     }

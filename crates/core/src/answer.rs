@@ -60,6 +60,8 @@ pub struct BatchFacts {
     pub id: BatchId,
     /// How many rows its file has, once they were judged.
     pub rows: Option<u32>,
+    /// When its rows begin, of one that waits for its date.
+    pub execute_at: Option<Timestamp>,
 }
 
 /// What becomes of a `token_name` that the client sent.

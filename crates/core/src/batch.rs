@@ -7,7 +7,9 @@ use crate::code::{ResponseCode, message, refused as code};
 use crate::command::{Eci, MaintainCommand, OrderTarget, PayCommand};
 use crate::named_enum::named_enum;
 use crate::order::PayKind;
+use crate::payment_link::PaymentLinkCommand;
 use crate::refusal::Refusal;
+use crate::time::Timestamp;
 use std::fmt;
 
 /// The most rows of one batch.
@@ -65,6 +67,10 @@ named_enum! {
         Processing = 6 "processing",
         /// Every row has its result.
         Done = 7 "done",
+        /// Its processing was asked for, and begins on its execution date.
+        Scheduled = 8 "waiting for its date",
+        /// It was given up before any row was begun; none ever is.
+        Cancelled = 9 "cancelled",
     }
 }
 
@@ -85,6 +91,12 @@ named_enum! {
         ProcessingAsked = 5 "processing asked for",
         /// The last row has its result.
         LastRowDone = 6 "last row done",
+        /// The merchant asked for its processing on a later date.
+        DateSet = 7 "processing asked for on a later date",
+        /// The clock has reached that date.
+        DateReached = 8 "its date is reached",
+        /// An operator has given it up.
+        GivenUp = 9 "cancelled",
     }
 }
 
@@ -98,6 +110,12 @@ pub const BATCH_EDGES: &[BatchEdge] = &[
     edge(BatchState::Validated, BatchEvent::ProcessingAsked, BatchState::Processing),
     edge(BatchState::ValidatedWithErrors, BatchEvent::ProcessingAsked, BatchState::Processing),
     edge(BatchState::Processing, BatchEvent::LastRowDone, BatchState::Done),
+    edge(BatchState::Validated, BatchEvent::DateSet, BatchState::Scheduled),
+    edge(BatchState::ValidatedWithErrors, BatchEvent::DateSet, BatchState::Scheduled),
+    edge(BatchState::Scheduled, BatchEvent::DateReached, BatchState::Processing),
+    edge(BatchState::Validated, BatchEvent::GivenUp, BatchState::Cancelled),
+    edge(BatchState::ValidatedWithErrors, BatchEvent::GivenUp, BatchState::Cancelled),
+    edge(BatchState::Scheduled, BatchEvent::GivenUp, BatchState::Cancelled),
 ];
 
 /// One edge of the table.
@@ -122,7 +140,7 @@ impl BatchState {
         BATCH_EDGES.iter().find(|edge| edge.from == self && edge.event == event).map(|edge| edge.to)
     }
 
-    /// Whether a gateway has something to do about it, without being asked.
+    /// Whether a gateway has something to do about it now, without being asked.
     #[must_use]
     pub const fn is_worked_on(self) -> bool {
         matches!(self, BatchState::Receiving | BatchState::Uploaded | BatchState::Validating | BatchState::Processing)
@@ -156,19 +174,6 @@ named_enum! {
         RowTooLong = 3 "a row is longer than 32 KiB: a quote may not be closed",
         /// There are more rows than a batch may have.
         TooManyRows = 4 "the file has more than 1,000,000 rows",
-        /// It asks for payment links, which the account has no service for.
-        Invoices = 5 "it is a file of payment links, and the account has no invoicing service",
-    }
-}
-
-impl BatchFault {
-    /// What GET_BATCH_RESULTS and PROCESS_BATCH tell of it, with status 77.
-    #[must_use]
-    pub const fn code(self) -> ResponseCode {
-        match self {
-            BatchFault::Invoices => ResponseCode::new(77, message::SERVICE_INACTIVE),
-            _ => VALIDATION_FAILED,
-        }
     }
 }
 
@@ -176,6 +181,8 @@ impl BatchFault {
 pub const UPLOADED: ResponseCode = ResponseCode::new(50, message::SUCCESS);
 /// GET_BATCH_RESULTS: validated, and how many rows there are.
 pub const RESULTS_TOLD: ResponseCode = ResponseCode::new(70, message::SUCCESS);
+/// PROCESS_BATCH: done, and its rows begin on the execution date.
+pub const DATE_SET: ResponseCode = ResponseCode::new(72, message::BATCH_WILL_BE_PROCESSED);
 /// PROCESS_BATCH: done.
 pub const PROCESSING_ASKED: ResponseCode = ResponseCode::new(72, message::PROCESS_BATCH_RECEIVED);
 /// Nothing of the file can be used.
@@ -216,7 +223,39 @@ pub struct BatchCommand {
     pub id: Option<Option<BatchId>>,
     /// The name of the file, of an upload.
     pub file_name: Option<String>,
+    /// `execution_date` of PROCESS_BATCH as it was sent: when the first row may begin.
+    pub execution_date: Option<String>,
 }
+
+/// For how many days the execution date of a batch may be ahead at most.
+pub const EXECUTION_DAYS_MAX: u64 = 365;
+
+impl BatchCommand {
+    /// When its rows may begin at the earliest; `None` where it names no date.
+    ///
+    /// # Errors
+    /// 73137 for what is no moment, lies in the past, or is more than [`EXECUTION_DAYS_MAX`] days ahead.
+    pub fn execute_at(&self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        let refused = |detail: &'static str| {
+            let code = failed(self.call, message::BATCH_DATE_INVALID);
+            Refusal::request(code, "execution_date", detail)
+        };
+        let Some(text) = &self.execution_date else { return Ok(None) };
+        let Some(at) = Timestamp::parse_with_offset(text) else {
+            return Err(refused("it is ISO 8601 with an offset, as 2027-01-31T06:00:00+04:00"));
+        };
+        if at < now {
+            return Err(refused("it lies in the past: leave it out, and the batch is processed at once"));
+        }
+        if at > now.plus_ms(EXECUTION_DAYS_MAX * DAY_MS) {
+            return Err(refused("it is more than 365 days ahead"));
+        }
+        Ok(Some(at))
+    }
+}
+
+/// Milliseconds in a day.
+const DAY_MS: u64 = 86_400_000;
 
 /// Whether a merchant may upload batches, and what their rows may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -257,14 +296,17 @@ pub enum BatchRowCommand {
     Pay(Box<PayCommand>),
     /// An operation on an order.
     Maintain(Box<MaintainCommand>),
+    /// A payment link, in a file of such rows alone.
+    Link(Box<PaymentLinkCommand>),
 }
 
 impl BatchRowCommand {
-    /// What must stand in a file once: the same payment, or the same operation on the same order for the same amount.
+    /// What must stand in a file once: the same payment or link, or the same operation on the same order for the same amount.
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
             BatchRowCommand::Pay(command) => format!("pay\0{}", command.merchant_reference),
+            BatchRowCommand::Link(command) => format!("link\0{}", command.merchant_reference),
             BatchRowCommand::Maintain(command) => format!(
                 "{:?}\0{}\0{}\0{}",
                 command.kind,
@@ -280,6 +322,7 @@ impl BatchRowCommand {
     pub fn order(&self) -> String {
         match self {
             BatchRowCommand::Pay(command) => command.merchant_reference.clone(),
+            BatchRowCommand::Link(command) => command.merchant_reference.clone(),
             BatchRowCommand::Maintain(command) => match &command.target {
                 OrderTarget::Reference(reference) => reference.clone(),
                 OrderTarget::FortId(fort_id) | OrderTarget::Both(_, fort_id) => fort_id.to_string(),
@@ -344,6 +387,8 @@ mod tests {
             assert!(BATCH_EDGES.iter().any(|edge| edge.to == *state), "{state}");
         }
         assert_eq!(BatchState::Done.after(BatchEvent::ProcessingAsked), None, "a batch is processed once");
+        assert_eq!(BatchState::Processing.after(BatchEvent::GivenUp), None, "what has begun goes on to its end");
+        assert!(BATCH_EDGES.iter().all(|edge| edge.from != BatchState::Cancelled), "nothing follows");
         assert_eq!(BatchState::Validating.after(BatchEvent::ProcessingAsked), None, "validation comes first");
     }
 

@@ -239,6 +239,8 @@ pub mod message {
     pub const REPORT_TOO_LARGE: u16 = 134;
     /// The validation of a batch failed.
     pub const BATCH_VALIDATION_FAILED: u16 = 136;
+    /// The date on which a batch is to be processed cannot be one.
+    pub const BATCH_DATE_INVALID: u16 = 137;
     /// A batch is still being validated.
     pub const BATCH_UNDER_VALIDATION: u16 = 138;
     /// A batch is still being processed.
@@ -253,6 +255,8 @@ pub mod message {
     pub const BATCH_REFERENCE_EXISTS: u16 = 146;
     /// The processing of a batch was asked for.
     pub const PROCESS_BATCH_RECEIVED: u16 = 147;
+    /// A batch waits for its execution date.
+    pub const BATCH_WILL_BE_PROCESSED: u16 = 148;
     /// General decline.
     pub const DECLINED: u16 = 666;
     /// Sent, no usable answer: nobody knows yet.

@@ -44,6 +44,7 @@ pub mod decide;
 pub mod feedback;
 pub mod held_code;
 pub mod ident;
+pub mod invoice;
 pub mod issuer_country;
 pub mod link_notice;
 pub mod merchant;

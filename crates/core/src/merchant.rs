@@ -8,6 +8,7 @@ pub use crate::channel::ChannelTerms;
 pub use crate::feedback::FeedbackTerms;
 use crate::ident::MerchantId;
 pub use crate::link_notice::LinkTerms;
+use crate::invoice::Seller;
 use crate::money::{Amount, Currency};
 use crate::secret::Secret;
 pub use crate::three_ds::ThreeDsTerms;
@@ -138,6 +139,9 @@ pub struct Terms {
     /// How its payment links are told of.
     #[serde(default)]
     pub links: LinkTerms,
+    /// Who sells, as it stands on invoices.
+    #[serde(default)]
+    pub seller: Seller,
 }
 
 /// Whether a merchant's cards may be kept under tokens. Nothing is kept unless a request asks for it.
@@ -286,6 +290,7 @@ mod tests {
             recurring: RecurringTerms::default(),
             batch: BatchTerms::default(),
             links: LinkTerms::default(),
+            seller: Seller::default(),
         }
     }
 

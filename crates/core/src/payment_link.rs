@@ -10,6 +10,8 @@ use crate::command::{Eci, PayCommand, RememberMe, SafeParams, ThreeDsWish};
 use crate::feedback::Channel;
 use crate::ident::{FortId, MerchantId};
 use crate::link_notice::Reminders;
+use crate::invoice::{Invoice, InvoiceDraft};
+use crate::merchant::Merchant;
 use crate::money::{Amount, Currency, Money};
 use crate::order::{Order, PayKind, Phase};
 use crate::time::Timestamp;
@@ -66,6 +68,9 @@ pub struct PaymentLink {
     pub expires_at: Timestamp,
     /// When somebody closed it.
     pub closed_at: Option<Timestamp>,
+    /// What it asks for, line by line, where it was made so. Its total is the amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<Box<Invoice>>,
     /// The order that a customer has begun.
     pub order: Option<FortId>,
     /// How the customer is told of it.
@@ -273,6 +278,8 @@ pub struct PaymentLinkCommand {
     pub return_url: Option<String>,
     /// Who is to pay.
     pub customer: LinkCustomer,
+    /// What it asks for, line by line.
+    pub invoice: Option<InvoiceDraft>,
     /// `request_expiry_date`, not judged yet.
     pub expires_at: Timestamp,
 }
@@ -280,10 +287,11 @@ pub struct PaymentLinkCommand {
 impl PaymentLinkCommand {
     /// The link that it asks for.
     #[must_use]
-    pub fn link(&self, id: PaymentLinkId, merchant: MerchantId, access_code: &str, now: Timestamp) -> PaymentLink {
+    pub fn link(&self, id: PaymentLinkId, merchant: &Merchant, access_code: &str, now: Timestamp) -> PaymentLink {
         PaymentLink {
             id,
-            merchant,
+            merchant: merchant.id,
+            invoice: self.invoice.as_ref().map(|draft| Box::new(draft.of(&merchant.terms.seller))),
             name: self.name.clone().unwrap_or_else(|| id.to_string()),
             access_code: access_code.to_owned(),
             merchant_reference: self.merchant_reference.clone(),

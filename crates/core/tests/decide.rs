@@ -71,6 +71,7 @@ fn merchant() -> Merchant {
             recurring: RecurringTerms::default(),
             batch: tollgate_core::batch::BatchTerms::default(),
             links: tollgate_core::merchant::LinkTerms::default(),
+            seller: tollgate_core::invoice::Seller::default(),
         },
     }
 }

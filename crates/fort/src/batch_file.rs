@@ -16,7 +16,7 @@ use tollgate_core::order::PayKind;
 use tollgate_core::refusal::Refusal;
 
 /// The columns that a file may have, by the names of the parameters.
-pub const COLUMNS: [&str; 30] = [
+pub const COLUMNS: [&str; 33] = [
     "command",
     "service_command",
     "merchant_reference",
@@ -47,10 +47,17 @@ pub const COLUMNS: [&str; 30] = [
     "customer_phone",
     "payment_link_id",
     "return_url",
+    "invoice_lines",
+    "invoice_number",
+    "due_date",
 ];
 
+/// The header of the results of payment links.
+const LINK_RESULT_HEADER: &str = "Line_Number,response_code,response_message,status,eci,fort_id,merchant_reference,amount,\
+                                  card_number,expiry_date,currency,payment_link_id,payment_link\n";
+
 /// The header of a result file.
-pub const RESULT_HEADER: &str = "Line_Number,response_code,response_message,status,eci,fort_id,merchant_reference,amount,\
+const RESULT_HEADER: &str = "Line_Number,response_code,response_message,status,eci,fort_id,merchant_reference,amount,\
                                  card_number,expiry_date,currency\n";
 
 /// The most cells of a row; a row with more is as wrong as one that is too long.
@@ -264,6 +271,26 @@ fn without_card_number(cell: &str) -> Option<String> {
     Some(if holds_card_number(&masked) { HIDDEN.to_owned() } else { masked.into_owned() })
 }
 
+/// What the rows of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Payments and operations on orders.
+    Transactions,
+    /// Payment links.
+    Links,
+}
+
+impl FileKind {
+    /// The header of its results.
+    #[must_use]
+    pub const fn result_header(self) -> &'static str {
+        match self {
+            FileKind::Transactions => RESULT_HEADER,
+            FileKind::Links => LINK_RESULT_HEADER,
+        }
+    }
+}
+
 /// The columns of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header(Vec<String>);
@@ -315,10 +342,11 @@ impl Header {
         &self.0
     }
 
-    /// Whether it is a file of payment links: rows have a `service_command` and no `command`.
+    /// What its rows are: a file without a column `command` is one of payment links.
     #[must_use]
-    pub fn is_of_invoices(&self) -> bool {
-        !self.0.iter().any(|name| name == "command")
+    pub fn kind(&self) -> FileKind {
+        let has_command = self.0.iter().any(|name| name == "command");
+        if has_command { FileKind::Transactions } else { FileKind::Links }
     }
 
     /// The cell of a column, when it is there and not empty.
@@ -361,7 +389,10 @@ pub fn command(context: &RowContext<'_>, row: &FileRow) -> Result<BatchRowComman
         return Err(Refusal::request(refused::VALUE_NOT_ALLOWED, name, detail));
     }
     let cell = |name| header.cell(&row.cells, name);
-    let service = service_of(cell("command"), cell("service_command"), context.rows)?;
+    let service = match header.kind() {
+        FileKind::Transactions => service_of(cell("command"), cell("service_command"), context.rows)?,
+        FileKind::Links => link_service(cell("service_command"))?,
+    };
     fits_the_header(header, row)?;
     if matches!(service, Service::Purchase | Service::Authorization) {
         for name in ["eci", "token_name"] {
@@ -385,6 +416,7 @@ pub fn command(context: &RowContext<'_>, row: &FileRow) -> Result<BatchRowComman
             command.params.push("batch_line", &row.line.to_string());
             Ok(BatchRowCommand::Maintain(command))
         }
+        Request::PaymentLink(command) => Ok(BatchRowCommand::Link(command)),
         _ => Err(no_such_row("command")),
     }
 }
@@ -405,12 +437,13 @@ pub fn push_result(out: &mut String, values: &[Cow<'_, str>]) {
 }
 
 fn service_of(command: Option<&str>, service_command: Option<&str>, rows: BatchRows) -> Result<Service, Refusal> {
-    if service_command.is_some() {
+    if service_command.is_some() && command.is_some() {
         let detail = "payment links stand in a file of their own, without a column command";
         return Err(Refusal::request(refused::INVALID_COMMAND, "service_command", detail));
     }
     let Some(name) = command else {
-        return Err(Refusal::request(refused::MISSING_PARAMETER, "command", "the row names no command"));
+        let detail = "the row names no command; payment links stand in a file of their own, without a column command";
+        return Err(Refusal::request(refused::MISSING_PARAMETER, "command", detail));
     };
     match Service::from_name(name).filter(|service| service.key() == "command") {
         Some(service @ (Service::Purchase | Service::Capture | Service::Refund | Service::VoidAuthorization)) => {
@@ -420,6 +453,18 @@ fn service_of(command: Option<&str>, service_command: Option<&str>, rows: BatchR
             row_offered(rows, PayKind::Authorization, tollgate_core::command::Eci::Recurring).map(|()| service)
         }
         _ => Err(no_such_row("command")),
+    }
+}
+
+/// A file of payment links has rows of one kind only.
+fn link_service(service_command: Option<&str>) -> Result<Service, Refusal> {
+    match service_command {
+        Some("PAYMENT_LINK") => Ok(Service::PaymentLink),
+        Some(_) => {
+            let detail = "a file without a column command holds payment links alone: PAYMENT_LINK, in upper case";
+            Err(Refusal::request(refused::INVALID_COMMAND, "service_command", detail))
+        }
+        None => Err(Refusal::request(refused::MISSING_PARAMETER, "service_command", "the row names no service")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a message to a typed command of `tollgate-core`.
 
 mod agreement;
+mod invoice;
 mod mpi;
 mod payment_link;
 mod report;
@@ -224,6 +225,7 @@ fn batch(call: BatchCall, message: &Message) -> Result<Request, Refusal> {
         // A number with more digits than any batch has names no batch.
         id: message.text("batch_id").map(|digits| BatchId::parse(&digits)),
         file_name: optional(message, "file"),
+        execution_date: optional(message, "execution_date"),
     })))
 }
 

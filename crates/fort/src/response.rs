@@ -133,7 +133,7 @@ fn value_of<'a>(
         // Written by itself: it is no text.
         Source::TokenList => None,
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
-        Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
+        Source::BatchNumber | Source::BatchRows | Source::BatchDate => batch_fact(source, answer, echoed),
         Source::ReportRows => answer.report_rows.map(|rows| Cow::Owned(rows.to_string())),
         Source::NetworkWord | Source::NetworkCode => network_fact(source, status?.network.as_ref()?),
         Source::PaidLink | Source::DueDate | Source::DueAttempt => echo.of_gateway(source),
@@ -178,11 +178,12 @@ fn last_fact(source: Source, status: &StatusFacts, language: Language) -> Option
     }
 }
 
-/// What is told of a batch: its number, else the one that the client sent; and how many rows it has.
+/// What is told of a batch: its number, else the one that the client sent; how many rows it has, and when they begin.
 fn batch_fact<'a>(source: Source, answer: &Answer, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
     let batch = answer.batch.as_ref();
     match source {
         Source::BatchNumber => batch.map(|batch| Cow::Owned(batch.id.to_string())).or(echoed),
+        Source::BatchDate => batch.and_then(|batch| batch.execute_at).map(|at| Cow::Owned(date_time_z(at))),
         _ => batch.and_then(|batch| batch.rows).map(|rows| Cow::Owned(rows.to_string())),
     }
 }

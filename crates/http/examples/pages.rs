@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tollgate_core::bin::Brand;
+use tollgate_core::invoice::{DueDate, Invoice, Seller, parse_lines, totals};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::page::WebOrigin;
 use tollgate_core::page_face::{Colour, Logo};
@@ -19,6 +20,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_fort::text::Language;
 use tollgate_http::pages::assets::{self, ASSETS_PATH, Asset, REPORTS_PATH};
 use tollgate_http::pages::browser::WindowSize;
+use tollgate_http::pages::invoice::InvoiceShown;
 use tollgate_http::pages::link::*;
 use tollgate_http::pages::nonce::Nonce;
 use tollgate_http::pages::reports::PageReports;
@@ -332,11 +334,49 @@ fn link(page: &str, setting: PageSetting<'_>) -> Option<Response> {
             brands: &Brand::ALL,
             terms,
             action_url: "/posted",
+            invoice: None,
+            address: "https://pay.example/pay/Jn0Yb1pGqvZ3tD5sK8wXcR2mLhTfUe7oAiQ9yN4kB6g",
         })
     };
+    let lines = match setting.language {
+        Language::English => "Novel, hard cover;2;3500;5|Postage to Al Ain;1;1500;5;500|Gift voucher;0.5;10000",
+        Language::Arabic => "رواية، غلاف مقوّى;2;3500;5|شحن إلى العين;1;1500;5;500|قسيمة هدية;0.5;10000",
+    };
+    let seller = Seller {
+        name: Some("Al Noor Books L.L.C".to_owned()),
+        address: Some("Office 12, Street 7, Dubai".to_owned()),
+        tax_number: Some("100123456700003".to_owned()),
+    };
+    let lines = parse_lines(lines).unwrap_or_default();
+    let sums = totals(&lines).ok();
+    let bill = Invoice { number: Some("INV-2026-7".to_owned()), due: DueDate::parse("2027-01-31"), seller, lines };
+    let currency = order.amount.currency;
+    let invoice = sums.as_ref().map(|totals| InvoiceShown {
+        invoice: &bill,
+        totals,
+        currency,
+        made_at: NOW,
+        pdf_url: "/ended/en",
+    });
     let agreed = |fault| Some(TermsBox { url: "/ended/en", fault });
     let told = match page {
         "link" => return Some(open(None)),
+        "link-invoice" => {
+            let minor = sums.as_ref().map_or(0, |sums| sums.total_minor);
+            let amount = Money { amount: Amount::from_minor(minor).unwrap_or(Amount::ZERO), currency };
+            return Some(pay_link_page(&PayLinkPage {
+                setting,
+                summary: OrderSummary { amount, ..order },
+                link_name: "179568720000000007",
+                now: NOW,
+                ends_at: NOW.plus_ms(12 * 86_400_000),
+                brands: &Brand::ALL,
+                terms: None,
+                action_url: "/posted",
+                invoice,
+                address: "https://pay.example/pay/Jn0Yb1pGqvZ3tD5sK8wXcR2mLhTfUe7oAiQ9yN4kB6g",
+            }));
+        }
         "link-terms" => return Some(open(agreed(TermsFault::None))),
         "link-terms-missing" => return Some(open(agreed(TermsFault::Missing))),
         "link-paid" => PayLinkTold::Paid(Receipt {
@@ -353,7 +393,7 @@ fn link(page: &str, setting: PageSetting<'_>) -> Option<Response> {
         "link-missing" => PayLinkTold::Missing,
         _ => return None,
     };
-    Some(pay_link_told_page(&PayLinkToldPage { setting, told }))
+    Some(pay_link_told_page(&PayLinkToldPage { setting, told, invoice: None }))
 }
 
 /// The other origin: an ACS that posts back, and a shop that frames the bare form.

@@ -5,8 +5,8 @@ use hyper::body::Bytes;
 use std::borrow::Cow;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tollgate_app::Gateway;
-use tollgate_fort::batch_file::{Header, RESULT_HEADER, push_result};
+use tollgate_app::{Gateway, Refused};
+use tollgate_fort::batch_file::{FileKind, Header, push_result};
 use tollgate_fort::text::{Language, response_message};
 use tollgate_store::{Batch, BatchResult, StoreError};
 
@@ -34,7 +34,7 @@ pub(crate) fn response(gateway: &Gateway, batch: Batch, language: Language) -> R
 /// the client can tell.
 async fn write(gateway: Gateway, batch: Batch, language: Language, pages: mpsc::Sender<Result<Bytes, BrokenOff>>) {
     let header = Header::kept(batch.columns.clone());
-    let mut text = RESULT_HEADER.to_owned();
+    let mut text = header.kind().result_header().to_owned();
     let mut after = 0;
     loop {
         let found = match page(&gateway, &batch, after).await {
@@ -46,7 +46,19 @@ async fn write(gateway: Gateway, batch: Batch, language: Language, pages: mpsc::
             }
         };
         for result in &found {
-            push(&mut text, &header, result, language);
+            let mut values = values(&header, result, language);
+            if header.kind() == FileKind::Links {
+                match link_values(&gateway, result).await {
+                    Ok(link) => values.extend(link),
+                    Err(refused) => {
+                        let detail = refused.refusal.detail;
+                        tracing::error!(batch = %batch.id, %detail, "the address of a payment link cannot be made");
+                        let _gone = pages.send(Err(BrokenOff)).await;
+                        return;
+                    }
+                }
+            }
+            push_result(&mut text, &values);
             after = result.place;
         }
         let is_last = found.len() < ROWS_PER_PAGE;
@@ -71,8 +83,15 @@ async fn page(gateway: &Gateway, batch: &Batch, after: u32) -> Result<Vec<BatchR
     }
 }
 
+/// The columns that the result of a payment link has besides. Its address is made now: the store holds none.
+async fn link_values(gateway: &Gateway, result: &BatchResult) -> Result<[Cow<'static, str>; 2], Refused> {
+    let Some(link) = &result.link else { return Ok([Cow::Borrowed(""), Cow::Borrowed("")]) };
+    let address = gateway.payment_link_address(link.id).await?;
+    Ok([Cow::Owned(link.name.clone()), Cow::Owned(address)])
+}
+
 /// One line: what the operation was, or what stood in the file where none was begun.
-fn push(text: &mut String, header: &Header, result: &BatchResult, language: Language) {
+fn values<'a>(header: &Header, result: &'a BatchResult, language: Language) -> Vec<Cow<'a, str>> {
     let cell = |name: &str| Cow::Borrowed(header.cell(&result.cells, name).unwrap_or_default());
     let (mut eci, mut fort_id, mut reference) = (cell("eci"), Cow::Borrowed(""), cell("merchant_reference"));
     let (mut amount, mut currency) = (cell("amount"), cell("currency"));
@@ -89,20 +108,17 @@ fn push(text: &mut String, header: &Header, result: &BatchResult, language: Lang
             (card_number, expiry) = (Cow::Borrowed(card.mask.as_str()), Cow::Borrowed(card.expiry.as_str()));
         }
     }
-    push_result(
-        text,
-        &[
-            Cow::Owned(result.line.to_string()),
-            Cow::Owned(result.code.to_string()),
-            Cow::Borrowed(response_message(result.code, language)),
-            Cow::Owned(result.code.status_text()),
-            eci,
-            fort_id,
-            reference,
-            amount,
-            card_number,
-            expiry,
-            currency,
-        ],
-    );
+    vec![
+        Cow::Owned(result.line.to_string()),
+        Cow::Owned(result.code.to_string()),
+        Cow::Borrowed(response_message(result.code, language)),
+        Cow::Owned(result.code.status_text()),
+        eci,
+        fort_id,
+        reference,
+        amount,
+        card_number,
+        expiry,
+        currency,
+    ]
 }

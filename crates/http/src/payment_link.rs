@@ -7,6 +7,8 @@ use crate::Request;
 use crate::answer::{Response, plain};
 use crate::body::{self, Body};
 use crate::checkout::{CHECKOUT_PATH, brands_of_link, code_of, language_of_query, log, other_than, see_other};
+use crate::invoice_paper::{self, InvoicePaperFault, invoice_pdf};
+use crate::pages::invoice::InvoiceShown;
 use crate::pages::link::{
     PayLinkPage, PayLinkTold, PayLinkToldPage, Receipt, ShopHears, TERMS_FIELD, TermsBox, TermsFault, pay_link_page,
     pay_link_told_page,
@@ -19,18 +21,25 @@ use crate::source::{Arrival, Peer};
 use http::{Method, StatusCode};
 use tollgate_app::{LinkWay, SeenLink};
 use tollgate_core::feedback::{Channel, FeedbackKind};
+use tollgate_core::invoice::{InvoiceTotals, totals};
 use tollgate_core::payment_link::LinkStand;
 use tollgate_fort::message::Message;
 use tollgate_fort::text::Language;
 
 /// What stands before the code in the path.
 pub(crate) const PAY_PATH: &str = "/pay/";
+/// What stands behind the code in the path of its invoice.
+const INVOICE_PDF: &str = "/invoice.pdf";
 /// The largest form, in bytes: one box.
 const FORM_BYTES_MAX: usize = 4 * 1024;
 
 /// The answer to a customer's browser.
 pub(crate) async fn answer(api: &PaymentApi, request: Request, peer: Peer) -> Response {
-    let code = request.uri().path().strip_prefix(PAY_PATH).unwrap_or_default().to_owned();
+    let place = request.uri().path().strip_prefix(PAY_PATH).unwrap_or_default();
+    let (code, shape) = match place.strip_suffix(INVOICE_PDF) {
+        Some(code) => (code.to_owned(), Shape::Paper),
+        None => (place.to_owned(), Shape::Page),
+    };
     let asked = language_of_query(request.uri().query());
     let method = request.method().clone();
     if !matches!(method, Method::GET | Method::HEAD | Method::POST) {
@@ -46,6 +55,9 @@ pub(crate) async fn answer(api: &PaymentApi, request: Request, peer: Peer) -> Re
     };
     let language = asked.unwrap_or_else(|| Language::of(Some(&seen.link.language)));
     let desk = Desk { api, seen, language };
+    if shape == Shape::Paper {
+        return desk.paper(&method).await;
+    }
     if method != Method::POST {
         if method == Method::GET && desk.seen.stand == LinkStand::Open {
             api.gateway().count_link_opening(&desk.seen).await;
@@ -61,6 +73,15 @@ pub(crate) async fn answer(api: &PaymentApi, request: Request, peer: Peer) -> Re
         _ => None,
     };
     desk.go_on(form.as_ref(), &arrival).await
+}
+
+/// What is asked for of a payment link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Its page.
+    Page,
+    /// Its invoice as a PDF.
+    Paper,
 }
 
 /// Where a payment link is, in this language.
@@ -101,7 +122,7 @@ impl Desk<'_> {
 
     fn open(&self, terms_fault: TermsFault) -> Response {
         let brands = brands_of_link(&self.seen);
-        let action_url = self.path();
+        let (action_url, pdf_url, totals) = (self.path(), self.pdf_path(), self.totals());
         let terms = self.terms_url().map(|url| TermsBox { url, fault: terms_fault });
         self.shown(|setting| {
             pay_link_page(&PayLinkPage {
@@ -113,8 +134,41 @@ impl Desk<'_> {
                 brands: &brands,
                 terms,
                 action_url: &action_url,
+                invoice: self.invoice(totals.as_ref(), &pdf_url),
+                address: &self.seen.url,
             })
         })
+    }
+
+    /// The invoice as a PDF. Looking at it is not counted: the page was opened before.
+    async fn paper(&self, method: &Method) -> Response {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "Tollgate: an invoice is looked at with GET\n");
+        }
+        match invoice_pdf(&self.seen, self.language).await {
+            Ok(pdf) => invoice_paper::response(pdf, &self.seen),
+            Err(InvoicePaperFault::NoInvoice) => missing(self.api, self.language),
+            Err(InvoicePaperFault::Ours(error)) => {
+                tracing::error!(error, "an invoice cannot be put on paper");
+                plain_page(self.api, self.language, Told::Unavailable)
+            }
+        }
+    }
+
+    /// The sums of its invoice, where it has one.
+    fn totals(&self) -> Option<InvoiceTotals> {
+        let invoice = self.seen.link.invoice.as_deref()?;
+        totals(&invoice.lines).ok()
+    }
+
+    fn invoice<'s>(&'s self, totals: Option<&'s InvoiceTotals>, pdf_url: &'s str) -> Option<InvoiceShown<'s>> {
+        let link = &self.seen.link;
+        let (invoice, totals) = link.invoice.as_deref().zip(totals)?;
+        Some(InvoiceShown { invoice, totals, currency: link.currency, made_at: link.created_at, pdf_url })
+    }
+
+    fn pdf_path(&self) -> String {
+        format!("{PAY_PATH}{}{INVOICE_PDF}?language={}", self.seen.code.as_str(), code_of(self.language))
     }
 
     /// To the card form; what cannot be paid is shown instead.
@@ -140,7 +194,9 @@ impl Desk<'_> {
     }
 
     fn told(&self, told: PayLinkTold<'_>) -> Response {
-        self.shown(|setting| pay_link_told_page(&PayLinkToldPage { setting, told }))
+        let (pdf_url, totals) = (self.pdf_path(), self.totals());
+        let invoice = self.invoice(totals.as_ref(), &pdf_url);
+        self.shown(|setting| pay_link_told_page(&PayLinkToldPage { setting, told, invoice }))
     }
 
     fn summary(&self) -> OrderSummary<'_> {
@@ -193,7 +249,9 @@ impl Desk<'_> {
 }
 
 fn missing(api: &PaymentApi, language: Language) -> Response {
-    plain_setting(api, language, |setting| pay_link_told_page(&PayLinkToldPage { setting, told: PayLinkTold::Missing }))
+    plain_setting(api, language, |setting| {
+        pay_link_told_page(&PayLinkToldPage { setting, told: PayLinkTold::Missing, invoice: None })
+    })
 }
 
 fn plain_page(api: &PaymentApi, language: Language, told: Told<'_>) -> Response {

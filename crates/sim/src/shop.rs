@@ -123,5 +123,6 @@ fn terms(merchant: u64) -> Terms {
         recurring: RecurringTerms::default(),
         batch: tollgate_core::batch::BatchTerms::default(),
         links: tollgate_core::merchant::LinkTerms::default(),
+        seller: tollgate_core::invoice::Seller::default(),
     }
 }

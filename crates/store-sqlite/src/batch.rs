@@ -8,15 +8,16 @@ use crate::rows::{all, first, limit};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::batch::{BatchEvent, BatchFault, BatchId, BatchRowId, BatchRowState, BatchState};
 use tollgate_core::card::CardFacts;
-use tollgate_core::code::{ResponseCode, message, refused as refused_code};
+use tollgate_core::code::{PAYMENT_LINK_DONE, ResponseCode, message, refused as refused_code};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::Money;
 use tollgate_core::order::OperationState;
+use tollgate_core::payment_link::PaymentLinkId;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     BATCH_ROWS_PER_CALL_MAX, Batch, BatchBegun, BatchChange, BatchCounts, BatchFilter, BatchResult, BatchRow, BegunRow,
-    EndedRow, EndedRows, JudgedRows, LifeId, NewBatch, NewBatchRow, ResultOperation, RowEnd, RowRefusal, RowVerdict,
-    StoreError,
+    EndedRow, EndedRows, JudgedRows, LifeId, NewBatch, NewBatchRow, ResultLink, ResultOperation, RowEnd, RowRefusal,
+    RowVerdict, StoreError,
 };
 
 /// How many lines and places the keys of one batch have room for: more than a file of 50 MiB can have lines.
@@ -28,7 +29,7 @@ macro_rules! batch_columns {
         "batches.batch_id, batches.merchant_id, batches.reference, batches.access_code, batches.language, \
          batches.file_name, batches.columns, batches.state, batches.fault, batches.owner, batches.rows_all, \
          batches.rows_judged, batches.rows_refused, batches.rows_begun, batches.rows_done, batches.rows_good, \
-         batches.uploaded_at, batches.validated_at, batches.asked_at, batches.done_at"
+         batches.uploaded_at, batches.validated_at, batches.asked_at, batches.done_at, batches.execute_at"
     };
 }
 
@@ -152,14 +153,20 @@ pub(crate) fn list(connection: &Connection, filter: &BatchFilter) -> Result<Vec<
 }
 
 /// Batches that this life may work on.
-pub(crate) fn to_do(connection: &Connection, finder: LifeId, rows_max: usize) -> Result<Vec<Batch>, Failure> {
+pub(crate) fn to_do(
+    connection: &Connection,
+    finder: LifeId,
+    now: Timestamp,
+    rows_max: usize,
+) -> Result<Vec<Batch>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         batch_columns!(),
         " FROM batches LEFT JOIN lives ON lives.life = batches.owner AND lives.ended_at IS NULL \
-         WHERE batches.state IN (0, 1, 2, 6) AND (lives.life IS NULL OR lives.life = ?1) ORDER BY batches.number LIMIT ?2"
+         WHERE batches.state IN (0, 1, 2, 6, 8) AND (batches.state <> 8 OR batches.execute_at <= ?3) \
+         AND (lives.life IS NULL OR lives.life = ?1) ORDER BY batches.number LIMIT ?2"
     ))?;
-    all(statement.query([finder.0, limit(rows_max)])?, batch)
+    all(statement.query([finder.0, limit(rows_max), now.0])?, batch)
 }
 
 /// Makes a batch this life's, unless it is another living one's.
@@ -186,19 +193,21 @@ pub(crate) fn change(connection: &Connection, change: &BatchChange) -> Result<bo
     let Some(after) = found.state.after(change.event) else { return Ok(false) };
     let column = match change.event {
         BatchEvent::FoundGood | BatchEvent::FoundErrors | BatchEvent::FoundUnusable => ", validated_at = ?4",
-        BatchEvent::ProcessingAsked => ", asked_at = ?4, owner = 0",
-        BatchEvent::LastRowDone => ", done_at = ?4",
+        BatchEvent::ProcessingAsked | BatchEvent::DateSet => ", asked_at = ?4, owner = 0",
+        BatchEvent::LastRowDone | BatchEvent::GivenUp => ", done_at = ?4",
         BatchEvent::Received => ", uploaded_at = ?4, owner = 0",
-        BatchEvent::ValidationBegun => "",
+        BatchEvent::ValidationBegun | BatchEvent::DateReached => "",
     };
     let sql = format!(
-        "UPDATE batches SET state = ?2, fault = coalesce(?3, fault){column} WHERE batch_id = ?1 AND ?4 IS NOT NULL"
+        "UPDATE batches SET state = ?2, fault = coalesce(?3, fault), execute_at = coalesce(?5, execute_at){column} \
+         WHERE batch_id = ?1 AND ?4 IS NOT NULL"
     );
     connection.prepare_cached(&sql)?.execute(params![
         change.batch.0,
         after.number(),
         change.fault.map(BatchFault::number),
-        change.at.0
+        change.at.0,
+        change.execute_at.map(|at| at.0),
     ])?;
     Ok(true)
 }
@@ -365,13 +374,7 @@ pub(crate) fn end(connection: &Connection, ended: &EndedRows) -> Result<u64, Fai
             succeeded += 1;
         }
     }
-    connection
-        .prepare_cached(
-            "UPDATE batches SET rows_done = ?2, rows_good = rows_good + ?3, \
-             state = CASE WHEN ?2 >= rows_all THEN 7 ELSE state END, \
-             done_at = CASE WHEN ?2 >= rows_all THEN ?4 ELSE done_at END WHERE number = ?1",
-        )?
-        .execute(params![counting.number.0, counting.done, succeeded, ended.at.0])?;
+    note_done(connection, &counting, succeeded, ended.at)?;
     Ok(u64::from(counting.done - before))
 }
 
@@ -386,9 +389,10 @@ pub(crate) fn results(
     let mut statement = connection.prepare_cached(
         "SELECT batch_rows.row_id, batch_rows.place_id, batch_rows.cells, batch_rows.code, batch_rows.parameter, \
          batch_rows.detail, operations.operation_id, operations.fort_id, operations.currency, operations.amount, \
-         orders.merchant_reference, orders.eci, orders.brand, orders.card_mask, orders.card_expiry, orders.card_holder \
-         FROM batch_rows LEFT JOIN operations ON operations.operation_id = batch_rows.operation_id \
+         orders.merchant_reference, orders.eci, orders.brand, orders.card_mask, orders.card_expiry, orders.card_holder, \
+         payment_links.link_id, payment_links.name FROM batch_rows LEFT JOIN operations ON operations.operation_id = batch_rows.operation_id \
          LEFT JOIN orders ON orders.fort_id = operations.fort_id \
+         LEFT JOIN payment_links ON payment_links.link_id = batch_rows.link_id \
          WHERE batch_rows.place_id > ?1 AND batch_rows.place_id < ?2 ORDER BY batch_rows.place_id LIMIT ?3",
     )?;
     all(statement.query([number.key(after_place), number.end(), limit(rows_max)])?, |row| result(number, row))
@@ -411,6 +415,10 @@ fn result(number: Number, row: &Row<'_>) -> Result<BatchResult, Failure> {
             card: card(row)?,
         }),
     };
+    let link = match row.get::<_, Option<i64>>(16)? {
+        None => None,
+        Some(link) => Some(ResultLink { id: PaymentLinkId(link), name: row.get(17)? }),
+    };
     Ok(BatchResult {
         place: line_of(number, row.get(1)?)?,
         line: line_of(number, row.get(0)?)?,
@@ -418,6 +426,7 @@ fn result(number: Number, row: &Row<'_>) -> Result<BatchResult, Failure> {
         code,
         refusal,
         operation,
+        link,
     })
 }
 
@@ -450,6 +459,41 @@ pub(crate) fn begin_row(connection: &Connection, row: BatchRowId, operation: Ope
     connection
         .prepare_cached("UPDATE batches SET rows_begun = rows_begun + 1 WHERE number = ?1")?
         .execute([number.0])?;
+    Ok(())
+}
+
+/// Gives the row that a payment link was made for its result, in the transaction that keeps the link; [`may_begin`] has been
+/// asked in it. With the last row the batch is done.
+pub(crate) fn end_with_link(
+    connection: &Connection,
+    row: BatchRowId,
+    link: PaymentLinkId,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT number, rows_done FROM batches WHERE batch_id = ?1 AND state = 6")?;
+    let found =
+        first(statement.query([row.batch.0])?, |row| Ok(Counting { number: Number(row.get(0)?), done: row.get(1)? }))?;
+    let Some(mut counting) = found else { return Err(refused("a row is done while its batch is processed")) };
+    let key = counting.number.key(row.line);
+    if !counting.end(connection, key, BatchRowState::Valid, &PAYMENT_LINK_DONE, None)? {
+        return Err(refused("a row has one result"));
+    }
+    connection.prepare_cached("UPDATE batch_rows SET link_id = ?2 WHERE row_id = ?1")?.execute([key, link.0])?;
+    let begun = "UPDATE batches SET rows_begun = rows_begun + 1 WHERE number = ?1";
+    connection.prepare_cached(begun)?.execute([counting.number.0])?;
+    note_done(connection, &counting, 1, at)
+}
+
+/// Counts results; with the last one the batch is done.
+fn note_done(connection: &Connection, counting: &Counting, succeeded: u32, at: Timestamp) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "UPDATE batches SET rows_done = ?2, rows_good = rows_good + ?3, \
+             state = CASE WHEN ?2 >= rows_all THEN 7 ELSE state END, \
+             done_at = CASE WHEN ?2 >= rows_all THEN ?4 ELSE done_at END WHERE number = ?1",
+        )?
+        .execute(params![counting.number.0, counting.done, succeeded, at.0])?;
     Ok(())
 }
 
@@ -497,6 +541,7 @@ fn batch(row: &Row<'_>) -> Result<Batch, Failure> {
         validated_at: moment(17)?,
         asked_at: moment(18)?,
         done_at: moment(19)?,
+        execute_at: moment(20)?,
     })
 }
 

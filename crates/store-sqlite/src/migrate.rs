@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(22);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(23);
 
 struct Migration {
     version: u32,
@@ -53,6 +53,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 20, name: "schedules", sql: include_str!("../migrations/0020_schedules.sql") },
     Migration { version: 21, name: "reports", sql: include_str!("../migrations/0021_reports.sql") },
     Migration { version: 22, name: "messages", sql: include_str!("../migrations/0022_messages.sql") },
+    Migration { version: 23, name: "batch dates", sql: include_str!("../migrations/0023_batch_dates.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -3,20 +3,19 @@
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
-use crate::{checkout, claim, message, read};
+use crate::{checkout, claim, message, read, batch};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::message::NewMessage;
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter,
-    PaymentLinks, StoreError, StoreFuture, StoredPaymentLink, WatchedLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter, PaymentLinks, StoreError, StoreFuture, StoredPaymentLink, WatchedLink, NewPaymentLink,
 };
 
 impl PaymentLinks for SqliteStore {
-    fn add_payment_link(&self, link: PaymentLink, too: MessagesToo) -> StoreFuture<'_, LinkAdded> {
-        Box::pin(self.writer.call(move |connection| add(connection, &link, &too)))
+    fn add_payment_link(&self, new: NewPaymentLink) -> StoreFuture<'_, LinkAdded> {
+        Box::pin(self.writer.call(move |connection| add(connection, &new)))
     }
 
     fn payment_link<'a>(
@@ -68,9 +67,15 @@ macro_rules! link_columns {
 }
 
 /// Keeps a new link. Nothing is changed unless the answer is `Added`.
-pub(crate) fn add(connection: &Connection, link: &PaymentLink, too: &MessagesToo) -> Result<LinkAdded, Failure> {
+pub(crate) fn add(connection: &Connection, new: &NewPaymentLink) -> Result<LinkAdded, Failure> {
+    let NewPaymentLink { link, batch_row, messages } = new;
     if link.version != 1 || link.order.is_some() || link.closed_at.is_some() {
         return Err(refused("a new payment link is open, and nobody has begun to pay by it"));
+    }
+    if let Some(row) = *batch_row
+        && !batch::may_begin(connection, row)?
+    {
+        return Ok(LinkAdded::RowTaken);
     }
     if by_name(connection, link.merchant, &link.name)?.is_some() {
         return Ok(LinkAdded::NameTaken);
@@ -84,7 +89,7 @@ pub(crate) fn add(connection: &Connection, link: &PaymentLink, too: &MessagesToo
     if let Some(name) = open_for(connection, link)? {
         return Ok(LinkAdded::ReferenceOpen(name));
     }
-    if let Some(limit) = message::over_limit(connection, too)? {
+    if let Some(limit) = message::over_limit(connection, messages)? {
         return Ok(LinkAdded::TooManyMessages(limit));
     }
     let inserted = connection
@@ -105,7 +110,10 @@ pub(crate) fn add(connection: &Connection, link: &PaymentLink, too: &MessagesToo
     if inserted != 1 {
         return Ok(LinkAdded::NumberTaken);
     }
-    message::insert(connection, &too.messages)?;
+    message::insert(connection, &messages.messages)?;
+    if let Some(row) = *batch_row {
+        batch::end_with_link(connection, row, link.id, link.created_at)?;
+    }
     Ok(LinkAdded::Added)
 }
 

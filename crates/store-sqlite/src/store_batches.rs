@@ -4,6 +4,7 @@ use crate::batch;
 use crate::store::SqliteStore;
 use tollgate_core::batch::{BatchId, BatchRowState};
 use tollgate_core::ident::MerchantId;
+use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Batch, BatchBegun, BatchChange, BatchFilter, BatchResult, BatchRow, Batches, BegunRow, EndedRows, JudgedRows,
     LifeId, NewBatch, NewBatchRow, StoreFuture,
@@ -30,8 +31,8 @@ impl Batches for SqliteStore {
         Box::pin(async move { self.readers().snapshot(|connection| batch::list(connection, filter)) })
     }
 
-    fn batches_to_do(&self, finder: LifeId, limit: usize) -> StoreFuture<'_, Vec<Batch>> {
-        Box::pin(async move { self.readers().point(|connection| batch::to_do(connection, finder, limit)) })
+    fn batches_to_do(&self, finder: LifeId, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Batch>> {
+        Box::pin(async move { self.readers().point(|connection| batch::to_do(connection, finder, now, limit)) })
     }
 
     fn take_batch(&self, batch: BatchId, life: LifeId) -> StoreFuture<'_, bool> {

@@ -8,6 +8,7 @@ use tollgate_core::command::Eci;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::money::Money;
 use tollgate_core::order::OperationState;
+use tollgate_core::payment_link::PaymentLinkId;
 use tollgate_core::time::Timestamp;
 
 /// The most rows that one call adds, judges or ends: payments wait for the commit that it is in.
@@ -17,7 +18,8 @@ pub const BATCH_ROWS_PER_CALL_MAX: usize = 512;
 ///
 /// A row is begun by the intent of its payment or operation ([`crate::NewOrder::batch_row`],
 /// [`crate::NewOperation::batch_row`]) in the same commit, and only while it is valid and its batch is processed: so it is
-/// begun once, whoever tries.
+/// begun once, whoever tries. A row that makes a payment link ([`crate::NewPaymentLink::batch_row`]) has its result in the
+/// commit that keeps the link.
 pub trait Batches {
     /// Claims a reference for a batch whose rows will follow. Until [`BatchEvent::Received`] nobody finds it.
     fn begin_batch(&self, new: NewBatch) -> StoreFuture<'_, BatchBegun>;
@@ -35,8 +37,9 @@ pub trait Batches {
     /// Batches, the newest first, that were received in whole.
     fn batches<'a>(&'a self, filter: &'a BatchFilter) -> StoreFuture<'a, Vec<Batch>>;
 
-    /// Batches with something to do that no living life but `finder` works on, the oldest first.
-    fn batches_to_do(&self, finder: LifeId, limit: usize) -> StoreFuture<'_, Vec<Batch>>;
+    /// Batches with something to do at `now` that no living life but `finder` works on, the oldest first. Those that wait for
+    /// their date are among them from that moment on.
+    fn batches_to_do(&self, finder: LifeId, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Batch>>;
 
     /// Makes a batch this life's to work on. `false` when it is another living one's.
     fn take_batch(&self, batch: BatchId, life: LifeId) -> StoreFuture<'_, bool>;
@@ -149,6 +152,8 @@ pub struct Batch {
     pub validated_at: Option<Timestamp>,
     /// When its processing was asked for.
     pub asked_at: Option<Timestamp>,
+    /// When its rows may begin, if that was asked for.
+    pub execute_at: Option<Timestamp>,
     /// When its last row had its result.
     pub done_at: Option<Timestamp>,
 }
@@ -192,6 +197,8 @@ pub struct BatchChange {
     pub life: Option<LifeId>,
     /// Why nothing of it can be used, where that is known now. It stays.
     pub fault: Option<BatchFault>,
+    /// When its rows may begin, where that is said now. It stays.
+    pub execute_at: Option<Timestamp>,
     /// When.
     pub at: Timestamp,
 }
@@ -296,6 +303,17 @@ pub struct BatchResult {
     pub refusal: Option<RowRefusal>,
     /// The operation that was begun for it, if one was.
     pub operation: Option<ResultOperation>,
+    /// The payment link that it made, if it made one.
+    pub link: Option<ResultLink>,
+}
+
+/// The payment link of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultLink {
+    /// The link.
+    pub id: PaymentLinkId,
+    /// `payment_link_id`.
+    pub name: String,
 }
 
 /// The operation of a result, with what its order is.

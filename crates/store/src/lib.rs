@@ -29,8 +29,8 @@ pub use agreements::{AgreementCharge, AgreementFilter, AgreementIntent, Agreemen
 pub use audits::{AUDIT_ENTRIES_PER_CALL_MAX, AuditChain, AuditDesk, AuditHead, AuditMac, AuditRow, Audits};
 pub use batches::{
     BATCH_ROWS_PER_CALL_MAX, Batch, BatchBegun, BatchChange, BatchCounts, BatchFilter, BatchResult, BatchRow, Batches,
-    BegunRow, EndedRow, EndedRows, JudgedRow, JudgedRows, NewBatch, NewBatchRow, ResultOperation, RowEnd, RowRefusal,
-    RowVerdict,
+    BegunRow, EndedRow, EndedRows, JudgedRow, JudgedRows, NewBatch, NewBatchRow, ResultLink, ResultOperation, RowEnd,
+    RowRefusal, RowVerdict,
 };
 pub use channels::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, Channels, NonceUse};
 pub use checkouts::{
@@ -59,8 +59,7 @@ pub use orders::{
     RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, Whose, held_amount,
 };
 pub use payment_links::{
-    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, PaymentLinkFilter, PaymentLinks, StoredPaymentLink,
-    WatchedLink,
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, PaymentLinkFilter, PaymentLinks, StoredPaymentLink, WatchedLink, NewPaymentLink,
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};

@@ -1,6 +1,7 @@
 //! The port for payment links.
 
 use crate::{CheckoutOpened, MessagesToo, NewCheckout, StoreFuture};
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::message::{MessageLimit, NewMessage};
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
@@ -10,8 +11,9 @@ use tollgate_core::time::Timestamp;
 pub trait PaymentLinks {
     /// Keeps a new link, if its id and its reference are free when it was created: the id for the merchant's links for
     /// ever, the reference as [`PaymentLinks::begin_payment_link`] will claim it, and for one open link at a time. What
-    /// its customer is told of it is written with it. It is watched from then on ([`PaymentLinks::watch_payment_link`]).
-    fn add_payment_link(&self, link: PaymentLink, too: MessagesToo) -> StoreFuture<'_, LinkAdded>;
+    /// its customer is told of it is written with it, and the row of a batch that it is made for has its result in the same
+    /// commit. It is watched from then on ([`PaymentLinks::watch_payment_link`]).
+    fn add_payment_link(&self, new: NewPaymentLink) -> StoreFuture<'_, LinkAdded>;
 
     /// A merchant's link; of several with one reference the newest.
     fn payment_link<'a>(
@@ -48,6 +50,17 @@ pub trait PaymentLinks {
     fn begin_payment_link(&self, begin: LinkBegin) -> StoreFuture<'_, LinkBegun>;
 }
 
+/// A link to be kept.
+#[derive(Clone, Debug)]
+pub struct NewPaymentLink {
+    /// The link.
+    pub link: PaymentLink,
+    /// The row of a batch that it is made for.
+    pub batch_row: Option<BatchRowId>,
+    /// What its customer is told of it.
+    pub messages: MessagesToo,
+}
+
 /// A link as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPaymentLink {
@@ -72,6 +85,8 @@ pub enum LinkAdded {
     NumberTaken,
     /// So many messages may not be sent.
     TooManyMessages(MessageLimit),
+    /// The row of the batch has its result already, or its batch is not processed.
+    RowTaken,
 }
 
 /// Whether a link was written.

@@ -35,10 +35,6 @@ impl RowReader for FortRows {
         let held_card_number = row.card_number_in.map_or(CardNumber::None, CardNumber::InColumn);
         command(&context, &FileRow { line: row.line, cells: row.cells.clone(), held_card_number })
     }
-
-    fn is_of_invoices(&self, batch: &Batch) -> bool {
-        Header::kept(batch.columns.clone()).is_of_invoices()
-    }
 }
 
 /// A request, as it travels in `POST /operator/batch`.
@@ -56,6 +52,13 @@ pub enum BatchRequest {
     },
     /// One batch: how far it is.
     Status {
+        /// The merchant's handle.
+        merchant: String,
+        /// Its reference.
+        reference: String,
+    },
+    /// Gives it up, before it has begun.
+    Cancel {
         /// The merchant's handle.
         merchant: String,
         /// Its reference.
@@ -79,6 +82,8 @@ enum BatchError {
     NoMerchant(String),
     #[error("the merchant has no batch {0:?}: `tollgate batch list` tells which there are")]
     NoBatch(String),
+    #[error("the batch is {0}: only one that is validated, or waits for its date, can be cancelled")]
+    NotNow(BatchState),
     #[error("{0:?} is no number of a batch: it has 18 digits")]
     NoNumber(String),
     #[error(transparent)]
@@ -110,6 +115,7 @@ impl BatchRoute {
                 let status = match error {
                     BatchError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
                     BatchError::NoNumber(_) => StatusCode::BAD_REQUEST,
+                    BatchError::NotNow(_) => StatusCode::CONFLICT,
                     BatchError::NoMerchant(_) | BatchError::NoBatch(_) => StatusCode::NOT_FOUND,
                 };
                 problem(status, error.to_string())
@@ -139,6 +145,15 @@ impl BatchRoute {
                 Ok(object!({ "batches": rows, "more": batches.len() == filter.limit }))
             }
             BatchRequest::Status { merchant, reference } => {
+                let batch = self.named(&merchant, reference).await?;
+                Ok(shown_batch(&batch, &merchant))
+            }
+            BatchRequest::Cancel { merchant, reference } => {
+                let batch = self.named(&merchant, reference.clone()).await?;
+                if !self.gateway.cancel_batch(batch.id).await? {
+                    let now = self.named(&merchant, reference).await?;
+                    return Err(BatchError::NotNow(now.state));
+                }
                 let batch = self.named(&merchant, reference).await?;
                 Ok(shown_batch(&batch, &merchant))
             }
@@ -192,6 +207,7 @@ fn shown_batch(batch: &Batch, merchant: &str) -> Value {
         "uploaded_at": batch.uploaded_at.to_string(),
         "validated_at": batch.validated_at.map(|at| at.to_string()),
         "asked_at": batch.asked_at.map(|at| at.to_string()),
+        "execute_at": batch.execute_at.map(|at| at.to_string()),
         "done_at": batch.done_at.map(|at| at.to_string()),
     })
 }

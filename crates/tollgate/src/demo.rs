@@ -83,6 +83,7 @@ pub fn default_terms() -> Terms {
         recurring: RecurringTerms::default(),
         batch: BatchTerms::default(),
         links: LinkTerms::default(),
+        seller: tollgate_core::invoice::Seller::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an operator asks of payment links. Making one goes by the same rules as PAYMENT_LINK of the payment API.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use serde_json::{Value, json as object};
 use std::collections::BTreeMap;
@@ -13,7 +15,7 @@ use tollgate_fort::command::Request;
 use tollgate_fort::message::Message;
 use tollgate_fort::service::Service;
 use tollgate_fort::text::{Language, response_message};
-use tollgate_http::{OperatorRequest, OperatorRoute, Response, json, problem};
+use tollgate_http::{InvoicePaperFault, OperatorRequest, OperatorRoute, Response, invoice_pdf, json, problem};
 
 /// The most links that one list tells.
 pub const LISTED_MAX: usize = 1_000;
@@ -60,6 +62,15 @@ pub enum LinkRequest {
         /// By which ways, from now on, as `notification_type` says it; those of the link where it is not given.
         by: Option<String>,
     },
+    /// The invoice of one, as a PDF.
+    Pdf {
+        /// The merchant's handle.
+        merchant: String,
+        /// The link's id.
+        name: String,
+        /// `en` or `ar`; the link's own where it is not said.
+        language: Option<String>,
+    },
     /// Close one for good.
     Close {
         /// The merchant's handle.
@@ -84,6 +95,9 @@ pub enum LinkError {
     /// The gateway refused.
     #[error("{} ({}): {}", .0.code, response_message(.0.code, Language::English), in_words(.0))]
     Refused(Refusal),
+    /// It has no invoice, or that cannot be put on paper.
+    #[error(transparent)]
+    Paper(#[from] InvoicePaperFault),
     /// The account cannot be read.
     #[error("the account cannot be read: {0}")]
     Account(String),
@@ -148,6 +162,13 @@ impl LinkRequest {
                 let send = UpdateLinkCommand { notify: Some(ways), ..nothing_of(&name) };
                 gateway.update_payment_link(&account, &send).await?;
                 told(gateway, &account, &name).await
+            }
+            LinkRequest::Pdf { merchant, name, language } => {
+                let account = account(gateway, &merchant).await?;
+                let seen = named(gateway, &account, &name).await?;
+                let language = Language::of(Some(language.as_deref().unwrap_or(&seen.link.language)));
+                let pdf = invoice_pdf(&seen, language).await?;
+                Ok(object!({ "payment_link_id": seen.link.name, "pdf": BASE64_STANDARD.encode(pdf) }))
             }
             LinkRequest::Close { merchant, name } => {
                 let account = account(gateway, &merchant).await?;
@@ -284,6 +305,7 @@ fn shown(seen: &SeenLink) -> Value {
         "return_url": link.return_url,
         "notification_type": ways_of(&link.notifications),
         "link_reminders": link.reminders.to_string(),
+        "invoice": link.invoice,
         "created_at": link.created_at.to_string(),
         "expires_at": link.expires_at.to_string(),
         "closed_at": link.closed_at.map(|at| at.to_string()),
@@ -317,7 +339,9 @@ impl LinkRoute {
         };
         match asked.carry_out(&self.gateway).await {
             Ok(value) => json(StatusCode::OK, &value),
-            Err(error @ LinkError::Account(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            Err(error @ (LinkError::Account(_) | LinkError::Paper(InvoicePaperFault::Ours(_)))) => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
             Err(error @ LinkError::Refused(_)) => problem(StatusCode::CONFLICT, error.to_string()),
             Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
         }

@@ -29,9 +29,6 @@ pub trait RowReader: Send + Sync + 'static {
     /// # Errors
     /// Why it cannot be what it is.
     fn read(&self, batch: &Batch, account: &Account, row: &BatchRow) -> Result<BatchRowCommand, Refusal>;
-
-    /// Whether it is a file of payment links.
-    fn is_of_invoices(&self, batch: &Batch) -> bool;
 }
 
 /// The running job.
@@ -145,7 +142,7 @@ impl Desk {
         let inner = &self.gateway.inner;
         // A life that may be over begins nothing.
         let Some(life) = inner.life.running() else { return Ok(()) };
-        for batch in inner.store.batches_to_do(life, BATCHES_PER_LOOK_MAX).await? {
+        for batch in inner.store.batches_to_do(life, self.gateway.now(), BATCHES_PER_LOOK_MAX).await? {
             let is_being_received = batch.state == BatchState::Receiving && batch.owner == life;
             if under_way.len() >= BATCHES_AT_ONCE_MAX
                 || is_being_received
@@ -173,7 +170,12 @@ impl Desk {
             BatchState::Receiving => receive::discard(gateway, batch.id).await.map_err(Stopped::from),
             BatchState::Uploaded | BatchState::Validating => validate::validate(&work, &batch, life).await,
             BatchState::Processing => process::process(&work, &batch, life).await,
-            BatchState::Validated | BatchState::ValidatedWithErrors | BatchState::Invalid | BatchState::Done => Ok(()),
+            BatchState::Scheduled => process::begin_on_date(&work, &batch, life).await,
+            BatchState::Validated
+            | BatchState::ValidatedWithErrors
+            | BatchState::Invalid
+            | BatchState::Done
+            | BatchState::Cancelled => Ok(()),
         };
         match ended {
             Ok(()) | Err(Stopped::Gateway) => {}

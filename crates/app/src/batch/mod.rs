@@ -12,7 +12,8 @@ use crate::directory::Account;
 use crate::gateway::{Gateway, Refused};
 use tollgate_core::answer::{Answer, BatchFacts};
 use tollgate_core::batch::{
-    self, BatchCall, BatchCommand, BatchEvent, BatchId, BatchService, BatchState, PROCESSING_ASKED, RESULTS_TOLD,
+    self, BatchCall, BatchCommand, BatchEvent, BatchId, BatchService, BatchState, DATE_SET, PROCESSING_ASKED,
+    RESULTS_TOLD,
 };
 use tollgate_core::code::{message, refused};
 use tollgate_core::ident::MerchantId;
@@ -61,7 +62,8 @@ impl Gateway {
     pub async fn batch_results(&self, account: &Account, command: &BatchCommand) -> Result<BatchTold, Refused> {
         let batch = self.named(account, command).await?;
         let told = |code, rows| {
-            let facts = BatchFacts { id: batch.id, rows };
+            let execute_at = batch.execute_at.filter(|_| batch.state == BatchState::Scheduled);
+            let facts = BatchFacts { id: batch.id, rows, execute_at };
             Ok(BatchTold::Answer(Box::new(Answer { batch: Some(facts), ..Answer::bare(code) })))
         };
         let not_yet = |number| told(batch::failed(BatchCall::Results, number), None);
@@ -72,6 +74,11 @@ impl Gateway {
             BatchState::Validated | BatchState::ValidatedWithErrors => told(RESULTS_TOLD, Some(batch.counts.rows)),
             BatchState::Invalid => Err(unusable(&batch, None)),
             BatchState::Processing => not_yet(message::BATCH_UNDER_PROCESSING),
+            BatchState::Scheduled => {
+                let code = batch::failed(BatchCall::Results, message::BATCH_WILL_BE_PROCESSED);
+                told(code, Some(batch.counts.rows))
+            }
+            BatchState::Cancelled => Err(given_up(BatchCall::Results)),
             BatchState::Done => Ok(BatchTold::Results(Box::new(batch))),
         }
     }
@@ -91,18 +98,41 @@ impl Gateway {
             BatchState::Processing => {
                 not_now(message::BATCH_UNDER_PROCESSING, "its rows are being carried out already")
             }
+            BatchState::Scheduled => {
+                not_now(message::BATCH_WILL_BE_PROCESSED, "its processing was asked for and begins on its date")
+            }
+            BatchState::Cancelled => Err(given_up(BatchCall::Process)),
             BatchState::Done => Ok(Answer::bare(PROCESSING_ASKED)),
             BatchState::Validated | BatchState::ValidatedWithErrors => {
-                let event = BatchEvent::ProcessingAsked;
-                let change = BatchChange { batch: batch.id, event, life: None, fault: None, at: self.now() };
+                let now = self.now();
+                let execute_at = command.execute_at(now)?;
+                let (event, code) = match execute_at {
+                    None => (BatchEvent::ProcessingAsked, PROCESSING_ASKED),
+                    Some(_) => (BatchEvent::DateSet, DATE_SET),
+                };
+                let change = BatchChange { batch: batch.id, event, life: None, fault: None, execute_at, at: now };
                 if !self.inner.store.change_batch(change).await? {
                     return not_now(message::BATCH_UNDER_PROCESSING, "another request asked for it a moment before");
                 }
                 tracing::info!(batch = %batch.id, reference = batch.reference, "the processing of a batch was asked for");
                 self.inner.batches_wanted.notify_one();
-                Ok(Answer::bare(PROCESSING_ASKED))
+                Ok(Answer::bare(code))
             }
         }
+    }
+
+    /// Gives a batch up whose processing has not begun. `false` when it has, or cannot any more: nothing was changed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn cancel_batch(&self, batch: BatchId) -> Result<bool, StoreError> {
+        let event = BatchEvent::GivenUp;
+        let change = BatchChange { batch, event, life: None, fault: None, execute_at: None, at: self.now() };
+        let is_cancelled = self.inner.store.change_batch(change).await?;
+        if is_cancelled {
+            tracing::info!(%batch, "a batch was given up: none of its rows is ever begun");
+        }
+        Ok(is_cancelled)
     }
 
     /// Batches, the newest first, for an operator.
@@ -160,12 +190,17 @@ fn refuse(call: BatchCall, number: u16, detail: impl Into<std::borrow::Cow<'stat
     Refusal::request(batch::failed(call, number), "batch_reference", detail).into()
 }
 
+/// The refusal of a batch that an operator has given up.
+fn given_up(call: BatchCall) -> Refused {
+    refuse(call, message::BATCH_FILE_INVALID, "it was cancelled: upload the file again under another reference")
+}
+
 /// The refusal of a batch of which nothing can be used: GET_BATCH_RESULTS tells the validation's own status.
 fn unusable(batch: &Batch, call: Option<BatchCall>) -> Refused {
     let fault = batch.fault.unwrap_or(batch::BatchFault::NoGoodRow);
     let code = match call {
-        None => fault.code(),
-        Some(call) => batch::failed(call, fault.code().message()),
+        None => batch::VALIDATION_FAILED,
+        Some(call) => batch::failed(call, batch::VALIDATION_FAILED.message()),
     };
     Refusal::request(code, "batch_reference", fault.name()).into()
 }

@@ -16,11 +16,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tollgate_acquirer::LinkState;
 use tollgate_core::answer::Answer;
-use tollgate_core::batch::{BatchRowCommand, BatchRowId, BatchRowState, BatchService};
+use tollgate_core::batch::{BatchEvent, BatchRowCommand, BatchRowId, BatchRowState, BatchService, BatchState};
 use tollgate_core::code::{UNCERTAIN, refused};
 use tollgate_core::order::OperationState;
 use tollgate_core::refusal::{Guilty, Refusal};
-use tollgate_store::{BATCH_ROWS_PER_CALL_MAX, Batch, EndedRow, EndedRows, LifeId, RowEnd};
+use tollgate_store::{BATCH_ROWS_PER_CALL_MAX, Batch, BatchChange, EndedRow, EndedRows, LifeId, RowEnd};
 
 /// How many rows are read from the store at once.
 const ROWS_PER_READ: usize = 128;
@@ -66,6 +66,18 @@ pub(super) async fn process(work: &Work<'_>, batch: &Batch, life: LifeId) -> Res
     }
     run.flush().await?;
     ended
+}
+
+/// Carries a batch out whose date has come, unless it was given up just now.
+pub(super) async fn begin_on_date(work: &Work<'_>, batch: &Batch, life: LifeId) -> Result<(), Stopped> {
+    let (event, at) = (BatchEvent::DateReached, work.gateway.now());
+    let change = BatchChange { batch: batch.id, event, life: Some(life), fault: None, execute_at: None, at };
+    if !work.gateway.inner.store.change_batch(change).await? {
+        return Ok(());
+    }
+    tracing::info!(batch = %batch.id, reference = batch.reference, "the date of a batch has come");
+    let begun = Batch { state: BatchState::Processing, ..batch.clone() };
+    process(work, &begun, life).await
 }
 
 /// A row that can be begun.
@@ -175,7 +187,12 @@ impl Run<'_> {
             return Ok(());
         }
         let account = self.work.account(self.batch).await?;
-        if self.work.gateway.link() != LinkState::Up || !may_process(&account) {
+        let is_held = |row: &Ready| match row.command {
+            BatchRowCommand::Pay(_) | BatchRowCommand::Maintain(_) => self.work.gateway.link() != LinkState::Up,
+            // Nothing of it goes to the network.
+            BatchRowCommand::Link(_) => false,
+        };
+        if self.ready.front().is_some_and(is_held) || !may_process(&account) {
             self.held_until = now + Duration::from_millis(HELD_MS);
             return Ok(());
         }
@@ -194,10 +211,14 @@ impl Run<'_> {
         self.orders.insert(ready.order.clone());
         let gateway = self.work.gateway.clone();
         let row = BatchRowId { batch: self.batch.id, line: ready.line };
+        let access_code = self.batch.access_code.clone();
         self.window.spawn(async move {
             let result = match ready.command.clone() {
                 BatchRowCommand::Pay(command) => gateway.pay_row(account, *command, row).await,
                 BatchRowCommand::Maintain(command) => gateway.maintain_row(account, *command, row).await,
+                BatchRowCommand::Link(command) => {
+                    gateway.create_link_of_row(&account, &access_code, &command, row).await
+                }
             };
             RowDone { ready, result }
         });
@@ -219,6 +240,8 @@ impl Run<'_> {
         let refusal = match result {
             // Nobody knows yet: the row ends when its operation is settled. It may not even be begun.
             Ok(answer) if answer.code == UNCERTAIN => return self.read_again(),
+            // Its result was written with the link.
+            Ok(_) if matches!(ready.command, BatchRowCommand::Link(_)) => return,
             Ok(answer) => {
                 self.ended.push(EndedRow { line: ready.line, end: RowEnd::Settled(answer.code) });
                 return;

@@ -109,12 +109,12 @@ impl ReceivingBatch {
         self.write().await?;
         let inner = &self.gateway.inner;
         let event = BatchEvent::Received;
-        let change = BatchChange { batch: self.id, event, life: None, fault, at: self.gateway.now() };
+        let change = BatchChange { batch: self.id, event, life: None, fault, execute_at: None, at: self.gateway.now() };
         if !inner.store.change_batch(change).await? {
             return Err(StoreError::Unavailable("the batch was thrown away while it was received".to_owned()));
         }
         inner.batches_wanted.notify_one();
-        let facts = BatchFacts { id: self.id, rows: None };
+        let facts = BatchFacts { id: self.id, rows: None, execute_at: None };
         Ok(Answer { batch: Some(facts), ..Answer::bare(UPLOADED) })
     }
 

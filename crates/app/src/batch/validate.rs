@@ -2,6 +2,7 @@
 
 use super::job::{Stopped, Work};
 use super::receive::rest_after;
+use crate::payment_link::tell::ways;
 use crate::directory::Account;
 use crate::gateway::Refused;
 use crate::token;
@@ -11,6 +12,7 @@ use tollgate_core::batch::{BatchEvent, BatchFault, BatchId, BatchRowCommand, Bat
 use tollgate_core::code::refused;
 use tollgate_core::command::{MaintainCommand, OrderTarget, PayCommand};
 use tollgate_core::decide;
+use tollgate_core::payment_link::{LinkTarget, PaymentLinkCommand, PaymentLinkId};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_store::{Batch, BatchChange, BatchRow, JudgedRow, JudgedRows, LifeId, RowRefusal, RowVerdict};
 
@@ -27,7 +29,7 @@ pub(super) async fn validate(work: &Work<'_>, batch: &Batch, life: LifeId) -> Re
     if batch.state == BatchState::Uploaded && !change(work, batch, life, BatchEvent::ValidationBegun, None).await? {
         return Ok(());
     }
-    if let Some(fault) = whole_fault(work, batch) {
+    if let Some(fault) = whole_fault(batch) {
         change(work, batch, life, BatchEvent::FoundUnusable, Some(fault)).await?;
         return Ok(());
     }
@@ -65,14 +67,8 @@ pub(super) async fn validate(work: &Work<'_>, batch: &Batch, life: LifeId) -> Re
 }
 
 /// Why nothing of a file can be used, whatever its rows are.
-fn whole_fault(work: &Work<'_>, batch: &Batch) -> Option<BatchFault> {
-    if batch.fault.is_some() {
-        return batch.fault;
-    }
-    if work.rows.is_of_invoices(batch) {
-        return Some(BatchFault::Invoices);
-    }
-    (batch.counts.rows == 0).then_some(BatchFault::NoRow)
+fn whole_fault(batch: &Batch) -> Option<BatchFault> {
+    batch.fault.or_else(|| (batch.counts.rows == 0).then_some(BatchFault::NoRow))
 }
 
 async fn change(
@@ -82,7 +78,8 @@ async fn change(
     event: BatchEvent,
     fault: Option<BatchFault>,
 ) -> Result<bool, Stopped> {
-    let change = BatchChange { batch: batch.id, event, life: Some(life), fault, at: work.gateway.now() };
+    let change =
+        BatchChange { batch: batch.id, event, life: Some(life), fault, execute_at: None, at: work.gateway.now() };
     Ok(work.gateway.inner.store.change_batch(change).await?)
 }
 
@@ -96,6 +93,10 @@ async fn verdict(work: &Work<'_>, batch: &Batch, account: &Account, row: &BatchR
         Ok(BatchRowCommand::Maintain(command)) => {
             let identity = identity(batch.id, &BatchRowCommand::Maintain(command.clone()));
             operation(work, account, &command).await.map(|()| identity)
+        }
+        Ok(BatchRowCommand::Link(command)) => {
+            let identity = identity(batch.id, &BatchRowCommand::Link(command.clone()));
+            link(work, account, &command).await.map(|()| identity)
         }
     };
     match judged {
@@ -119,6 +120,37 @@ async fn payment(work: &Work<'_>, account: &Account, command: &PayCommand) -> Re
         Some(stored) => {
             let detail = format!("merchant_reference is used up by order {}", stored.order.fort_id);
             Err(Refusal::request(refused::REFERENCE_EXISTS, "merchant_reference", detail).into())
+        }
+    }
+}
+
+/// A payment link: whether it would be made now. An end that lies in the future now may be over when its turn comes; then the
+/// row is refused.
+async fn link(work: &Work<'_>, account: &Account, command: &PaymentLinkCommand) -> Result<(), Refused> {
+    let (store, merchant) = (&work.gateway.inner.store, &account.merchant);
+    let now = work.gateway.now();
+    // Its number is drawn when it is made; until then its name is known only where the merchant gave it one.
+    let draft = command.link(PaymentLinkId(0), merchant, "", now);
+    decide::payment_link(merchant, command, &draft, ways(&work.gateway.inner), now)?;
+    if let Some(name) = &command.name
+        && store.payment_link(merchant.id, &LinkTarget::Name(name.clone())).await?.is_some()
+    {
+        let detail = "another payment link of the merchant has this payment_link_id";
+        return Err(Refusal::request(refused::LINK_EXISTS, "payment_link_id", detail).into());
+    }
+    let reference = OrderTarget::Reference(command.merchant_reference.clone());
+    if let Some(stored) = store.order(merchant.id, &reference).await?
+        && !draft.goes_on_with(&stored.order)
+    {
+        let detail = format!("merchant_reference is used up by order {}", stored.order.fort_id);
+        return Err(Refusal::request(refused::REFERENCE_EXISTS, "merchant_reference", detail).into());
+    }
+    let newest = store.payment_link(merchant.id, &LinkTarget::Reference(command.merchant_reference.clone())).await?;
+    match newest.map(|stored| stored.link).filter(|link| link.closed_at.is_none() && link.expires_at > now) {
+        None => Ok(()),
+        Some(open) => {
+            let detail = format!("payment link {} is open for this merchant_reference: close it first", open.name);
+            Err(Refusal::request(refused::LINK_OPEN, "merchant_reference", detail).into())
         }
     }
 }

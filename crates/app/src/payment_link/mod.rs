@@ -11,6 +11,7 @@ pub(crate) mod tell;
 pub(crate) mod watch;
 
 pub use begin::LinkWay;
+pub(crate) use create::LinkFor;
 pub use seen::{LinkCode, LinkPage, LinkRest, SeenLink};
 pub use tell::MessageWays;
 
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
 use tollgate_core::message::{MessageAbout, MessageKind};
+use tollgate_core::batch::BatchRowId;
 use tollgate_core::payment_link::{
     LinkStatusCommand, LinkTarget, PaymentLinkCommand, PaymentLinkId, UpdateLinkCommand,
 };
@@ -36,7 +38,30 @@ impl Gateway {
         access_code: &str,
         command: &PaymentLinkCommand,
     ) -> Result<Answer, Refused> {
-        create::create(&self.inner, account, access_code, command).await
+        create::create(&self.inner, account, access_code, command, LinkFor::Call).await
+    }
+
+    /// The same for a row of a batch.
+    ///
+    /// # Errors
+    /// When it is refused, and nothing was kept. [`tollgate_core::code::refused::STILL_PROCESSING`] by our own fault where the row has its
+    /// result already, or nobody knows whether it has.
+    pub(crate) async fn create_link_of_row(
+        &self,
+        account: &Arc<Account>,
+        access_code: &str,
+        command: &PaymentLinkCommand,
+        row: BatchRowId,
+    ) -> Result<Answer, Refused> {
+        create::create(&self.inner, account, access_code, command, LinkFor::Row(row)).await
+    }
+
+    /// The address of a link, for its customer. It is made anew each time: nothing that is kept holds it.
+    ///
+    /// # Errors
+    /// When the gateway has no public address, or the vault fails.
+    pub async fn payment_link_address(&self, id: PaymentLinkId) -> Result<String, Refused> {
+        seen::address(&self.inner, id).await
     }
 
     /// CHECK_PAYMENT_LINK_STATUS.

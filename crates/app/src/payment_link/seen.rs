@@ -172,7 +172,7 @@ pub(super) async fn see(inner: &Inner, account: Arc<Account>, stored: StoredPaym
     let seen_at = inner.clock.now();
     let tries = u8::try_from(operations.iter().filter(|told| is_try(told)).count()).unwrap_or(u8::MAX);
     let code = payment_link_code(inner, link.id).await?;
-    let url = format!("{}/pay/{}", public_url(inner)?, code.as_str());
+    let url = address_of(inner, &code)?;
     let stand = link.stand(order.as_ref(), tries, seen_at);
     let paid_at = operations.iter().find_map(approved_at);
     Ok(SeenLink { account, link, openings, order, tries, paid_at, stand, code, url, seen_at })
@@ -188,6 +188,16 @@ fn approved_at(told: &StoryOperation) -> Option<Timestamp> {
     let approved = |state| state == OperationState::Approved;
     let mut outcomes = told.outcomes.iter().filter(|outcome| told.operation.kind.begins() && approved(outcome.state));
     outcomes.next().map(|outcome| outcome.at)
+}
+
+/// The address of a link.
+pub(super) async fn address(inner: &Inner, id: PaymentLinkId) -> Result<String, Refused> {
+    let code = payment_link_code(inner, id).await?;
+    Ok(address_of(inner, &code)?)
+}
+
+fn address_of(inner: &Inner, code: &LinkCode) -> Result<String, Refusal> {
+    Ok(format!("{}/pay/{}", public_url(inner)?, code.as_str()))
 }
 
 fn public_url(inner: &Inner) -> Result<&str, Refusal> {

@@ -39,7 +39,7 @@ impl Gateway {
 }
 
 /// By which ways customers can be told.
-pub(super) fn ways(inner: &Inner) -> &[LinkNotification] {
+pub(crate) fn ways(inner: &Inner) -> &[LinkNotification] {
     inner.message_ways.get().map_or(&[], |ways| ways.ways.as_slice())
 }
 

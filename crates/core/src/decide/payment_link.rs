@@ -49,6 +49,7 @@ pub fn update_payment_link(
     can_be_changed(stand, command)?;
     let mut changed = PaymentLink { version: link.version.saturating_add(1), ..link.clone() };
     if let Some(amount) = command.amount.filter(|amount| *amount != link.money().amount) {
+        follows_from_no_invoice(link)?;
         no_payment_begun(link)?;
         let money = Money { amount, currency: link.currency };
         taken_currency(&merchant.terms, money)?;
@@ -157,6 +158,15 @@ fn can_be_changed(stand: LinkStand, command: &UpdateLinkCommand) -> Result<(), R
         LinkStand::Closed => refused(code::LINK_PROCESSED, "it is closed: make another one"),
         LinkStand::Used => refused(code::LINK_PROCESSED, "its reference was used by another way to pay"),
     }
+}
+
+/// What a customer was told line by line comes to what the lines come to.
+fn follows_from_no_invoice(link: &PaymentLink) -> Result<(), Refusal> {
+    if link.invoice.is_none() {
+        return Ok(());
+    }
+    let detail = "the amount of an invoice is the total of its lines: close the link, and make another one";
+    Err(Refusal::request(code::VALUE_NOT_ALLOWED, "amount", detail))
 }
 
 /// Whoever has seen an amount on the card form must not be charged another one.

@@ -76,8 +76,8 @@ fn a_header_names_known_columns_once_and_what_rows_ask_for() {
     assert_eq!(header("command,"), Err(HeaderFault::Unknown(2)));
     assert_eq!(header("command,amount,command"), Err(HeaderFault::Twice(3)));
     assert_eq!(header("amount,currency"), Err(HeaderFault::NoCommand));
-    assert!(header("service_command,amount").unwrap().is_of_invoices());
-    assert!(!header("service_command,command").unwrap().is_of_invoices());
+    assert_eq!(header("service_command,amount").unwrap().kind(), FileKind::Links);
+    assert_eq!(header("service_command,command").unwrap().kind(), FileKind::Transactions);
 }
 
 /// Judges each row of a file; what was made of it, or the code and the parameter.
@@ -116,7 +116,7 @@ fn every_row_of_the_good_samples_becomes_its_command() {
         .iter()
         .map(|row| match row.as_ref().unwrap() {
             BatchRowCommand::Maintain(command) => command.kind,
-            BatchRowCommand::Pay(_) => panic!("{row:?}"),
+            BatchRowCommand::Pay(_) | BatchRowCommand::Link(_) => panic!("{row:?}"),
         })
         .collect();
     assert_eq!(kinds, [MaintainKind::Capture, MaintainKind::Refund, MaintainKind::Void]);
@@ -166,6 +166,38 @@ fn the_first_fault_of_a_row_counts_in_the_order_of_the_single_call() {
     }
     let long = format!("PURCHASE,{},100,AED,a@b.c,RECURRING,t,", "R".repeat(41));
     assert_eq!(row(&long), "00032 merchant_reference");
+}
+
+#[test]
+fn a_file_of_payment_links_holds_nothing_else() {
+    let made = judge(&sample("payment_links.csv"), BatchRows::Fort);
+    let BatchRowCommand::Link(link) = made[2].as_ref().unwrap() else { panic!("{made:?}") };
+    assert_eq!((link.merchant_reference.as_str(), link.kind), ("INV-2026-0003", PayKind::Authorization));
+    assert_eq!((link.money.to_string().as_str(), link.payment_option.as_deref()), ("12.500 KWD", Some("VISA")));
+    assert_eq!(link.description.as_deref(), Some("Deposit, room 12"));
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    let row = |header: &str, cells: &str| {
+        judge(&format!("{header}\n{cells}\n"), BatchRows::Fort).remove(0).err().unwrap_or_default()
+    };
+    let columns =
+        "service_command,merchant_reference,amount,currency,customer_email,request_expiry_date,notification_type";
+    let rest = "R-1,100,AED,a@b.c,2030-01-31T23:59:59+04:00,NONE";
+    for (cells, fault) in [
+        (format!("PAYMENT_LINK,{rest}"), ""),
+        (format!("CHECK_PAYMENT_LINK_STATUS,{rest}"), "00004 service_command"),
+        (format!("PURCHASE,{rest}"), "00004 service_command"),
+        (format!(",{rest}"), "00001 service_command"),
+        (format!("PAYMENT_LINK,{}", rest.replace("NONE", "")), "00001 notification_type"),
+        (format!("PAYMENT_LINK,{}", rest.replace("100", "1.00")), "00002 amount"),
+        (
+            format!("PAYMENT_LINK,{}", rest.replace("2030-01-31T23:59:59+04:00", "tomorrow")),
+            "00002 request_expiry_date",
+        ),
+    ] {
+        assert_eq!(row(columns, &cells), fault, "{cells}");
+    }
+    assert_eq!(row(&format!("command,{columns}"), &format!("PAYMENT_LINK,,{rest}")), "00004 command", "mixed");
+    assert_eq!(row(&format!("command,{columns}"), &format!(",PAYMENT_LINK,{rest}")), "00001 command", "mixed");
 }
 
 #[test]

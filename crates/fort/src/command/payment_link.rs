@@ -1,5 +1,6 @@
 //! PAYMENT_LINK, CHECK_PAYMENT_LINK_STATUS and UPDATE_PAYMENT_LINK.
 
+use super::invoice::invoice;
 use super::{Request, mandatory, moment, money, optional, safe_params};
 use crate::message::Message;
 use tollgate_core::code::refused;
@@ -16,6 +17,7 @@ use tollgate_core::time::Timestamp;
 pub(super) fn create(message: &Message) -> Result<Request, Refusal> {
     let safe = safe_params(message);
     let kept = |name: &str| safe.get(name).map(str::to_owned);
+    let money = money(message)?;
     Ok(Request::PaymentLink(Box::new(PaymentLinkCommand {
         name: optional(message, "payment_link_id"),
         merchant_reference: mandatory(message, "merchant_reference")?,
@@ -23,7 +25,7 @@ pub(super) fn create(message: &Message) -> Result<Request, Refusal> {
             Some("AUTHORIZATION") => PayKind::Authorization,
             _ => PayKind::Purchase,
         },
-        money: money(message)?,
+        money,
         language: mandatory(message, "language")?,
         notifications: notifications(&mandatory(message, "notification_type")?)?,
         reminders: reminders(message)?,
@@ -35,6 +37,7 @@ pub(super) fn create(message: &Message) -> Result<Request, Refusal> {
             name: kept("customer_name"),
             phone: kept("customer_phone"),
         },
+        invoice: invoice(message, money)?,
         expires_at: end(message)?
             .ok_or_else(|| Refusal::request(refused::MISSING_PARAMETER, "request_expiry_date", "it was not sent"))?,
     })))

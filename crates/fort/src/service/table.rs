@@ -141,6 +141,7 @@ pub(crate) enum Source {
     BatchRows,
     /// How many rows a report has.
     ReportRows,
+    BatchDate,
     /// The payment link that a payment belongs to.
     PaidLink,
     /// A payment link's id, address, amount, state, end and openings.

@@ -1,5 +1,7 @@
 //! HTML as it is written: what is ours goes in as it is, everything else escaped.
 
+use super::invoice::QrPicture;
+
 /// A page on its way. Only texts of the program itself go in unescaped, by their type.
 #[derive(Default)]
 pub(super) struct Html(String);
@@ -33,6 +35,12 @@ impl Html {
             Some(value) => self.attribute(name, value),
             None => self,
         }
+    }
+
+    /// Appends a QR code.
+    pub(super) fn picture(&mut self, picture: &QrPicture) -> &mut Html {
+        self.0.push_str(picture.svg());
+        self
     }
 
     /// Appends a hidden field.

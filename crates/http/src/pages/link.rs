@@ -3,6 +3,7 @@
 use super::brands::brand_label;
 use super::headers::{Forms, Powers, Scripts, page};
 use super::html::Html;
+use super::invoice::{self, InvoiceShown};
 use super::layout::{self, Head, Shape};
 use super::link_words::LinkWords;
 use super::view::{OrderSummary, PageSetting};
@@ -34,6 +35,10 @@ pub struct PayLinkPage<'a> {
     pub terms: Option<TermsBox<'a>>,
     /// Where the button posts to; a path at the gateway.
     pub action_url: &'a str,
+    /// What is asked for line by line, where it is.
+    pub invoice: Option<InvoiceShown<'a>>,
+    /// Its address, for the code that telephones read.
+    pub address: &'a str,
 }
 
 /// The box that the customer has to tick.
@@ -61,6 +66,8 @@ pub struct PayLinkToldPage<'a> {
     pub setting: PageSetting<'a>,
     /// Why.
     pub told: PayLinkTold<'a>,
+    /// What was asked for line by line, where it was.
+    pub invoice: Option<InvoiceShown<'a>>,
 }
 
 /// Why a payment link cannot be paid.
@@ -114,6 +121,9 @@ pub fn pay_link_page(view: &PayLinkPage<'_>) -> Response {
     let head = Head { title: &title, heading: words.title, refresh: None, shape: Shape::Whole };
     layout::begin(&mut out, &view.setting, &head);
     layout::summary(&mut out, &view.setting, &view.summary);
+    if let Some(shown) = &view.invoice {
+        invoice::invoice(&mut out, &view.setting, shown);
+    }
     out.raw("<div class=\"told\">\n");
     line(&mut out, words.link, view.link_name);
     out.raw("<p class=\"label\">").text(words.valid_until).raw(" ");
@@ -127,6 +137,7 @@ pub fn pay_link_page(view: &PayLinkPage<'_>) -> Response {
         terms_box(&mut out, words, terms);
     }
     out.raw("<button class=\"go\" type=\"submit\"><span>").text(words.make).raw("</span></button>\n</form>\n");
+    invoice::code(&mut out, &view.setting, view.address);
     layout::end(&mut out);
     let powers = Powers { forms: Forms::Gateway(None), frame: None, scripts: Scripts::None };
     page(&view.setting, StatusCode::OK, out.finish(), &powers)
@@ -156,6 +167,9 @@ pub fn pay_link_told_page(view: &PayLinkToldPage<'_>) -> Response {
         PayLinkTold::Missing => {}
     }
     out.raw("<p>").text(text).raw("</p>\n");
+    if let Some(shown) = &view.invoice {
+        invoice::invoice(&mut out, &view.setting, shown);
+    }
     layout::end(&mut out);
     page(&view.setting, status, out.finish(), &Powers::TEXT)
 }

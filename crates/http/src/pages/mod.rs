@@ -14,6 +14,8 @@ mod colour;
 mod ends;
 mod headers;
 mod html;
+pub mod invoice;
+pub(crate) mod invoice_words;
 mod layout;
 pub mod letter;
 mod letter_words;

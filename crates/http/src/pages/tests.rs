@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::browser::WindowSize;
+use super::invoice::InvoiceShown;
 use super::link::*;
 use super::nonce::Nonce;
 use super::typed::Fault;
@@ -11,6 +12,7 @@ use super::*;
 use crate::answer::Response;
 use http::{StatusCode, header};
 use tollgate_core::bin::Brand;
+use tollgate_core::invoice::{DueDate, Invoice, InvoiceLine, InvoiceTotals, Seller, totals};
 use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::page::WebOrigin;
 use tollgate_core::time::Timestamp;
@@ -42,11 +44,30 @@ struct World {
     face: Face,
     nonce: Nonce,
     framing: Framing,
+    bill: Invoice,
+    sums: InvoiceTotals,
 }
 
 impl World {
     fn new(framing: Framing) -> World {
-        World { face: Face { name: ODD.into(), ..Face::default() }, nonce: Nonce::draw().unwrap(), framing }
+        let line = InvoiceLine {
+            description: ODD.into(),
+            quantity_milli: 1_500,
+            unit_price_minor: 100,
+            discount_minor: 50,
+            tax_rate: 500,
+        };
+        let odd = || Some(ODD.to_owned());
+        let seller = Seller { name: odd(), address: odd(), tax_number: odd() };
+        let bill = Invoice { number: odd(), due: DueDate::parse("2027-01-31"), seller, lines: vec![line] };
+        let sums = totals(&bill.lines).unwrap();
+        let face = Face { name: ODD.into(), ..Face::default() };
+        World { face, nonce: Nonce::draw().unwrap(), framing, bill, sums }
+    }
+
+    fn invoice(&self) -> InvoiceShown<'_> {
+        let currency = Currency::from_alpha("AED").unwrap();
+        InvoiceShown { invoice: &self.bill, totals: &self.sums, currency, made_at: NOW, pdf_url: ODD }
     }
 
     fn setting(&self) -> PageSetting<'_> {
@@ -91,6 +112,8 @@ impl World {
             brands: &[Brand::Visa, Brand::Mada],
             terms: Some(TermsBox { url: ODD, fault }),
             action_url: "/pay/x",
+            invoice: Some(self.invoice()),
+            address: "https://pay.example/pay/x",
         }
     }
 
@@ -125,7 +148,7 @@ impl World {
         ];
         all.push(pay_link_page(&self.link(TermsFault::Missing)));
         for told in [PayLinkTold::Paid(self.receipt()), PayLinkTold::Expired(card.summary.unwrap())] {
-            all.push(pay_link_told_page(&PayLinkToldPage { setting, told }));
+            all.push(pay_link_told_page(&PayLinkToldPage { setting, told, invoice: Some(self.invoice()) }));
         }
         for shown in [ChallengeShown::FullPage, ChallengeShown::Frame(WindowSize::W250H400)] {
             all.push(challenge_page(&ChallengePage {
@@ -284,7 +307,10 @@ fn the_status_says_how_a_payment_link_stands() {
         (PayLinkTold::Used(order), StatusCode::GONE),
         (PayLinkTold::Missing, StatusCode::NOT_FOUND),
     ] {
-        assert_eq!(pay_link_told_page(&PayLinkToldPage { setting: world.setting(), told }).status(), status);
+        assert_eq!(
+            pay_link_told_page(&PayLinkToldPage { setting: world.setting(), told, invoice: None }).status(),
+            status
+        );
     }
 }
 
@@ -321,4 +347,25 @@ fn the_script_is_served_as_what_it_is_and_for_ever() {
     let response = assets::script_response();
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
     assert_eq!(said(&response, "cache-control"), "public, max-age=31536000, immutable");
+}
+
+#[tokio::test]
+async fn the_page_of_an_invoice_shows_its_lines_taxes_and_total_and_a_code() {
+    let world = World::new(Framing::Nobody);
+    let page = html(pay_link_page(&world.link(TermsFault::None))).await;
+    // 1.5 times 1.00 less 0.50, and 5% on that.
+    for told in [
+        "Total before tax",
+        "AED</span>&nbsp;1.00",
+        "Tax 5%",
+        "AED</span>&nbsp;0.05",
+        "AED</span>&nbsp;1.05",
+        "2027-01-31",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(page.contains("<svg"), "the code is a picture in the page");
+    assert!(!page.contains("<?xml"));
+    let without = html(pay_link_page(&PayLinkPage { invoice: None, ..world.link(TermsFault::None) })).await;
+    assert!(!without.contains("Total before tax") && without.contains("<svg"), "{without}");
 }

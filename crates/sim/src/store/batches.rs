@@ -4,6 +4,7 @@
 use super::WorldStore;
 use tollgate_core::batch::{BatchId, BatchRowState};
 use tollgate_core::ident::MerchantId;
+use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Batch, BatchBegun, BatchChange, BatchFilter, BatchResult, BatchRow, Batches, BegunRow, EndedRows, JudgedRows,
     LifeId, NewBatch, NewBatchRow, StoreFuture,
@@ -30,8 +31,8 @@ impl Batches for WorldStore {
         self.inner.batches(filter)
     }
 
-    fn batches_to_do(&self, finder: LifeId, limit: usize) -> StoreFuture<'_, Vec<Batch>> {
-        self.inner.batches_to_do(finder, limit)
+    fn batches_to_do(&self, finder: LifeId, now: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Batch>> {
+        self.inner.batches_to_do(finder, now, limit)
     }
 
     fn take_batch(&self, batch: BatchId, life: LifeId) -> StoreFuture<'_, bool> {

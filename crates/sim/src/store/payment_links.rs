@@ -6,13 +6,12 @@ use tollgate_core::message::NewMessage;
 use tollgate_core::payment_link::{LinkTarget, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter, PaymentLinks, StoreFuture,
-    StoredPaymentLink, WatchedLink,
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter, PaymentLinks, StoreFuture, StoredPaymentLink, WatchedLink, NewPaymentLink,
 };
 
 impl PaymentLinks for WorldStore {
-    fn add_payment_link(&self, link: PaymentLink, too: MessagesToo) -> StoreFuture<'_, LinkAdded> {
-        self.inner.add_payment_link(link, too)
+    fn add_payment_link(&self, new: NewPaymentLink) -> StoreFuture<'_, LinkAdded> {
+        self.inner.add_payment_link(new)
     }
 
     fn payment_link<'a>(

@@ -3,9 +3,9 @@
 use super::Subject;
 use super::fixtures::*;
 use crate::{
-    BatchBegun, BatchChange, BatchFilter, EndedRow, EndedRows, JudgedRow, JudgedRows, LifeBegun, LifeId, NewBatch,
-    NewBatchRow, NewLife, NewOperation, NewOrder, OperationClaim, OrderClaim, RowEnd, RowRefusal, RowVerdict, Store,
-    StoreError, Tenancy,
+    BatchBegun, BatchChange, BatchFilter, EndedRow, EndedRows, JudgedRow, JudgedRows, LifeBegun, LifeId, LinkAdded,
+    NewBatch, NewBatchRow, NewLife, NewOperation, NewOrder, MessagesToo, NewPaymentLink, OperationClaim, OrderClaim, ResultLink,
+    RowEnd, RowRefusal, RowVerdict, Store, StoreError, Tenancy,
 };
 use futures_util::future::join_all;
 use tollgate_core::batch::{BATCH_EDGES, BatchEvent, BatchFault, BatchId, BatchRowId, BatchRowState, BatchState};
@@ -34,7 +34,8 @@ fn row(line: u32) -> NewBatchRow {
 }
 
 fn change(batch: BatchId, event: BatchEvent, life: Option<LifeId>) -> BatchChange {
-    BatchChange { batch, event, life, fault: None, at: at(100) }
+    let execute_at = (event == BatchEvent::DateSet).then(|| at(300));
+    BatchChange { batch, event, life, fault: None, execute_at, at: at(100) }
 }
 
 fn refusal(code: ResponseCode) -> RowRefusal {
@@ -197,8 +198,9 @@ pub async fn a_batch_is_one_living_gateways_to_work_on(subject: &dyn Subject) {
     let store = subject.open().await;
     let (own, other) = (life(&*store, 1).await, life(&*store, 2).await);
     let id = received(&*store, 1, &[2], own).await;
-    let to_do =
-        async |life| store.batches_to_do(life, 10).await.unwrap().into_iter().map(|batch| batch.id).collect::<Vec<_>>();
+    let to_do = async |life| {
+        store.batches_to_do(life, at(100), 10).await.unwrap().into_iter().map(|batch| batch.id).collect::<Vec<_>>()
+    };
     assert_eq!((to_do(own).await, to_do(other).await), (vec![id], vec![]));
     assert!(!store.take_batch(id, other).await.unwrap());
     assert!(store.take_batch(id, own).await.unwrap(), "again");
@@ -313,7 +315,7 @@ pub async fn a_row_ends_once_and_the_last_one_ends_the_batch(subject: &dyn Subje
     assert_eq!(ended(&*store, id, vec![(3, refused_row())]).await, 1);
     let done = store.batch(MERCHANT, "B-1").await.unwrap().unwrap();
     assert_eq!((done.state, done.counts.done, done.counts.succeeded), (BatchState::Done, 3, 1));
-    assert_eq!((done.done_at, store.batches_to_do(own, 9).await.unwrap()), (Some(at(200)), vec![]));
+    assert_eq!((done.done_at, store.batches_to_do(own, at(900), 9).await.unwrap()), (Some(at(200)), vec![]));
     let results = store.batch_results(id, 0, 10).await.unwrap();
     assert_eq!(results.iter().map(|row| (row.place, row.line)).collect::<Vec<_>>(), [(1, 4), (2, 2), (3, 3)]);
     assert_eq!(store.batch_results(id, 1, 1).await.unwrap(), results[1..2]);
@@ -321,4 +323,80 @@ pub async fn a_row_ends_once_and_the_last_one_ends_the_batch(subject: &dyn Subje
     assert_eq!((told.fort_id, told.card, told.money), (paid.order.fort_id, paid.order.card, paid.order.money));
     assert_eq!((told.eci, told.merchant_reference), (paid.order.eci, paid.order.merchant_reference));
     assert_eq!((&results[1].operation, &results[1].refusal), (&None, &Some(refusal(refused::REFERENCE_EXISTS))));
+}
+
+/// Rule: a batch with a date is nobody's to work on before that moment, and then it is processed, unless it was given up; what
+/// was given up is never begun.
+pub async fn a_batch_waits_for_its_date_or_is_given_up(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let own = life(&*store, 1).await;
+    let to_do = async |now| {
+        let found = store.batches_to_do(own, at(now), 10).await.unwrap();
+        found.into_iter().map(|batch| batch.id).collect::<Vec<_>>()
+    };
+    let validated = async |number| {
+        let id = received(&*store, number, &[2], own).await;
+        assert!(store.change_batch(change(id, BatchEvent::ValidationBegun, Some(own))).await.unwrap());
+        assert!(store.judge_batch_rows(JudgedRows { batch: id, life: own, rows: vec![good(id, 2)] }).await.unwrap());
+        assert!(store.change_batch(change(id, BatchEvent::FoundGood, Some(own))).await.unwrap());
+        id
+    };
+    let (first, second, third) = (validated(1).await, validated(2).await, validated(3).await);
+    for id in [first, second] {
+        assert!(store.change_batch(change(id, BatchEvent::DateSet, None)).await.unwrap());
+    }
+    assert_eq!(to_do(299).await, [], "its date is to come");
+    assert_eq!(to_do(300).await, [first, second]);
+    let waiting = store.batch(MERCHANT, "B-1").await.unwrap().unwrap();
+    assert_eq!((waiting.state, waiting.execute_at), (BatchState::Scheduled, Some(at(300))));
+    assert_eq!(store.claim_order(order_of(first, 2, 1)).await.unwrap(), OrderClaim::RowTaken, "not before it begins");
+    for id in [second, third] {
+        assert!(store.change_batch(change(id, BatchEvent::GivenUp, None)).await.unwrap());
+        assert!(!store.change_batch(change(id, BatchEvent::DateReached, None)).await.unwrap(), "for good");
+    }
+    assert_eq!(to_do(300).await, [first]);
+    assert!(store.take_batch(first, own).await.unwrap());
+    assert!(store.change_batch(change(first, BatchEvent::DateReached, Some(own))).await.unwrap());
+    assert!(!store.change_batch(change(first, BatchEvent::GivenUp, None)).await.unwrap(), "it has begun");
+    claimed(&*store, order_of(first, 2, 1)).await;
+    for id in [second, third] {
+        assert_eq!(store.claim_order(order_of(id, 2, 2)).await.unwrap(), OrderClaim::RowTaken, "given up");
+    }
+}
+
+/// Rule: a payment link and the result of the row that made it are one commit: a row makes one link, whoever tries, a link that
+/// is not kept leaves its row as it was, and with the last row the batch is done.
+pub async fn a_row_makes_one_payment_link(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let own = life(&*store, 1).await;
+    let id = processing(&*store, 1, &[2, 3], own).await;
+    let new = |number: i64, reference: &str, line| NewPaymentLink {
+        link: super::payment_links::link(number, &format!("L-{number}"), reference),
+        batch_row: Some(BatchRowId { batch: id, line }),
+        messages: MessagesToo::none(),
+    };
+    let racers = (1..9).map(|number| store.add_payment_link(new(number, &format!("R-{number}"), 2)));
+    let came: Vec<_> = join_all(racers).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(came.iter().filter(|one| **one == LinkAdded::Added).count(), 1, "{came:?}");
+    assert_eq!(came.iter().filter(|one| **one == LinkAdded::RowTaken).count(), 7, "{came:?}");
+    let won =
+        new(1 + i64::try_from(came.iter().position(|one| *one == LinkAdded::Added).unwrap()).unwrap(), "", 2).link;
+    let taken = NewPaymentLink { link: super::payment_links::link(20, &won.name, "R-20"), ..new(20, "R-20", 3) };
+    assert_eq!(store.add_payment_link(taken).await.unwrap(), LinkAdded::NameTaken);
+    assert_eq!(lines_in(&*store, id, BatchRowState::Valid).await, [3], "no link, no result");
+    let counts = store.batch(MERCHANT, "B-1").await.unwrap().unwrap().counts;
+    assert_eq!((counts.begun, counts.done, counts.succeeded), (1, 1, 1));
+    assert_eq!(store.add_payment_link(new(21, "R-21", 3)).await.unwrap(), LinkAdded::Added);
+    let done = store.batch(MERCHANT, "B-1").await.unwrap().unwrap();
+    assert_eq!((done.state, done.done_at), (BatchState::Done, Some(at(21))), "when the last link was made");
+    assert_eq!(store.add_payment_link(new(22, "R-22", 3)).await.unwrap(), LinkAdded::RowTaken);
+    let results = store.batch_results(id, 0, 10).await.unwrap();
+    let told: Vec<_> = results.iter().map(|row| (row.line, row.code.to_string(), row.link.clone())).collect();
+    let link = |id, name: &str| Some(ResultLink { id, name: name.to_owned() });
+    let second = new(21, "", 3).link;
+    assert_eq!(
+        told,
+        [(2, "48000".to_owned(), link(won.id, &won.name)), (3, "48000".to_owned(), link(second.id, &second.name))]
+    );
+    assert!(results.iter().all(|row| row.operation.is_none() && row.refusal.is_none()));
 }

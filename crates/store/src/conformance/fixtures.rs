@@ -280,5 +280,6 @@ fn terms() -> Terms {
         recurring: RecurringTerms::default(),
         batch: tollgate_core::batch::BatchTerms::default(),
         links: tollgate_core::merchant::LinkTerms::default(),
+        seller: tollgate_core::invoice::Seller::default(),
     }
 }

@@ -6,7 +6,7 @@ use super::payment_links::{added, link};
 use crate::{
     LinkAdded, LinkChanged, LinkWatch, MESSAGE_ATTEMPTS_KEPT_MAX, MessageBacklog, MessageFilter, MessageFinish,
     MessageFinished, MessageLease, MessagePlaces, MessageRow, MessageState, MessageThen, MessagesToo,
-    NewMessageAttempt, OutcomeRecord, Recorded, Store,
+    NewMessageAttempt, NewPaymentLink, OutcomeRecord, Recorded, Store,
 };
 use std::sync::Arc;
 use tollgate_core::ident::MerchantId;
@@ -36,8 +36,12 @@ fn told(messages: &[NewMessage]) -> MessagesToo {
 
 async fn added_with(store: &dyn Store, number: i64, messages: &[NewMessage]) -> PaymentLink {
     let link = link(number, &format!("INV-{number}"), &format!("order-{number}"));
-    assert_eq!(store.add_payment_link(link.clone(), told(messages)).await.unwrap(), LinkAdded::Added);
+    assert_eq!(store.add_payment_link(new(link.clone(), told(messages))).await.unwrap(), LinkAdded::Added);
     link
+}
+
+fn new(link: PaymentLink, messages: MessagesToo) -> NewPaymentLink {
+    NewPaymentLink { link, batch_row: None, messages }
 }
 
 fn lease(now: i64) -> MessageLease {
@@ -81,7 +85,7 @@ fn gone(why: &str) -> MessageThen {
 pub async fn messages_are_written_with_what_they_tell_of(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = added_with(&*store, 1, &[mail(1)]).await;
-    let taken = store.add_payment_link(link(2, "INV-1", "order-2"), told(&[mail(2)])).await.unwrap();
+    let taken = store.add_payment_link(new(link(2, "INV-1", "order-2"), told(&[mail(2)]))).await.unwrap();
     assert_eq!((taken, all_of(&*store).await.len()), (LinkAdded::NameTaken, 1), "not without its link");
     let closed = PaymentLink { closed_at: Some(at(5)), version: 2, ..first.clone() };
     let notice = message(1, MessageKind::LinkClosed, MessageChannel::Server, 0);
@@ -124,7 +128,7 @@ pub async fn messages_to_customers_are_limited(subject: &dyn Subject) {
     let server = |number| message(number, MessageKind::LinkSent, MessageChannel::Server, 0);
     let add = async |number: i64, messages: Vec<NewMessage>| {
         let link = link(number, &format!("INV-{number}"), &format!("order-{number}"));
-        store.add_payment_link(link, MessagesToo { messages, limits }).await.unwrap()
+        store.add_payment_link(new(link, MessagesToo { messages, limits })).await.unwrap()
     };
     assert_eq!(add(1, vec![mail(1), text(1), server(1)]).await, LinkAdded::Added);
     let again = message(1, MessageKind::Link, MessageChannel::Email, 2);

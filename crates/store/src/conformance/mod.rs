@@ -246,6 +246,8 @@ macro_rules! conformance_tests {
             a_row_is_begun_with_its_intent_or_not_at_all
             one_of_many_begins_a_row
             a_row_ends_once_and_the_last_one_ends_the_batch
+            a_batch_waits_for_its_date_or_is_given_up
+            a_row_makes_one_payment_link
             a_payment_link_reads_back_by_each_of_its_names
             a_payment_link_needs_a_free_id_and_a_free_reference
             one_of_many_payment_links_has_a_reference

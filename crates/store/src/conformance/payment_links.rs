@@ -4,13 +4,13 @@ use super::Subject;
 use super::checkouts::{on_the_page, order_of, whole};
 use super::fixtures::{FIRST, MERCHANT, at, claimed, new_order};
 use crate::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, MessagesToo, NewCheckout, PaymentLinkFilter, Store,
-    StoreError, StoredPaymentLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, MessagesToo, NewCheckout, PaymentLinkFilter, Store, StoreError, StoredPaymentLink, NewPaymentLink,
 };
 use std::sync::Arc;
 use tollgate_core::checkout::Checkout;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::link_notice::Reminders;
+use tollgate_core::invoice::{DueDate, Invoice, Seller, parse_lines};
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::payment_link::{LinkCustomer, LinkNotification, LinkTarget, Openings, PaymentLink, PaymentLinkId};
 
@@ -37,6 +37,7 @@ pub(super) fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
         created_at: at(number),
         expires_at: at(number + 3_600),
         closed_at: None,
+        invoice: (number % 2 == 0).then(|| Box::new(invoice())),
         order: None,
         notifications: vec![LinkNotification::Email],
         reminders: Reminders::parse("30m").unwrap(),
@@ -44,8 +45,23 @@ pub(super) fn link(number: i64, name: &str, reference: &str) -> PaymentLink {
     }
 }
 
+/// An invoice with all that one can have.
+fn invoice() -> Invoice {
+    Invoice {
+        number: Some("INV-7".to_owned()),
+        due: DueDate::parse("2027-01-31"),
+        seller: Seller { name: Some("متجر".to_owned()), address: Some("Street 1".to_owned()), tax_number: None },
+        lines: parse_lines("روايتان;2;50;0;0|x;0.5;100;14.25;10").unwrap(),
+    }
+}
+
+/// A link that no row of a batch makes.
+fn alone(link: PaymentLink) -> NewPaymentLink {
+    NewPaymentLink { link, batch_row: None, messages: MessagesToo::none() }
+}
+
 pub(super) async fn added(store: &dyn Store, link: PaymentLink) -> PaymentLink {
-    assert_eq!(store.add_payment_link(link.clone(), MessagesToo::none()).await.unwrap(), LinkAdded::Added);
+    assert_eq!(store.add_payment_link(alone(link.clone())).await.unwrap(), LinkAdded::Added);
     link
 }
 
@@ -88,7 +104,7 @@ pub async fn a_payment_link_reads_back_by_each_of_its_names(subject: &dyn Subjec
 pub async fn a_payment_link_needs_a_free_id_and_a_free_reference(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = added(&*store, link(1, "INV-1", "one")).await;
-    let add = async |link: PaymentLink| store.add_payment_link(link, MessagesToo::none()).await.unwrap();
+    let add = async |link: PaymentLink| store.add_payment_link(alone(link)).await.unwrap();
     assert_eq!(add(link(2, "INV-1", "two")).await, LinkAdded::NameTaken);
     assert_eq!(add(link(2, "INV-2", "one")).await, LinkAdded::ReferenceOpen("INV-1".to_owned()));
     assert_eq!(add(PaymentLink { id: first.id, ..link(2, "INV-2", "two") }).await, LinkAdded::NumberTaken);
@@ -116,7 +132,7 @@ pub async fn a_payment_link_needs_a_free_id_and_a_free_reference(subject: &dyn S
         PaymentLink { order: fort_id, ..good.clone() },
         PaymentLink { closed_at: Some(at(12)), ..good },
     ] {
-        assert!(matches!(store.add_payment_link(broken, MessagesToo::none()).await, Err(StoreError::Refused(_))));
+        assert!(matches!(store.add_payment_link(alone(broken)).await, Err(StoreError::Refused(_))));
     }
 }
 
@@ -129,7 +145,7 @@ pub async fn one_of_many_payment_links_has_a_reference(subject: &dyn Subject) {
             tokio::spawn(async move {
                 let link = link(number, &format!("INV-{number}"), "wanted");
                 let link = PaymentLink { created_at: at(1), expires_at: at(100), ..link };
-                store.add_payment_link(link, MessagesToo::none()).await.unwrap()
+                store.add_payment_link(alone(link)).await.unwrap()
             })
         })
         .collect();

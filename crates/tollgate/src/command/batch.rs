@@ -1,4 +1,4 @@
-//! `tollgate batch upload|process|status|results|errors|list`.
+//! `tollgate batch upload|process|cancel|status|results|errors|list`.
 
 use super::call::{Caller, first_credential, target};
 use super::{DataArg, Format, small_runtime};
@@ -61,6 +61,16 @@ enum Action {
     Process {
         /// batch_reference of the upload
         reference: String,
+        /// execution_date: when the first row may begin, with an offset (2027-01-31T06:00:00+04:00) [default: at once]
+        #[arg(long, value_name = "DATE")]
+        at: Option<String>,
+        #[command(flatten)]
+        caller: Caller,
+    },
+    /// Give a batch up that has not begun: none of its rows is ever carried out
+    Cancel {
+        /// batch_reference of the upload
+        reference: String,
         #[command(flatten)]
         caller: Caller,
     },
@@ -118,8 +128,10 @@ impl BatchArgs {
         small_runtime()?.block_on(async {
             match self.action {
                 Action::Upload { file, reference, caller } => upload(&folder, &file, reference, &caller).await,
-                Action::Process { reference, caller } => {
-                    let params = [("service_command", "PROCESS_BATCH"), ("batch_reference", &reference)];
+                Action::Cancel { reference, caller } => cancel(&folder, reference, &caller).await,
+                Action::Process { reference, at, caller } => {
+                    let mut params = vec![("service_command", "PROCESS_BATCH"), ("batch_reference", &*reference)];
+                    params.extend(at.as_deref().map(|at| ("execution_date", at)));
                     let signer = Signer::open(&folder, &caller).await?;
                     match signer.ask(&folder, &caller, &params).await? {
                         Answered::Fields(fields) => print_fields(&fields, caller.format),
@@ -266,6 +278,16 @@ fn boundary() -> anyhow::Result<String> {
     Ok(format!("tollgate-x{}", hex::encode(bytes)))
 }
 
+async fn cancel(folder: &DataFolder, reference: String, caller: &Caller) -> anyhow::Result<ExitCode> {
+    let request = serde_json::to_value(&BatchRequest::Cancel { merchant: caller.merchant.clone(), reference })?;
+    let answer = OperatorClient::needed(folder)?.ask(Method::POST, "batch", &request).await?;
+    match caller.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
+        Format::Text => print_status(&answer),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn results(
     folder: &DataFolder,
     reference: &str,
@@ -345,7 +367,8 @@ fn print_status(answer: &Value) {
         ("uploaded", text(answer, "uploaded_at")),
         ("validated", text(answer, "validated_at")),
         ("asked for", text(answer, "asked_at")),
-        ("done", text(answer, "done_at")),
+        ("begins", text(answer, "execute_at")),
+        (if text(answer, "state") == "cancelled" { "cancelled" } else { "done" }, text(answer, "done_at")),
     ] {
         if !value.is_empty() {
             println!("{what:<16}{value}");

@@ -1,15 +1,20 @@
-//! `tollgate link create|list|show|send|close`.
+//! `tollgate link create|list|show|send|close|pdf|qr`.
 
 use super::{OperatorArgs, small_runtime};
+use crate::data_folder::DataFolder;
 use crate::duration::Duration;
 use crate::link::LinkRequest;
 use crate::operator::OperatorClient;
 use anyhow::Context;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use tollgate_core::invoice::{LINE_SEPARATOR, line_in_minor_units, parse_lines, totals};
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::shown::harmless;
 
@@ -57,6 +62,29 @@ enum Action {
         #[arg(long, value_name = "WAYS")]
         by: Option<String>,
     },
+    /// Write the invoice of a link as a PDF
+    Pdf {
+        /// The merchant's handle
+        merchant: String,
+        /// The link's id
+        id: String,
+        /// The file [default: invoice-ID.pdf]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// en or ar [default: the link's own]
+        #[arg(long)]
+        language: Option<String>,
+    },
+    /// Show the address of a link as a QR code
+    Qr {
+        /// The merchant's handle
+        merchant: String,
+        /// The link's id
+        id: String,
+        /// Write it to this file as an SVG picture instead
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
     /// Close a link for good: nobody pays by it any more
     Close {
         /// The merchant's handle
@@ -73,9 +101,19 @@ struct Create {
     /// The merchant's order number
     #[arg(long)]
     reference: String,
-    /// In major units, for example 100.00
-    #[arg(long)]
-    amount: String,
+    /// In major units, for example 100.00 [default: the total of the lines]
+    #[arg(long, required_unless_present = "line")]
+    amount: Option<String>,
+    /// A line of an invoice: description;quantity;unit price;tax rate;discount, prices in major units and the last two as need
+    /// be, as in 'Novel;2;35.00;5%'; may be given several times
+    #[arg(long, value_name = "LINE")]
+    line: Vec<String>,
+    /// The invoice's number
+    #[arg(long, value_name = "NUMBER", requires = "line")]
+    invoice_number: Option<String>,
+    /// The day until which it is to be paid, such as 2027-01-31
+    #[arg(long, value_name = "DATE", requires = "line")]
+    due: Option<String>,
     /// ISO 4217, for example AED
     #[arg(long, default_value = "AED")]
     currency: String,
@@ -133,25 +171,55 @@ impl Link {
             Action::List { merchant, reference, after, limit } => {
                 LinkRequest::List { merchant, merchant_reference: reference, before: after, limit }
             }
+            Action::Pdf { merchant, id, output, language } => {
+                let path = output.unwrap_or_else(|| PathBuf::from(format!("invoice-{id}.pdf")));
+                let answer = ask(&folder, &LinkRequest::Pdf { merchant, name: id, language })?;
+                let pdf = answer["pdf"].as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+                let pdf = pdf.context("the gateway's answer holds no PDF")?;
+                std::fs::write(&path, pdf).with_context(|| format!("{} cannot be written", path.display()))?;
+                println!("{}", path.display());
+                return Ok(ExitCode::SUCCESS);
+            }
+            Action::Qr { merchant, id, svg } => {
+                let answer = ask(&folder, &LinkRequest::Show { merchant, name: id })?;
+                let address = answer["payment_link"].as_str().context("the gateway's answer holds no address")?;
+                match svg {
+                    None => print!("{}\n{address}\n", tollgate_paper::qr_terminal(address)?),
+                    Some(path) => std::fs::write(&path, tollgate_paper::qr_svg(address)?)
+                        .with_context(|| format!("{} cannot be written", path.display()))?,
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
             Action::Show { merchant, id } => LinkRequest::Show { merchant, name: id },
             Action::Send { merchant, id, by } => LinkRequest::Send { merchant, name: id, by },
             Action::Close { merchant, id } => LinkRequest::Close { merchant, name: id },
         };
-        let answer = small_runtime()?.block_on(async {
-            let gateway = OperatorClient::needed(&folder)?;
-            gateway.ask(Method::POST, "link", &serde_json::to_value(&request)?).await
-        })?;
+        let answer = ask(&folder, &request)?;
         self.common.print(&answer, print)
     }
+}
+
+fn ask(folder: &DataFolder, request: &LinkRequest) -> anyhow::Result<Value> {
+    small_runtime()?.block_on(async {
+        let gateway = OperatorClient::needed(folder)?;
+        gateway.ask(Method::POST, "link", &serde_json::to_value(request)?).await
+    })
 }
 
 impl Create {
     fn request(self) -> anyhow::Result<LinkRequest> {
         let currency = Currency::from_alpha(&self.currency)
             .with_context(|| format!("--currency is three capitals of ISO 4217, not {:?}", self.currency))?;
-        let amount = Amount::parse_major(&self.amount, currency).with_context(|| {
-            format!("--amount is in major units of {currency} with at most {} decimals", currency.exponent())
-        })?;
+        let lines = self.lines(currency)?;
+        let amount = match &self.amount {
+            Some(text) => Amount::parse_major(text, currency).with_context(|| {
+                format!("--amount is in major units of {currency} with at most {} decimals", currency.exponent())
+            })?,
+            None => {
+                let total = totals(&parse_lines(&lines)?)?.total_minor;
+                Amount::from_minor(total).context("the total is no amount")?
+            }
+        };
         let given = [
             ("merchant_reference", Some(self.reference)),
             ("amount", Some(amount.to_string())),
@@ -165,6 +233,9 @@ impl Create {
             ("payment_link_id", self.id),
             ("payment_option", self.payment_option),
             ("return_url", self.return_url),
+            ("invoice_lines", Some(lines).filter(|lines| !lines.is_empty())),
+            ("invoice_number", self.invoice_number),
+            ("due_date", self.due),
             ("language", Some(self.language)),
             ("notification_type", self.notify),
             ("link_reminders", self.reminders),
@@ -173,6 +244,18 @@ impl Create {
             given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         let lasts_ms = self.until.is_none().then_some(self.lasts.ms);
         Ok(LinkRequest::Create { merchant: self.merchant, params, lasts_ms })
+    }
+}
+
+impl Create {
+    /// The lines as the wire has them.
+    fn lines(&self, currency: Currency) -> anyhow::Result<String> {
+        let mut lines = Vec::with_capacity(self.line.len());
+        for (line, number) in self.line.iter().zip(1..) {
+            let read = line_in_minor_units(line, currency);
+            lines.push(read.with_context(|| format!("--line, the {number}. of them ({currency})"))?);
+        }
+        Ok(lines.join(&LINE_SEPARATOR.to_string()))
     }
 }
 
@@ -225,6 +308,11 @@ fn print_one(link: &Value) {
         ("paid", "paid_at"),
     ] {
         println!("{what:<20}{}", text(link, name));
+    }
+    let invoice = &link["invoice"];
+    if invoice.is_object() {
+        println!("{:<20}{}", "invoice number", text(invoice, "number"));
+        println!("{:<20}{}", "lines", invoice["lines"].as_array().map_or(0, Vec::len));
     }
     println!("{:<20}{} times", "opened", link["openings"]);
     println!("{:<20}{}", "cards tried", link["cards_tried"]);

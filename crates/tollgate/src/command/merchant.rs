@@ -6,6 +6,7 @@ use super::merchant_channel::{self, ChannelArgs};
 use super::merchant_links::{self, LinkArgs};
 use super::merchant_page::{self, LogoChange, PageArgs};
 use super::merchant_recurring::{self, RecurringArgs};
+use super::merchant_seller::{self, SellerArgs};
 use super::merchant_three_ds::{self, ThreeDsArgs};
 use super::{DataArg, Format, small_runtime};
 use crate::data_folder::DataFolder;
@@ -182,6 +183,8 @@ struct Set {
     batch: BatchArgs,
     #[command(flatten)]
     links: LinkArgs,
+    #[command(flatten)]
+    seller: SellerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -406,6 +409,7 @@ fn changed_terms(terms: &Terms, command: &Set, reach: Reach) -> anyhow::Result<T
     command.recurring.change(&mut terms.recurring)?;
     command.batch.change(&mut terms.batch)?;
     command.links.change(&mut terms.links)?;
+    command.seller.change(&mut terms.seller);
     let acquirer = &mut terms.acquirer;
     for (field, value) in [
         (&mut acquirer.card_acceptor_id, &command.card_acceptor_id),
@@ -566,6 +570,7 @@ fn print_text(account: &Account, now: Timestamp) {
     merchant_recurring::print(&merchant.terms.recurring);
     merchant_batch::print(&merchant.terms.batch);
     merchant_links::print(&merchant.terms.links);
+    merchant_seller::print(&merchant.terms.seller);
     println!("{:<22}{}", "trusted channel", channel_words(&merchant.terms, now));
     if let Some(attestation) = &merchant.terms.trusted_channel {
         println!(

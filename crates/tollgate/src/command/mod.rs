@@ -25,6 +25,7 @@ mod merchant_channel;
 mod merchant_links;
 mod merchant_page;
 mod merchant_recurring;
+mod merchant_seller;
 mod merchant_three_ds;
 mod message;
 mod pay;

@@ -6,6 +6,7 @@ use crate::support::batches::{
 use crate::support::{Gateway, Merchant, QUICK, accounts, field, payment, secrets, wait_for};
 use serde_json::Value;
 use std::io::Write;
+use std::time::Duration;
 
 const VISA: &str = "4005550000000001";
 const MASTERCARD: &str = "5123450000000008";
@@ -60,6 +61,14 @@ impl Bed {
         let answer = self.gateway.call(&self.merchant, &params);
         assert_eq!(field(&answer, "response_code"), "14000", "{answer:?}");
     }
+}
+
+/// A moment so many days from now.
+fn ahead(days: u64) -> String {
+    let at = std::time::SystemTime::now() + Duration::from_secs(days * 86_400);
+    let micros = at.duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    let at = tollgate_core::time::Timestamp(i64::try_from(micros).unwrap()).utc();
+    format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00", at.year, at.month, at.day, at.hour, at.minute, at.second)
 }
 
 /// Results without what no sample can know: the numbers of the orders.
@@ -314,7 +323,6 @@ fn a_file_of_which_no_row_can_be_used_is_invalid() {
         (b"command,merchant_reference\nREFUND,R-1\nSALE,R-2\n".to_vec(), "77136", "73136"),
         (b"command,merchant_reference\nREFUND,\xff\n".to_vec(), "77136", "73136"),
         (long.into_bytes(), "77136", "73136"),
-        (sample("payment_links.csv").into_bytes(), "77093", "73093"),
     ]
     .into_iter()
     .enumerate()
@@ -391,6 +399,142 @@ fn a_row_of_unknown_outcome_ends_when_its_operation_is_settled() {
     assert!(!results.contains("15777"), "nothing is told before it is known: {results}");
     let first = column(results.lines().nth(1).unwrap(), "merchant_reference");
     assert_eq!(first, "R-2", "what is known first comes first: {results}");
+}
+
+#[test]
+fn a_file_of_payment_links_makes_a_link_of_each_good_row() {
+    let bed = Bed::start();
+    let (gateway, merchant) = (&bed.gateway, &bed.merchant);
+    let until = ahead(30);
+    let own =
+        "service_command,merchant_reference,amount,currency,customer_email,request_expiry_date,notification_type,\
+               payment_link_id\n\
+               PAYMENT_LINK,B-1,100,AED,a@b.example,UNTIL,NONE,LINK-1\n\
+               PAYMENT_LINK,B-1,100,AED,a@b.example,UNTIL,NONE,LINK-2\n\
+               PAYMENT_LINK,B-3,1.00,AED,a@b.example,UNTIL,NONE,\n\
+               PAYMENT_LINK,B-4,100,AED,a@b.example,2020-01-31T23:59:59+04:00,NONE,\n\
+               PURCHASE,B-5,100,AED,a@b.example,UNTIL,NONE,\n\
+               PAYMENT_LINK,B-6,100,AED,a@b.example,UNTIL,NONE,LINK-1\n\
+               PAYMENT_LINK,B-7,100,AED,card 4005550000000001,UNTIL,NONE,\n"
+            .replace("UNTIL", &until);
+    let told = carried_out(gateway, merchant, "own", &own);
+    let columns = "currency,payment_link_id,payment_link";
+    assert!(told.lines().next().unwrap().ends_with(columns), "{told}");
+    let line_of = |line: &str| told.lines().skip(1).find(|row| column(row, "Line_Number") == line).unwrap().to_owned();
+    for (line, code) in [
+        ("2", "48000"),
+        ("3", "00066"),
+        ("4", "00002"),
+        ("5", "00033"),
+        ("6", "00004"),
+        // Two rows with one id look well until the first of them has it.
+        ("7", "00126"),
+        ("8", "00033"),
+    ] {
+        assert_eq!(column(&line_of(line), "response_code"), code, "{told}");
+    }
+    let good = line_of("2");
+    assert_eq!((column(&good, "payment_link_id").as_str(), column(&good, "fort_id").as_str()), ("LINK-1", ""));
+    assert_eq!(column(&good, "amount"), "100");
+    let asked =
+        gateway.call(merchant, &[("query_command", "CHECK_PAYMENT_LINK_STATUS"), ("merchant_reference", "B-1")]);
+    assert_eq!((field(&asked, "payment_link_status"), field(&asked, "payment_link_id")), ("Open", "LINK-1"));
+    let address = column(&good, "payment_link");
+    let shown = gateway.run_well(&["link", "show", "demo", "LINK-1"]);
+    assert!(address.contains("/pay/") && shown.contains(&address), "{address}: {shown}");
+    let code = address.rsplit('/').next().unwrap().to_owned();
+    for sink in secrets::files(&gateway.data) {
+        assert!(!sink.bytes.windows(code.len()).any(|piece| piece == code.as_bytes()), "{} holds it", sink.name);
+    }
+    assert!(!gateway.output().contains(&code), "nor does the log");
+}
+
+#[test]
+fn the_sample_of_payment_links_makes_its_links_once() {
+    let bed = Bed::start();
+    let (gateway, merchant) = (&bed.gateway, &bed.merchant);
+    let until = ahead(30);
+    bed.order("PURCHASE", "INV-2026-0004", "500", "AED", VISA_CARD);
+    // Nobody is told here, and the dates of the sample are further away than a link may last.
+    let mut silent = sample("payment_links.csv");
+    for (from, to) in [("\"SMS,EMAIL\"", "NONE"), (",SMS,", ",NONE,"), (",EMAIL,", ",NONE,")] {
+        silent = silent.replace(from, to);
+    }
+    for date in [
+        "2030-01-31T23:59:59+04:00",
+        "2030-01-31T23:59:59+03:00",
+        "2030-02-15T12:00:00+03:00",
+        "2030-02-15T12:00:00+02:00",
+    ] {
+        silent = silent.replace(date, &until);
+    }
+    let told = carried_out(gateway, merchant, "sample", &silent);
+    let codes: Vec<(String, String)> =
+        told.lines().skip(1).map(|row| (column(row, "merchant_reference"), column(row, "response_code"))).collect();
+    let expected = [
+        ("INV-2026-0004", "00066"),
+        ("INV-2026-0001", "48000"),
+        ("INV-2026-0002", "48000"),
+        ("INV-2026-0003", "48000"),
+    ];
+    let mut codes: Vec<(&str, &str)> = codes.iter().map(|(reference, code)| (&**reference, &**code)).collect();
+    codes[1..].sort_unstable();
+    assert_eq!(codes, expected, "what is refused comes first");
+    let again = carried_out(gateway, merchant, "again", &silent.replace("INV-2026-0004", "INV-5"));
+    let refused = again.lines().filter(|line| column(line, "response_code") == "00150").count();
+    assert_eq!(refused, 3, "links are open for these references: {again}");
+}
+
+#[test]
+fn a_batch_waits_for_its_execution_date_and_can_be_cancelled_before() {
+    let bed = Bed::start();
+    let (gateway, merchant) = (&bed.gateway, &bed.merchant);
+    bed.token("t-1", None, VISA_CARD);
+    let header = "command,merchant_reference,amount,currency,customer_email,eci,token_name\n";
+    for reference in ["early", "late", "given-up"] {
+        let file = format!("{header}PURCHASE,of-{reference},100,AED,a@b.example,RECURRING,t-1\n");
+        assert_eq!(field(&upload(gateway, merchant, reference, "rows.csv", file.as_bytes()), "response_code"), "50000");
+        assert_eq!(field(&validated(gateway, merchant, reference), "response_code"), "70000");
+    }
+    let process = |reference: &str, date: &str| {
+        let params = [("service_command", "PROCESS_BATCH"), ("batch_reference", reference), ("execution_date", date)];
+        let answer = post(&gateway.address, "/FortAPI/batchApi", &merchant.sign(&params), "application/json");
+        let fields: serde_json::Map<String, Value> = serde_json::from_slice(&answer.body).unwrap();
+        merchant.check(&fields);
+        fields
+    };
+    for date in ["tomorrow", "2020-01-01T00:00:00+00:00", &ahead(400)] {
+        let refused = process("early", date);
+        assert_eq!(
+            (field(&refused, "response_code"), field(&refused, "status")),
+            ("73137", "73"),
+            "{date}: {refused:?}"
+        );
+    }
+    let date = ahead(3);
+    let accepted = process("early", &date);
+    assert_eq!((field(&accepted, "response_code"), field(&accepted, "execution_date")), ("72148", &*date));
+    assert_eq!(field(&process("given-up", &date), "response_code"), "72148");
+    assert_eq!(field(&process("early", &date), "response_code"), "73148", "once");
+    let told = ask(gateway, merchant, "GET_BATCH_RESULTS", "early");
+    assert_eq!(field(&told, "response_code"), "71148");
+    assert_eq!(field(&told, "execution_date"), date.replace("+00:00", "Z"));
+    let status = gateway.run_well(&["batch", "status", "early"]);
+    assert!(status.contains("waiting for its date") && status.contains(&date[..19]), "{status}");
+    let cancelled = gateway.run_well(&["batch", "cancel", "given-up"]);
+    assert!(cancelled.contains("cancelled"), "{cancelled}");
+    gateway.run_well(&["clock", "advance", "2d"]);
+    assert_eq!(field(&ask(gateway, merchant, "GET_BATCH_RESULTS", "early"), "response_code"), "71148", "not yet");
+    gateway.run_well(&["clock", "advance", "25h"]);
+    let results = results(gateway, merchant, "early");
+    assert!(results.contains("\"14000\""), "{results}");
+    let too_late = gateway.run(&["batch", "cancel", "early"]);
+    assert!(crate::support::text(&too_late.stderr).contains("the batch is done"), "{too_late:?}");
+    for (service, code) in [("GET_BATCH_RESULTS", "71144"), ("PROCESS_BATCH", "73144")] {
+        assert_eq!(field(&ask(gateway, merchant, service, "given-up"), "response_code"), code);
+    }
+    let nothing = gateway.call(merchant, &crate::support::status("of-given-up"));
+    assert_eq!(field(&nothing, "response_code"), "12036", "none of its rows was begun: {nothing:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tollgate_core::code::ResponseCode;
 use tollgate_core::order::{OperationKind, OperationState};
-use tollgate_store::{BatchResult, Batches, Orders};
+use tollgate_store::{BatchResult, Batches, Orders, PaymentLinkFilter, PaymentLinks};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 
 const VISA: &str = "4005550000000001";
@@ -78,6 +78,70 @@ fn a_batch_killed_again_and_again_does_each_row_once() {
     assert!(loose_ends > 0, "the gateway was killed between intents and outcomes");
     assert!(gateway.stop(), "the gateway ends well");
     each_row_is_in_the_books_as_its_result_says(&data, &network, &told);
+}
+
+/// Rows of a file of payment links,
+const LINKS: u64 = 400;
+/// how often the gateway is killed while it makes them, and after how many of them at most.
+const LINK_LIVES: u64 = 5;
+const LINKS_UNTIL_KILL: u64 = 60;
+
+#[test]
+fn a_batch_of_payment_links_killed_again_and_again_makes_each_link_once() {
+    let mut chance = Chance::new(seed_from("TOLLGATE_KILL_SEED"), 78);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let environment: Vec<(&str, &str)> =
+        QUICK.iter().copied().chain([("TOLLGATE_BATCH_ROWS_PER_SECOND_MAX", "150")]).collect();
+    let serve = || Gateway::serve(&data, &["--dev"], &environment);
+    let mut gateway = serve();
+    let demo = gateway.demo();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let until = tollgate_core::time::Timestamp(i64::try_from(now.as_micros()).unwrap()).plus_ms(86_400_000);
+    let mut file =
+        "service_command,merchant_reference,amount,currency,customer_email,request_expiry_date,notification_type\n"
+            .to_owned();
+    for row in 0..LINKS {
+        file.push_str(&format!("PAYMENT_LINK,R-{row},100,AED,a@b.example,{until},NONE\n"));
+    }
+    assert_eq!(field(&upload(&gateway, &demo, "B-1", "rows.csv", file.as_bytes()), "response_code"), "50000");
+    assert_eq!(field(&validated(&gateway, &demo, "B-1"), "response_code"), "70000");
+    assert_eq!(field(&ask(&gateway, &demo, "PROCESS_BATCH", "B-1"), "response_code"), "72147");
+    let done = |gateway: &Gateway| {
+        let told = gateway.run_well(&["batch", "status", "B-1", "--format", "json"]);
+        serde_json::from_str::<Value>(&told).unwrap()["rows"]["done"].as_u64().unwrap()
+    };
+    let mut interrupted = 0;
+    for life in 0..LINK_LIVES {
+        let goal = (done(&gateway) + chance.below(LINKS_UNTIL_KILL)).min(LINKS);
+        let seen = wait_within(Duration::from_secs(120), "links are made", || {
+            Some(done(&gateway)).filter(|seen| *seen >= goal)
+        });
+        gateway.kill();
+        let said = gateway.output();
+        assert!(!said.contains("panicked at"), "a defect of ours: {said}");
+        interrupted += u64::from(seen < LINKS);
+        eprintln!("life {life} ended with {seen} links");
+        gateway = serve();
+    }
+    assert!(interrupted > 0, "the gateway was killed in the middle");
+    let told = results(&gateway, &demo, "B-1");
+    assert!(gateway.stop(), "the gateway ends well");
+    let names: BTreeSet<String> =
+        told.lines().skip(1).map(|line| crate::support::batches::column(line, "payment_link_id")).collect();
+    assert_eq!(names.len() as u64, LINKS, "one link for each row: {told}");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = SqliteStore::open(&data.join("tollgate.db"), SqliteOptions::default()).unwrap();
+    let filter = PaymentLinkFilter {
+        merchant: tollgate_core::ident::MerchantId(1),
+        merchant_reference: None,
+        before: None,
+        limit: 10_000,
+    };
+    let links = runtime.block_on(store.payment_links(&filter)).unwrap();
+    let kept: BTreeSet<String> = links.iter().map(|stored| stored.link.name.clone()).collect();
+    assert_eq!(links.len() as u64, LINKS, "and no link without one");
+    assert_eq!(kept, names);
 }
 
 /// A token, orders to work on, and a file of rows.

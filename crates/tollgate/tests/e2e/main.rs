@@ -24,6 +24,7 @@ mod faults;
 mod feedback;
 mod hosted_page;
 mod hsm;
+mod invoices;
 mod keys;
 mod killed;
 mod link_messages;
