@@ -405,6 +405,19 @@ fn a_row_of_unknown_outcome_ends_when_its_operation_is_settled() {
 fn a_file_of_payment_links_makes_a_link_of_each_good_row() {
     let bed = Bed::start();
     let (gateway, merchant) = (&bed.gateway, &bed.merchant);
+    gateway.run_well(&[
+        "link",
+        "create",
+        "demo",
+        "--reference",
+        "B-0",
+        "--amount",
+        "1.00",
+        "--email",
+        "a@b.example",
+        "--id",
+        "LINK-0",
+    ]);
     let until = ahead(30);
     let own =
         "service_command,merchant_reference,amount,currency,customer_email,request_expiry_date,notification_type,\
@@ -414,23 +427,16 @@ fn a_file_of_payment_links_makes_a_link_of_each_good_row() {
                PAYMENT_LINK,B-3,1.00,AED,a@b.example,UNTIL,NONE,\n\
                PAYMENT_LINK,B-4,100,AED,a@b.example,2020-01-31T23:59:59+04:00,NONE,\n\
                PURCHASE,B-5,100,AED,a@b.example,UNTIL,NONE,\n\
-               PAYMENT_LINK,B-6,100,AED,a@b.example,UNTIL,NONE,LINK-1\n\
+               PAYMENT_LINK,B-6,100,AED,a@b.example,UNTIL,NONE,LINK-0\n\
                PAYMENT_LINK,B-7,100,AED,card 4005550000000001,UNTIL,NONE,\n"
             .replace("UNTIL", &until);
     let told = carried_out(gateway, merchant, "own", &own);
     let columns = "currency,payment_link_id,payment_link";
     assert!(told.lines().next().unwrap().ends_with(columns), "{told}");
     let line_of = |line: &str| told.lines().skip(1).find(|row| column(row, "Line_Number") == line).unwrap().to_owned();
-    for (line, code) in [
-        ("2", "48000"),
-        ("3", "00066"),
-        ("4", "00002"),
-        ("5", "00033"),
-        ("6", "00004"),
-        // Two rows with one id look well until the first of them has it.
-        ("7", "00126"),
-        ("8", "00033"),
-    ] {
+    for (line, code) in
+        [("2", "48000"), ("3", "00066"), ("4", "00002"), ("5", "00033"), ("6", "00004"), ("7", "00126"), ("8", "00033")]
+    {
         assert_eq!(column(&line_of(line), "response_code"), code, "{told}");
     }
     let good = line_of("2");
@@ -457,7 +463,7 @@ fn the_sample_of_payment_links_makes_its_links_once() {
     bed.order("PURCHASE", "INV-2026-0004", "500", "AED", VISA_CARD);
     // Nobody is told here, and the dates of the sample are further away than a link may last.
     let mut silent = sample("payment_links.csv");
-    for (from, to) in [("\"SMS,EMAIL\"", "NONE"), (",SMS,", ",NONE,"), (",EMAIL,", ",NONE,")] {
+    for (from, to) in [("\"SMS,EMAIL\"", "NONE"), (",SMS,", ",NONE,"), (",EMAIL,", ",NONE,"), (",EGP,", ",AED,")] {
         silent = silent.replace(from, to);
     }
     for date in [
@@ -481,7 +487,7 @@ fn the_sample_of_payment_links_makes_its_links_once() {
     codes[1..].sort_unstable();
     assert_eq!(codes, expected, "what is refused comes first");
     let again = carried_out(gateway, merchant, "again", &silent.replace("INV-2026-0004", "INV-5"));
-    let refused = again.lines().filter(|line| column(line, "response_code") == "00150").count();
+    let refused = again.lines().skip(1).filter(|line| column(line, "response_code") == "00150").count();
     assert_eq!(refused, 3, "links are open for these references: {again}");
 }
 

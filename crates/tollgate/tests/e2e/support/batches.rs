@@ -184,7 +184,8 @@ pub fn column(line: &str, name: &str) -> String {
         "payment_link",
     ];
     let place = COLUMNS.iter().position(|known| *known == name).unwrap();
-    let values: Vec<&str> = line.trim_matches('"').split("\",\"").collect();
+    let inner = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
+    let values: Vec<&str> = inner.split("\",\"").collect();
     // Results of payment links have two columns more.
     assert!(matches!(values.len(), 11 | 13), "{line}");
     values[place].to_owned()
