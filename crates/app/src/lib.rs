@@ -57,7 +57,7 @@ pub use feedback::{FeedbackWatch, feedback_answer};
 pub use gateway::{Gateway, GatewayParts, GatewaySettings, Refused, UnlinkedCharges};
 pub use jobs::Jobs;
 pub use life::BeginError;
-pub use payment_link::{LinkCode, LinkPage, LinkRest, LinkWay, SeenLink, MessageWays};
+pub use payment_link::{LinkCode, LinkPage, LinkRest, LinkWay, MessageWays, SeenLink};
 pub use report::{ReportDesk, ReportDownload, ReportPace, ReportReader, ReportSettings, ReportTold, ReportTurns};
 pub use rotation::{RotationDone, RotationError, RotationProgress, Rotations};
 pub use schedule::{

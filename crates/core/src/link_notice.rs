@@ -168,10 +168,11 @@ impl PaymentLink {
         NewMessage { merchant: self.merchant, about, kind, channel: MessageChannel::Server, occasion, at }
     }
 
-    /// The moment that reminders lie before.
+    /// The moment that reminders lie before: the day on which its invoice is due, in UTC, or its end where that comes first.
     #[must_use]
-    pub const fn reminded_before(&self) -> Timestamp {
-        self.expires_at
+    pub fn reminded_before(&self) -> Timestamp {
+        let due = self.invoice.as_ref().and_then(|invoice| invoice.due);
+        due.map_or(self.expires_at, |due| due.start().min(self.expires_at))
     }
 
     /// The next moment after `after` at which something follows for it: a reminder, or its end. `None` where nothing
@@ -205,6 +206,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::ident::MerchantId;
+    use crate::invoice::{DueDate, Invoice, Seller};
     use crate::money::Currency;
     use crate::order::PayKind;
     use crate::payment_link::{LinkCustomer, PaymentLinkId};
@@ -226,6 +228,7 @@ mod tests {
             description: None,
             return_url: None,
             customer: LinkCustomer::default(),
+            invoice: None,
             created_at: Timestamp(0),
             expires_at: Timestamp(2 * DAY_US),
             closed_at: None,
@@ -260,6 +263,24 @@ mod tests {
         let nobody_is_told = PaymentLink { notifications: Vec::new(), ..link.clone() };
         assert_eq!(nobody_is_told.next_watch(link.created_at), Some(link.expires_at));
         assert_eq!(PaymentLink { closed_at: Some(day), ..link }.next_watch(Timestamp(0)), None);
+    }
+
+    #[test]
+    fn an_invoice_is_reminded_of_before_the_day_on_which_it_is_due() {
+        let due = |day: &str| Invoice {
+            number: None,
+            due: DueDate::parse(day),
+            seller: Seller::default(),
+            lines: Vec::new(),
+        };
+        let link = |day: &str| {
+            let created_at = Timestamp::parse_date("2027-01-01").unwrap();
+            let expires_at = Timestamp::parse_date("2027-02-10").unwrap();
+            PaymentLink { created_at, expires_at, invoice: Some(Box::new(due(day))), ..link("1d") }
+        };
+        let reminded = |day: &str| link(day).next_watch(link(day).created_at);
+        assert_eq!(reminded("2027-01-31"), Timestamp::parse_date("2027-01-30"));
+        assert_eq!(reminded("2027-03-31"), Timestamp::parse_date("2027-02-09"), "the link ends before");
     }
 
     #[test]

@@ -7,8 +7,8 @@ mod checkouts;
 mod feedback;
 mod messages;
 mod payment_links;
-mod schedules;
 mod reports;
+mod schedules;
 mod tokens;
 
 use crate::audit::mistakes::Mistake;

@@ -3,14 +3,15 @@
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
-use crate::{checkout, claim, message, read, batch};
+use crate::{batch, checkout, claim, message, read};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::message::NewMessage;
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter, PaymentLinks, StoreError, StoreFuture, StoredPaymentLink, WatchedLink, NewPaymentLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, NewPaymentLink,
+    PaymentLinkFilter, PaymentLinks, StoreError, StoreFuture, StoredPaymentLink, WatchedLink,
 };
 
 impl PaymentLinks for SqliteStore {

@@ -59,7 +59,8 @@ pub use orders::{
     RecoveryChange, StoredOperation, StoredOrder, Story, StoryOperation, StoryOutcome, Unfinished, Whose, held_amount,
 };
 pub use payment_links::{
-    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, PaymentLinkFilter, PaymentLinks, StoredPaymentLink, WatchedLink, NewPaymentLink,
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, NewPaymentLink, PaymentLinkFilter, PaymentLinks,
+    StoredPaymentLink, WatchedLink,
 };
 pub use recoveries::{Attempt, AttemptResult, NewAttempt, Recoveries, RecoveryRow};
 pub use refusals::{REFUSALS_KEPT_MAX, RefusalRow, Refusals};

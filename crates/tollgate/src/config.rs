@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tollgate_acquirer::{ANSWER_TIMEOUT_MS_MAX, LinkSettings};
-use tollgate_app::{BatchSettings, GatewaySettings, PUBLIC_URL_CHARS_MAX, ScheduleSettings, ReportSettings};
+use tollgate_app::{BatchSettings, GatewaySettings, PUBLIC_URL_CHARS_MAX, ReportSettings, ScheduleSettings};
 use tollgate_core::page::WebOrigin;
 use tollgate_core::source::Network;
 use tollgate_feedback::FeedbackSettings;
@@ -457,7 +457,22 @@ fn overlay(table: &mut toml::Table, environment: &[(String, String)]) -> anyhow:
 }
 
 /// The sections of the configuration.
-const SECTIONS: &[&str] = &["server", "admin", "acquirer", "gateway", "feedback", "keys", "batch", "schedules", "report", "messages", "mail", "sms", "three_ds", "log"];
+const SECTIONS: &[&str] = &[
+    "server",
+    "admin",
+    "acquirer",
+    "gateway",
+    "feedback",
+    "keys",
+    "batch",
+    "schedules",
+    "report",
+    "messages",
+    "mail",
+    "sms",
+    "three_ds",
+    "log",
+];
 
 /// A number or a truth value where the text is one, else the text. Digits with zeros before them are a
 /// name, not a number.

@@ -2,9 +2,9 @@
 
 use super::job::{Stopped, Work};
 use super::receive::rest_after;
-use crate::payment_link::tell::ways;
 use crate::directory::Account;
 use crate::gateway::Refused;
+use crate::payment_link::tell::ways;
 use crate::token;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::time::Instant;

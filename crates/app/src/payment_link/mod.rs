@@ -20,8 +20,8 @@ use crate::gateway::{Gateway, Refused};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_core::answer::Answer;
-use tollgate_core::message::{MessageAbout, MessageKind};
 use tollgate_core::batch::BatchRowId;
+use tollgate_core::message::{MessageAbout, MessageKind};
 use tollgate_core::payment_link::{
     LinkStatusCommand, LinkTarget, PaymentLinkCommand, PaymentLinkId, UpdateLinkCommand,
 };

@@ -6,7 +6,8 @@ use tollgate_core::message::NewMessage;
 use tollgate_core::payment_link::{LinkTarget, PaymentLink, PaymentLinkId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
-    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, PaymentLinkFilter, PaymentLinks, StoreFuture, StoredPaymentLink, WatchedLink, NewPaymentLink,
+    LinkAdded, LinkBegin, LinkBegun, LinkChanged, LinkWatch, MessagesToo, NewPaymentLink, PaymentLinkFilter,
+    PaymentLinks, StoreFuture, StoredPaymentLink, WatchedLink,
 };
 
 impl PaymentLinks for WorldStore {

@@ -4,8 +4,8 @@ use super::Subject;
 use super::fixtures::*;
 use crate::{
     BatchBegun, BatchChange, BatchFilter, EndedRow, EndedRows, JudgedRow, JudgedRows, LifeBegun, LifeId, LinkAdded,
-    NewBatch, NewBatchRow, NewLife, NewOperation, NewOrder, MessagesToo, NewPaymentLink, OperationClaim, OrderClaim, ResultLink,
-    RowEnd, RowRefusal, RowVerdict, Store, StoreError, Tenancy,
+    MessagesToo, NewBatch, NewBatchRow, NewLife, NewOperation, NewOrder, NewPaymentLink, OperationClaim, OrderClaim,
+    ResultLink, RowEnd, RowRefusal, RowVerdict, Store, StoreError, Tenancy,
 };
 use futures_util::future::join_all;
 use tollgate_core::batch::{BATCH_EDGES, BatchEvent, BatchFault, BatchId, BatchRowId, BatchRowState, BatchState};

@@ -4,13 +4,14 @@ use super::Subject;
 use super::checkouts::{on_the_page, order_of, whole};
 use super::fixtures::{FIRST, MERCHANT, at, claimed, new_order};
 use crate::{
-    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, MessagesToo, NewCheckout, PaymentLinkFilter, Store, StoreError, StoredPaymentLink, NewPaymentLink,
+    CheckoutOpened, LinkAdded, LinkBegin, LinkBegun, LinkChanged, MessagesToo, NewCheckout, NewPaymentLink,
+    PaymentLinkFilter, Store, StoreError, StoredPaymentLink,
 };
 use std::sync::Arc;
 use tollgate_core::checkout::Checkout;
 use tollgate_core::ident::MerchantId;
-use tollgate_core::link_notice::Reminders;
 use tollgate_core::invoice::{DueDate, Invoice, Seller, parse_lines};
+use tollgate_core::link_notice::Reminders;
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::payment_link::{LinkCustomer, LinkNotification, LinkTarget, Openings, PaymentLink, PaymentLinkId};
 
