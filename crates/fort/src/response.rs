@@ -134,8 +134,7 @@ fn value_of<'a>(
         // Written by itself: it is no text.
         Source::TokenList => None,
         Source::TokenCount => answer.tokens.as_ref().map(|tokens| Cow::Owned(tokens.len().to_string())),
-        Source::BatchNumber | Source::BatchRows => batch_fact(source, answer, echoed),
-        Source::ReportRows => answer.report_rows.map(|rows| Cow::Owned(rows.to_string())),
+        Source::BatchNumber | Source::BatchRows | Source::ReportRows => count_fact(source, answer, echoed),
         Source::NetworkWord => network().map(|network| Cow::Borrowed(network.processor_code)),
         Source::NetworkCode => network().map(|network| Cow::Borrowed(&*network.acquirer_code)),
         of_link => link_value(of_link, echo, echoed, answer),
@@ -153,11 +152,12 @@ fn last_fact(source: Source, status: &StatusFacts, language: Language) -> Option
     }
 }
 
-/// What is told of a batch: its number, else the one that the client sent; and how many rows it has.
-fn batch_fact<'a>(source: Source, answer: &Answer, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+/// What is told of a batch: its number, else the one that the client sent; and how many rows it has, as of a report.
+fn count_fact<'a>(source: Source, answer: &Answer, echoed: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
     let batch = answer.batch.as_ref();
     match source {
         Source::BatchNumber => batch.map(|batch| Cow::Owned(batch.id.to_string())).or(echoed),
+        Source::ReportRows => answer.report_rows.map(|rows| Cow::Owned(rows.to_string())),
         _ => batch.and_then(|batch| batch.rows).map(|rows| Cow::Owned(rows.to_string())),
     }
 }
