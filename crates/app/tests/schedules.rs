@@ -129,20 +129,19 @@ async fn what_cannot_be_charged_now_waits_and_uses_up_no_attempt() {
     let accounts = house.accounts();
     let switch = async |activity| {
         accounts.change("shop", TermsChange::Active(activity)).await.unwrap();
-        // A gateway looks at accounts anew after some real time, which stands still for nobody.
+        // A gateway looks at accounts anew after a while.
         let seen = async || node.gateway.directory().by_access_code("ACCESS").await.unwrap().unwrap();
-        while seen().await.merchant.active != (activity == Activity::Active) {
-            tokio::task::yield_now().await;
-        }
+        until(5, "it is seen", async || seen().await.merchant.active == (activity == Activity::Active)).await;
     };
     switch(Activity::Inactive).await;
     let _schedules = ScheduleJobs::start(&node.gateway, ScheduleSettings::default());
     to_the_due_date(&node, "SUB").await;
-    pass(30).await;
+    // Some looks of the job, and not as long as a life that nobody renews.
+    pass(3).await;
     assert!(!node.wire.waits_for(PURCHASE));
     node.wire.go_down();
     switch(Activity::Active).await;
-    pass(30).await;
+    pass(3).await;
     assert!(!node.wire.waits_for(PURCHASE));
     assert_eq!(attempts(&house, "SUB").await, []);
     node.wire.come_up();

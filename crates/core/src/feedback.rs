@@ -381,7 +381,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn names_and_numbers_read_back(operation in 0i64..=999_999_999_999_999_999, place in 0u16..10_000, merchant in 1i64..1_000_000_000) {
+        fn names_and_numbers_read_back(operation in 0i64..=999_999_999_999_999_999, place in 0u16..=u16::MAX, merchant in 1i64..1_000_000_000) {
             let id = FeedbackId { operation: OperationId(operation), place };
             proptest::prop_assert_eq!(FeedbackId::parse(&id.to_string()), Some(id));
             for kind in FeedbackKind::ALL {
@@ -393,7 +393,9 @@ mod tests {
 
     #[test]
     fn what_is_no_name_of_a_feedback_is_not_read() {
-        for text in ["", "1", "1.", ".1", "1.12345", "1.-1", "1.+1", "x.0", "1234567890123456789.0", "1.0.0"] {
+        for text in
+            ["", "1", "1.", ".1", "1.65536", "1.123456", "1.-1", "1.+1", "x.0", "1234567890123456789.0", "1.0.0"]
+        {
             assert_eq!(FeedbackId::parse(text), None, "{text}");
         }
     }

@@ -254,7 +254,7 @@ pub async fn an_attempt_that_counts_after_all_is_the_last_of_its_due_date(subjec
 pub async fn what_happens_to_a_schedule_is_told_in_the_same_commit(subject: &dyn Subject) {
     let store = subject.open().await;
     let schedule = active(&store, 1, "a").await;
-    let noticed = schedule.with_notice(schedule.terms.clone());
+    let noticed = schedule.with_notice(ScheduleTerms { notice_days: 3, ..schedule.terms.clone() });
     put(&*store, noticed.clone()).await;
     put(&*store, noticed.clone()).await;
     let hard = due(100, &store, &noticed, "a").await;
@@ -277,7 +277,7 @@ pub async fn what_happens_to_a_schedule_is_told_in_the_same_commit(subject: &dyn
     assert_eq!(told, [(NewsKind::Paused, "PAUSED"), (NewsKind::Upcoming, "ACTIVE")]);
 
     let silent = active(&store, 2, "b").await;
-    let terms = ScheduleTerms { news: NewsWish::NotTold, ..silent.terms.clone() };
+    let terms = ScheduleTerms { news: NewsWish::NotTold, notice_days: 3, ..silent.terms.clone() };
     put(&*store, silent.with_notice(terms)).await;
     let rows = store.feedbacks(&FeedbackFilter { rows_max: 10, ..FeedbackFilter::default() }).await.unwrap();
     assert_eq!(rows.len(), 2);
