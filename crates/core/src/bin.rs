@@ -79,6 +79,16 @@ pub fn brand_of(digits: &str) -> Option<Brand> {
     brand.fits_length(digits.len()).then_some(brand)
 }
 
+/// Whether digits with this beginning and of this length may be a card number: what a search for card numbers
+/// asks. It asks less than [`brand_of`]: a national scheme lies inside a range of an international brand, and
+/// its list may be older than the card, so a number that is too long for the scheme may be one of the brand.
+#[must_use]
+pub fn may_be_card_number(digits: &str) -> bool {
+    let lead = digits.get(..6).and_then(|lead| lead.parse().ok());
+    let international = lead.and_then(international).is_some_and(|brand| brand.fits_length(digits.len()));
+    international || brand_of(digits).is_some()
+}
+
 fn is_meeza(lead: u32) -> bool {
     matches!(lead, 507_803 | 507_808..=507_811) || (981_800..=981_899).contains(&lead)
 }
@@ -134,6 +144,25 @@ mod tests {
             ("6011000000000004", None),
         ] {
             assert_eq!(brand_of(number), brand, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_number_too_long_for_a_national_scheme_may_still_be_a_card() {
+        for (number, may_be) in [
+            ("4005550000000001", true),
+            // mada has 16 digits, Visa around it 13, 16 or 19.
+            ("4860940000000000006", true),
+            ("4860940000000", true),
+            ("486094000000000000", false),
+            ("9818950527886700002", true),
+            // Around these mada ranges there is nobody.
+            ("9682010000000000", true),
+            ("9682010000000000000", false),
+            ("8888880000000001", false),
+            ("48609", false),
+        ] {
+            assert_eq!(may_be_card_number(number), may_be, "{number}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::message::{Message, Value};
 use crate::signature::{Numbers, SIGNATURE, push_value};
 use std::borrow::Cow;
 use std::ops::Range;
-use tollgate_core::bin::brand_of;
+use tollgate_core::bin::may_be_card_number;
 use tollgate_core::card::{PAN_DIGITS_MAX, PAN_DIGITS_MIN, luhn, mask};
 use tollgate_core::card_scan::{self, holds_card_number};
 use tollgate_core::command::SafeParams;
@@ -248,7 +248,7 @@ impl Scan<'_> {
             let places: Vec<usize> = run.clone().collect();
             for length in PAN_DIGITS_MIN..=PAN_DIGITS_MAX {
                 for window in places.windows(length) {
-                    self.hide_if(window, |number| luhn(number) && brand_of(number).is_some());
+                    self.hide_if(window, |number| luhn(number) && may_be_card_number(number));
                 }
             }
         }
