@@ -181,7 +181,7 @@ pub(crate) async fn write(
     let mut record = record_of(inner, operation, outcome, applied, trace, overtaking);
     record.next = done.release.as_ref().map(|release| Box::new(release.intent()));
     record.feedback = feedback::of_step(inner, order, operation, done.state).await;
-    record.message = tell::of_step(inner, order, operation, done.state).await;
+    record.message = tell::of_outcome(inner, operation, &record).await;
     let (is_told, is_noted) = (record.feedback.is_some(), record.message.is_some());
     let recorded = inner.store.record_outcome(record).await;
     if let (Err(StoreError::InDoubt(_)), Some(release)) = (&recorded, &done.release) {
@@ -220,7 +220,7 @@ pub(crate) async fn write_correction(
     let mut outcome = record_of(inner, operation, outcome, applied, WireTrace::default(), Overtaking::Allowed);
     outcome.next = done.release.as_ref().map(|release| Box::new(release.intent()));
     outcome.feedback = feedback::of_step(inner, order, operation, done.state).await;
-    outcome.message = tell::of_step(inner, order, operation, done.state).await;
+    outcome.message = tell::of_outcome(inner, operation, &outcome).await;
     let (is_told, is_noted) = (outcome.feedback.is_some(), outcome.message.is_some());
     match inner
         .store

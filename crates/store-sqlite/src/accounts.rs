@@ -1,11 +1,92 @@
 //! Merchant accounts.
 
+use crate::audit::Notes;
+use crate::card_rule::{self, Indexed};
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first};
+use crate::store::SqliteStore;
 use rusqlite::{Connection, params};
+use tollgate_core::audit::AuditAction;
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::page_face::Logo;
-use tollgate_store::{MerchantRecord, MerchantSave, StoreError};
+use tollgate_store::{MerchantRecord, MerchantSave, Merchants, StoreError, StoreFuture};
+
+/// How many tokens are let be found by their card in one step: some ten milliseconds of the writer.
+const CARDS_PER_STEP: usize = 2_000;
+
+impl SqliteStore {
+    /// Lets a merchant's tokens be found by their cards, some at a time: payments go on between. What comes meanwhile is left
+    /// to the change that wants it.
+    async fn index_cards(&self, merchant: MerchantId) -> Result<(), StoreError> {
+        let mut reached = Indexed::NOTHING;
+        let some = move |from| {
+            move |connection: &Connection| card_rule::index_some(connection, merchant, from, CARDS_PER_STEP)
+        };
+        while let Some(next) = self.writer.call(some(reached)).await? {
+            reached = next;
+        }
+        Ok(())
+    }
+}
+
+impl Merchants for SqliteStore {
+    fn merchants(&self) -> StoreFuture<'_, Vec<MerchantRecord>> {
+        Box::pin(async move { self.readers.snapshot(merchants) })
+    }
+
+    fn merchants_generation(&self) -> StoreFuture<'_, u64> {
+        Box::pin(async move { self.readers.point(generation) })
+    }
+
+    fn add_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
+        Box::pin(async move {
+            let terms = terms_text(&record)?;
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                let saved = add(connection, &record, &terms)?;
+                if let MerchantSave::Saved(id) = saved {
+                    log.note(notes, AuditAction::MerchantAdded, |entry| entry.about(id).saying(record.name.as_str()));
+                }
+                Ok(saved)
+            };
+            self.writer.call_noted(work).await
+        })
+    }
+
+    fn save_merchant(&self, record: MerchantRecord, change: String) -> StoreFuture<'_, MerchantSave> {
+        Box::pin(async move {
+            let terms = terms_text(&record)?;
+            if record.terms.cards.unique != UniqueTokens::Off {
+                self.index_cards(record.id).await?;
+            }
+            let log = self.audit.clone();
+            let work = move |connection: &Connection, notes: &mut Notes| {
+                let saved = save(connection, &record, &terms)?;
+                if let MerchantSave::Saved(id) = saved {
+                    log.note(notes, AuditAction::MerchantChanged, |entry| entry.about(id).saying(change.as_str()));
+                }
+                Ok(saved)
+            };
+            self.writer.call_noted(work).await
+        })
+    }
+
+    fn merchant_logo(&self, merchant: MerchantId) -> StoreFuture<'_, Option<Logo>> {
+        Box::pin(async move { self.readers.point(|connection| logo(connection, merchant)) })
+    }
+
+    fn set_merchant_logo(&self, merchant: MerchantId, logo: Option<Logo>) -> StoreFuture<'_, MerchantSave> {
+        let log = self.audit.clone();
+        Box::pin(self.writer.call_noted(move |connection, notes| {
+            let saved = set_logo(connection, merchant, logo.as_ref())?;
+            if let MerchantSave::Saved(id) = saved {
+                log.note(notes, AuditAction::MerchantChanged, |entry| entry.about(id).saying("page logo"));
+            }
+            Ok(saved)
+        }))
+    }
+}
 
 /// All accounts, by id.
 pub(crate) fn merchants(connection: &Connection) -> Result<Vec<MerchantRecord>, Failure> {
@@ -50,9 +131,18 @@ pub(crate) fn add(connection: &Connection, record: &MerchantRecord, terms: &str)
         )?
         .execute(params![record.name, record.merchant_identifier, record.active, record.sealed_credentials, terms])?;
     let id = MerchantId(connection.last_insert_rowid());
+    index_cards(connection, id, record)?;
     write_access_codes(connection, id, &record.access_codes)?;
     count_change(connection)?;
     Ok(MerchantSave::Saved(id))
+}
+
+/// Unique tokens are judged by an index that has all tokens of the merchant.
+fn index_cards(connection: &Connection, id: MerchantId, record: &MerchantRecord) -> Result<(), Failure> {
+    match record.terms.cards.unique {
+        UniqueTokens::Off => Ok(()),
+        UniqueTokens::PerMerchant | UniqueTokens::PerCustomer => card_rule::index_all(connection, id),
+    }
 }
 
 /// Replaces an account that still has the version that was read.
@@ -77,6 +167,7 @@ pub(crate) fn save(connection: &Connection, record: &MerchantRecord, terms: &str
             record.sealed_credentials,
             terms
         ])?;
+    index_cards(connection, record.id, record)?;
     connection.prepare_cached("DELETE FROM access_codes WHERE merchant_id = ?1")?.execute([record.id.0])?;
     write_access_codes(connection, record.id, &record.access_codes)?;
     count_change(connection)?;

@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(23);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(24);
 
 struct Migration {
     version: u32,
@@ -54,6 +54,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 21, name: "reports", sql: include_str!("../migrations/0021_reports.sql") },
     Migration { version: 22, name: "messages", sql: include_str!("../migrations/0022_messages.sql") },
     Migration { version: 23, name: "batch dates", sql: include_str!("../migrations/0023_batch_dates.sql") },
+    Migration {
+        version: 24,
+        name: "cards of unique tokens",
+        sql: include_str!("../migrations/0024_cards_of_unique_tokens.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -167,6 +172,42 @@ mod tests {
         let owner: i64 = connection.query_row("SELECT owner FROM operations", [], |row| row.get(0)).unwrap();
         let attempt: i64 = connection.query_row("SELECT attempt_by FROM recoveries", [], |row| row.get(0)).unwrap();
         assert_eq!((owner, attempt), (0, 0));
+    }
+
+    #[test]
+    fn tokens_from_before_are_found_by_their_card_where_they_are_to_be_unique() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(LEDGER).unwrap();
+        for migration in MIGRATIONS.iter().take_while(|migration| migration.name != "cards of unique tokens") {
+            apply(&connection, migration).unwrap();
+        }
+        for (id, terms) in
+            [(1, "{}"), (2, r#"{"cards":{"unique":"per-customer"}}"#), (3, r#"{"cards":{"unique":"off"}}"#)]
+        {
+            connection
+                .execute(
+                    "INSERT INTO merchants (merchant_id, name, merchant_identifier, active, sealed_credentials, terms, version) \
+                     VALUES (?1, 'm' || ?1, 'm' || ?1, 1, x'', ?2, 1)",
+                    rusqlite::params![id, terms],
+                )
+                .unwrap();
+            connection
+                .execute(
+                    "INSERT INTO tokens (token_id, merchant_id, name, status, brand, card_mask, card_expiry, card_bin, \
+                     card_sealed, fingerprint, created_at, updated_at, version) \
+                     VALUES (?1, ?1, 'a', 0, 0, '', '', '', x'', x'', 0, 0, 1)",
+                    [id],
+                )
+                .unwrap();
+        }
+        apply_all(&mut connection).unwrap();
+        let mut statement = connection
+            .prepare(
+                "SELECT cards_indexed, by_card FROM merchants JOIN tokens USING (merchant_id) ORDER BY merchant_id",
+            )
+            .unwrap();
+        let found = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
+        assert_eq!(found.map(Result::unwrap).collect::<Vec<_>>(), [(0, 0), (1, 1), (0, 0)]);
     }
 
     #[test]

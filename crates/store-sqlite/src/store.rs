@@ -8,8 +8,8 @@ use crate::readers::{Readers, Slot};
 use crate::rows::params_text;
 use crate::writer::{Writer, WriterSettings};
 use crate::{
-    accounts, agreement, audit, card_rule, channel, checkout, claim, correction, feedback, keys, life, outcome, read,
-    recovery, refusal, route, token,
+    agreement, audit, card_rule, channel, checkout, claim, correction, feedback, keys, life, outcome, read, recovery,
+    refusal, route, token,
 };
 use rusqlite::Connection;
 use std::path::Path;
@@ -24,7 +24,6 @@ use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::Order;
-use tollgate_core::page_face::Logo;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
@@ -33,11 +32,11 @@ use tollgate_store::{
     CheckoutChange, CheckoutChanged, CheckoutOpened, Checkouts, CloseUnsent, CorrectionRecord, Corrections,
     CurrencyTotals, DataKeys, FeedbackAttempt, FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish,
     FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun,
-    LifeId, LifeRow, Lives, MerchantRecord, MerchantSave, Merchants, NewAttempt, NewCheckout, NewLife, NewOperation,
-    NewOrder, NewTry, NonceUse, OperationClaim, OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries,
-    RecoveryRow, RefusalRow, Refusals, ReplacedSealed, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError,
-    StoreFuture, StoredOperation, StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens, TryClaim,
-    Unfinished, WaitingCount, Whose, WrappedDataKey,
+    LifeId, LifeRow, Lives, NewAttempt, NewCheckout, NewLife, NewOperation, NewOrder, NewTry, NonceUse, OperationClaim,
+    OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
+    ReplacedSealed, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation,
+    StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens, TryClaim, Unfinished, WaitingCount,
+    Whose, WrappedDataKey,
 };
 use tollgate_vault::{DataKeyId, Fingerprint, NewDataKey, PortError, PortFuture, RewrappedDataKey};
 
@@ -72,7 +71,7 @@ impl Default for SqliteOptions {
 /// does the same and can be waited for.
 pub struct SqliteStore {
     pub(crate) writer: Writer,
-    audit: AuditLog,
+    pub(crate) audit: AuditLog,
     pub(crate) readers: Arc<Readers>,
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -485,61 +484,6 @@ impl Corrections for SqliteStore {
 
     fn waiting_counts(&self, before: Timestamp) -> StoreFuture<'_, Vec<WaitingCount>> {
         Box::pin(async move { self.readers.point(|connection| correction::waiting_counts(connection, before)) })
-    }
-}
-
-impl Merchants for SqliteStore {
-    fn merchants(&self) -> StoreFuture<'_, Vec<MerchantRecord>> {
-        Box::pin(async move { self.readers.snapshot(accounts::merchants) })
-    }
-
-    fn merchants_generation(&self) -> StoreFuture<'_, u64> {
-        Box::pin(async move { self.readers.point(accounts::generation) })
-    }
-
-    fn add_merchant(&self, record: MerchantRecord) -> StoreFuture<'_, MerchantSave> {
-        Box::pin(async move {
-            let terms = accounts::terms_text(&record)?;
-            let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
-                let saved = accounts::add(connection, &record, &terms)?;
-                if let MerchantSave::Saved(id) = saved {
-                    log.note(notes, AuditAction::MerchantAdded, |entry| entry.about(id).saying(record.name.as_str()));
-                }
-                Ok(saved)
-            };
-            self.writer.call_noted(work).await
-        })
-    }
-
-    fn save_merchant(&self, record: MerchantRecord, change: String) -> StoreFuture<'_, MerchantSave> {
-        Box::pin(async move {
-            let terms = accounts::terms_text(&record)?;
-            let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
-                let saved = accounts::save(connection, &record, &terms)?;
-                if let MerchantSave::Saved(id) = saved {
-                    log.note(notes, AuditAction::MerchantChanged, |entry| entry.about(id).saying(change.as_str()));
-                }
-                Ok(saved)
-            };
-            self.writer.call_noted(work).await
-        })
-    }
-
-    fn merchant_logo(&self, merchant: MerchantId) -> StoreFuture<'_, Option<Logo>> {
-        Box::pin(async move { self.readers.point(|connection| accounts::logo(connection, merchant)) })
-    }
-
-    fn set_merchant_logo(&self, merchant: MerchantId, logo: Option<Logo>) -> StoreFuture<'_, MerchantSave> {
-        let log = self.audit.clone();
-        Box::pin(self.writer.call_noted(move |connection, notes| {
-            let saved = accounts::set_logo(connection, merchant, logo.as_ref())?;
-            if let MerchantSave::Saved(id) = saved {
-                log.note(notes, AuditAction::MerchantChanged, |entry| entry.about(id).saying("page logo"));
-            }
-            Ok(saved)
-        }))
     }
 }
 

@@ -43,12 +43,19 @@ pub(crate) fn by_name(
 
 /// Tokens that fit a filter, oldest first.
 pub(crate) fn list(connection: &Connection, filter: &TokenFilter) -> Result<Vec<Token>, Failure> {
-    let sql = match filter.fingerprint {
+    let sql = match &filter.fingerprint {
         None => concat!(
             "SELECT ",
             token_columns!(),
             " FROM tokens WHERE merchant_id = ?1 AND created_at >= ?2 AND created_at < ?3 \
              AND (created_at, token_id) > (?4, ?5) AND ?6 IS NULL ORDER BY created_at, token_id LIMIT ?7"
+        ),
+        Some(_) if card_rule::are_indexed(connection, filter.merchant)? => concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens INDEXED BY tokens_of_card WHERE merchant_id = ?1 AND created_at >= ?2 AND created_at < ?3 \
+             AND (created_at, token_id) > (?4, ?5) AND fingerprint = ?6 AND by_card = 1 \
+             ORDER BY created_at, token_id LIMIT ?7"
         ),
         Some(_) => concat!(
             "SELECT ",
@@ -464,8 +471,9 @@ fn keep(
         .prepare_cached(
             "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
              card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, customer, \
-             first_payment_at, network_transaction_id) SELECT token_id, merchant_id, name, 0, NULL, brand, card_mask, card_expiry, card_holder, card_bin, \
-             card_sealed, fingerprint, currency, created_at, ?2, 1, customer, ?3, ?4 \
+             first_payment_at, network_transaction_id, by_card) SELECT token_id, merchant_id, name, 0, NULL, brand, \
+             card_mask, card_expiry, card_holder, card_bin, card_sealed, fingerprint, currency, created_at, ?2, 1, customer, \
+             ?3, ?4, coalesce((SELECT cards_indexed FROM merchants WHERE merchants.merchant_id = token_intents.merchant_id), 0) \
              FROM token_intents WHERE fort_id = ?1 AND name IS NOT NULL \
              ON CONFLICT (merchant_id, name) DO UPDATE SET token_id = excluded.token_id, \
              status = CASE WHEN lapses_at <= ?2 THEN 0 ELSE status END, lapses_at = NULL, \
@@ -493,8 +501,9 @@ fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> 
         .prepare_cached(
             "INSERT INTO tokens (token_id, merchant_id, name, status, lapses_at, brand, card_mask, card_expiry, \
              card_holder, card_bin, card_sealed, fingerprint, currency, created_at, updated_at, version, after_payment, \
-             first_payment_at, network_transaction_id) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+             first_payment_at, network_transaction_id, by_card) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+             coalesce((SELECT cards_indexed FROM merchants WHERE merchant_id = ?2), 0))",
         )?
         .execute(params![
             token.id.0,

@@ -171,6 +171,10 @@ impl LinkComposer {
                 return Ok(Composed::Drop("the customer is not told by this way any more"));
             }
         }
+        let is_wanted = seen.account.merchant.terms.links.notifications == LinkNotifications::On;
+        if row.lane.channel == MessageChannel::Server && !is_wanted {
+            return Ok(Composed::Drop("the merchant does not want to be told of links"));
+        }
         Ok(match self.letter(row, &seen).await? {
             Some(letter) => Composed::Send(Box::new(letter)),
             None if row.lane.channel == MessageChannel::Server => {

@@ -4,6 +4,7 @@ use super::seen::{SeenCheckout, order_of};
 use super::{authenticate, follow, past};
 use crate::feedback;
 use crate::gateway::{Gateway, Inner, Refused};
+use crate::payment_link::tell;
 use crate::settle::{self, Overtaking};
 use tollgate_acquirer::WireTrace;
 use tollgate_core::apply::{self, Outcome};
@@ -87,13 +88,16 @@ pub(super) async fn close(
 ) -> Result<(), Refused> {
     for number in 0..NUMBER_TRIES_MAX {
         let close = closing(inner, order, event, after, number).await?;
-        let is_told = close.outcome.feedback.is_some();
+        let (is_told, is_noted) = (close.outcome.feedback.is_some(), close.outcome.message.is_some());
         match inner.store.close_unsent(close).await? {
             TryClaim::NumberTaken => {}
             TryClaim::Changed | TryClaim::AgreementChanged => return Ok(()),
             TryClaim::Claimed => {
                 if is_told {
                     feedback::written(inner);
+                }
+                if is_noted {
+                    inner.messages_wanted.notify_one();
                 }
                 return Ok(());
             }
@@ -130,6 +134,7 @@ async fn closing(
     let told = feedback::of_step(inner, &pending, &operation, applied.state).await;
     let mut record = settle::record_of(inner, &operation, &outcome, applied, WireTrace::default(), Overtaking::Allowed);
     record.feedback = told;
+    record.message = tell::of_outcome(inner, &operation, &record).await;
     let intent = NewOrder {
         order: pending,
         operation,

@@ -179,9 +179,13 @@ pub(super) async fn see(inner: &Inner, account: Arc<Account>, stored: StoredPaym
 }
 
 /// Whether an operation is a card that a customer has tried; a cancel and the end of the time are none.
-fn is_try(told: &StoryOperation) -> bool {
-    let closed = |event| matches!(event, OperationEvent::Cancelled | OperationEvent::Abandoned);
-    told.operation.kind.begins() && !told.outcomes.first().is_some_and(|outcome| closed(outcome.event))
+pub(super) fn is_try(told: &StoryOperation) -> bool {
+    told.operation.kind.begins() && !told.outcomes.first().is_some_and(|outcome| leaves_the_tries(outcome.event))
+}
+
+/// Whether it ends a page without a card having been tried.
+pub(super) const fn leaves_the_tries(event: OperationEvent) -> bool {
+    matches!(event, OperationEvent::Cancelled | OperationEvent::Abandoned)
 }
 
 fn approved_at(told: &StoryOperation) -> Option<Timestamp> {

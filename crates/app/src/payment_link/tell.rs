@@ -1,6 +1,7 @@
 //! Who is told of payment links, and of how they stand. Nothing is sent here: messages go into the store with what they
 //! tell of, and `tollgate-notify` takes them from there.
 
+use super::seen::{is_try, leaves_the_tries};
 use crate::directory::Account;
 use crate::gateway::{Gateway, Inner};
 use std::sync::Arc;
@@ -8,11 +9,11 @@ use tollgate_core::code::refused;
 use tollgate_core::feedback::Channel;
 use tollgate_core::link_notice::LinkNotifications;
 use tollgate_core::message::{MessageKind, MessageLimit, MessageLimits, NewMessage};
-use tollgate_core::order::{Operation, OperationState, Order};
-use tollgate_core::payment_link::{LinkNotification, PaymentLink};
+use tollgate_core::order::{Operation, OperationEvent, OperationState};
+use tollgate_core::payment_link::{LinkNotification, LinkStand, PaymentLink};
 use tollgate_core::refusal::Refusal;
 use tollgate_core::time::Timestamp;
-use tollgate_store::MessagesToo;
+use tollgate_store::{MessagesToo, OutcomeRecord, StoreError};
 
 /// How customers can be told of anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,32 +85,49 @@ pub(crate) fn notice(
     is_wanted.then(|| link.notice(kind, occasion, at))
 }
 
-/// What the merchant's server is told of the step of `operation` to `after`, where it pays a link.
-pub(crate) async fn of_step(
-    inner: &Inner,
-    order: &Order,
-    operation: &Operation,
-    after: OperationState,
-) -> Option<NewMessage> {
-    let pays = operation.kind.begins() && after == OperationState::Approved && order.channel == Channel::Redirection;
-    if !pays || order.kind.is_verification() {
+/// What the merchant's server is told of an outcome that pays a link, or closes it for good: with the last card that may be
+/// tried, or because its payment was undone.
+/// `operation` is as it was before.
+pub(crate) async fn of_outcome(inner: &Inner, operation: &Operation, record: &OutcomeRecord) -> Option<NewMessage> {
+    let order = &record.order;
+    // The try goes on where the issuer wants an authentication.
+    let may_end = operation.kind.begins() && record.event != OperationEvent::AuthenticationWanted;
+    if !may_end || order.channel != Channel::Redirection || order.kind.is_verification() {
         return None;
     }
-    let account = match inner.directory.by_id(order.merchant).await {
-        Ok(account) => account?,
-        Err(error) => {
-            tracing::warn!(%error, "the accounts cannot be read; nobody is told that a link may be paid");
-            return None;
-        }
-    };
-    if account.merchant.terms.links.notifications == LinkNotifications::Off {
-        return None;
+    match inner.directory.by_id(order.merchant).await {
+        Ok(Some(account)) if account.merchant.terms.links.notifications == LinkNotifications::On => {}
+        Ok(_) => return None,
+        // Better a message that is not wanted, which is dropped when it is sent, than one that is never written.
+        Err(error) => tracing::warn!(%error, "the accounts cannot be read; a notice of a link is written in any case"),
     }
-    match inner.store.payment_link_of_order(order.fort_id).await {
-        Ok(stored) => notice(&account, &stored?.link, MessageKind::LinkPaid, 0, inner.clock.now()),
+    match end_of_link(inner, operation, record).await {
+        Ok(told) => told.map(|(link, kind)| link.notice(kind, 0, inner.clock.now())),
         Err(error) => {
-            tracing::warn!(%error, "the link of a payment cannot be read; nobody is told that it is paid");
+            tracing::warn!(%error, "the link of a payment cannot be read; that it was paid is told when its time is over");
             None
         }
     }
+}
+
+/// The link that an outcome pays or closes, and which of them.
+async fn end_of_link(
+    inner: &Inner,
+    operation: &Operation,
+    record: &OutcomeRecord,
+) -> Result<Option<(PaymentLink, MessageKind)>, StoreError> {
+    let Some(stored) = inner.store.payment_link_of_order(record.order.fort_id).await? else { return Ok(None) };
+    let link = stored.link;
+    if record.state == OperationState::Approved {
+        return Ok(Some((link, MessageKind::LinkPaid)));
+    }
+    // Whoever closed it was told then.
+    if link.closed_at.is_some() {
+        return Ok(None);
+    }
+    let before = inner.store.story(record.order.fort_id).await?.map(|story| story.operations).unwrap_or_default();
+    let others = before.iter().filter(|told| told.operation.id != operation.id && is_try(told)).count();
+    let tries = others.saturating_add(usize::from(!leaves_the_tries(record.event)));
+    let stand = link.stand(Some(&record.order), u8::try_from(tries).unwrap_or(u8::MAX), record.at);
+    Ok((stand == LinkStand::Closed).then_some((link, MessageKind::LinkClosed)))
 }

@@ -72,7 +72,12 @@ fn follows(seen: &SeenLink, watch_at: Timestamp) -> Follows {
             }
             // It may be paid yet, or come to nothing.
             LinkStand::UnderWay | LinkStand::Open => Follows { messages: Vec::new(), next: put_off },
-            LinkStand::Paid | LinkStand::Closed | LinkStand::Used => Follows { messages: Vec::new(), next: None },
+            // Written once, however often: here it is only missing where it could not be written with the payment.
+            LinkStand::Paid => {
+                let notice = tell::notice(&seen.account, link, MessageKind::LinkPaid, 0, now);
+                Follows { messages: notice.into_iter().collect(), next: None }
+            }
+            LinkStand::Closed | LinkStand::Used => Follows { messages: Vec::new(), next: None },
         };
     }
     let reminder = link.due_reminder(watch_at, now).filter(|_| seen.stand == LinkStand::Open);

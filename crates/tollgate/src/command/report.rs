@@ -29,18 +29,17 @@ const COLUMNS: &str = "transaction_date,operation,merchant_reference,fort_id,amo
 
 /// Write what a merchant did as a file: one row for each operation.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct ReportArgs {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
     selection: Selection,
     /// The columns, in their order, parted by commas; `all` for all 39
-    #[arg(long, value_name = "NAMES", default_value = COLUMNS, hide_default_value = true)]
-    columns: String,
-    /// How the file is written
-    #[arg(long, value_enum, default_value = "csv")]
-    format: FileFormat,
+    #[arg(long, value_name = "NAMES")]
+    columns: Option<String>,
+    /// How the file is written [default: csv]
+    #[arg(long, value_enum)]
+    format: Option<FileFormat>,
     /// Write it to this file, which is there once all of it is
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -52,8 +51,6 @@ pub struct ReportArgs {
 enum Action {
     /// Add the operations up, by currency and by what they do
     Totals {
-        #[command(flatten)]
-        selection: Selection,
         /// How to print it
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
@@ -64,19 +61,19 @@ enum Action {
 #[derive(Debug, Args)]
 struct Selection {
     /// Whose operations
-    #[arg(long, value_name = "NAME", default_value = crate::demo::NAME)]
+    #[arg(long, value_name = "NAME", default_value = crate::demo::NAME, global = true)]
     merchant: String,
     /// transactions: all operations; financial: those that succeeded; verifications: those of VERIFY_CARD
-    #[arg(long, value_parser = kind, default_value = "transactions")]
+    #[arg(long, value_parser = kind, default_value = "transactions", global = true)]
     kind: ReportKind,
     /// Sent not before this day in UTC, or this moment: 2026-11-20 or 2026-11-20T12:00:00+04:00 [default: the first one]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", global = true)]
     from: Option<String>,
     /// Sent before this day, or this moment [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", global = true)]
     to: Option<String>,
     /// Only rows with this value in this column; several of one column: one of them
-    #[arg(long, value_name = "COLUMN=VALUE")]
+    #[arg(long, value_name = "COLUMN=VALUE", global = true)]
     filter: Vec<String>,
 }
 
@@ -95,13 +92,19 @@ impl ReportArgs {
     /// # Errors
     /// When something named is not there, or the store or the file fails.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        let is_of_a_file = self.columns.is_some() || self.format.is_some() || self.output.is_some();
+        if self.action.is_some() && is_of_a_file {
+            bail!(
+                "totals have neither columns nor a file: leave out --columns and --output, and write --format behind `totals`"
+            );
+        }
         let folder = self.data.open()?;
         small_runtime()?.block_on(async {
             let looked = wiring::look(&folder, Keep::Existing).await?;
             let now = looked.clock.now();
             let bed = Bed { folder: &folder, store: Arc::clone(&looked.store), now };
             let done = match &self.action {
-                Some(Action::Totals { selection, format }) => totals(&bed, selection, *format).await,
+                Some(Action::Totals { format }) => totals(&bed, &self.selection, *format).await,
                 None => self.write(&bed).await,
             };
             looked.sqlite.close().await;
@@ -110,10 +113,10 @@ impl ReportArgs {
     }
 
     async fn write(&self, bed: &Bed<'_>) -> anyhow::Result<ExitCode> {
-        let mut reader = bed.reader(&self.selection, columns(&self.columns)?).await?;
+        let mut reader = bed.reader(&self.selection, columns(self.columns.as_deref().unwrap_or(COLUMNS))?).await?;
         let format = match self.format {
-            FileFormat::Csv => ReportFormat::Csv,
-            FileFormat::Json => ReportFormat::Json,
+            Some(FileFormat::Json) => ReportFormat::Json,
+            Some(FileFormat::Csv) | None => ReportFormat::Csv,
         };
         let mut writer = ReportWriter::new(format, reader.spec().columns.clone());
         let mut out = Out::open(self.output.as_deref())?;

@@ -4,10 +4,11 @@ use crate::support::customer::Customer;
 use crate::support::mail_server::MailServer;
 use crate::support::receiver::Receiver;
 use crate::support::secrets::files;
-use crate::support::shop::{VISA, assert_code};
+use crate::support::shop::{CHALLENGED, DECLINED, VISA, assert_code};
 use crate::support::{Gateway, Merchant, accounts, field, text, wait_for};
 use serde_json::{Map, Value};
 use std::net::TcpListener;
+use tollgate_core::checkout::TRIES_MAX;
 use tollgate_core::time::Timestamp;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -55,11 +56,15 @@ fn made(gateway: &Gateway, merchant: &Merchant, reference: &str, ms: u64, more: 
 }
 
 /// The customer at the card form behind a link.
-fn pay(customer: &Customer) -> String {
+fn at_the_form(customer: &Customer) -> Customer {
     let answer = customer.post("", &[]);
     let mut form = customer.clone();
     answer.header("location").unwrap().split('?').next().unwrap().clone_into(&mut form.path);
-    text(&form.type_card(VISA, &[]).body)
+    form
+}
+
+fn pay(customer: &Customer) -> String {
+    text(&at_the_form(customer).type_card(VISA, &[]).body)
 }
 
 /// Messages about a link of the demo merchant, oldest first, as `kind channel state`.
@@ -261,6 +266,37 @@ fn reminders_and_the_end_come_by_the_clock_once_and_not_to_who_has_paid() {
     }
     let reminders = messages(&gateway, "OPEN").into_iter().filter(|one| one.starts_with("reminder")).count();
     assert_eq!(reminders, 1, "of what was jumped over nothing is sent after the end");
+}
+
+#[test]
+fn the_last_try_closes_the_link_and_is_told_once() {
+    let gateway = Gateway::start();
+    let demo = gateway.demo();
+    let receiver = hears(&gateway);
+    let customer = made(&gateway, &demo, "TRIED", DAY_MS, &[("notification_type", "NONE")]);
+    let last = "closed by the last try";
+    for tried in 1..=TRIES_MAX {
+        let form = at_the_form(&customer);
+        if tried == 2 {
+            form.cancel();
+        }
+        // The last one is an authentication that nobody finishes.
+        if tried == TRIES_MAX {
+            let challenge = at_the_form(&customer);
+            challenge.go_on(challenge.type_card(CHALLENGED, &[]));
+            gateway.run_well(&["clock", "advance", "16m"]);
+        } else {
+            at_the_form(&customer).type_card(DECLINED, &[]);
+            assert!(!messages(&gateway, "TRIED").iter().any(|one| one.contains("closed")), "after {tried} tries");
+        }
+    }
+    wait_for(last, || (told(&receiver, &demo, "TRIED").last()? == "Closed").then_some(()));
+    gateway.run_well(&["clock", "advance", "2d"]);
+    // One that is made and told now shows that everything earlier has been looked at.
+    made(&gateway, &demo, "LATER", 8 * DAY_MS, &[("notification_type", "EMAIL")]);
+    wait_for("the newest is told", || (told(&receiver, &demo, "LATER") == ["Sent"]).then_some(()));
+    assert_eq!(told(&receiver, &demo, "TRIED").iter().filter(|one| *one == "Closed").count(), 1);
+    assert!(!told(&receiver, &demo, "TRIED").contains(&"Expired".to_owned()), "it was closed before");
 }
 
 #[test]

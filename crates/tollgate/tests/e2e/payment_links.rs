@@ -9,8 +9,6 @@ use crate::support::{Gateway, accounts, all_at_once, field, payment, status, tex
 use serde_json::{Map, Value};
 use tollgate_core::time::Timestamp;
 
-const DECLINED: &str = "4005559000001000";
-const CHALLENGED: &str = "4557012345678902";
 const BACK: &str = "https://shop.example/pay/return?discriminator=0f3a";
 const HOUR_MS: u64 = 3_600_000;
 

@@ -560,6 +560,10 @@ fn the_command_writes_the_same_from_a_running_gateway_and_a_stopped_store() {
     }
     assert_eq!(compared, 2, "{ledger}");
     let readable = bed.gateway.run_well(&["report", "totals"]);
+    let before = bed.gateway.run_well(&["report", "--merchant", "demo", "totals"]);
+    assert_eq!(before, readable, "options of the selection stand on either side");
+    let refused = bed.gateway.run_badly(&["report", "--columns", "all", "totals"]);
+    assert!(refused.contains("--columns"), "{refused}");
     assert!(
         readable.lines().any(|line| line.split_whitespace().eq(["AED", "PURCHASE", "2", "1900", "2", "0"])),
         "{readable}"

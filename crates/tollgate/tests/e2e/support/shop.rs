@@ -10,6 +10,10 @@ const MESSAGES: &str = include_str!("../../../../fort/data/messages.csv");
 
 /// Cards that are approved.
 pub const VISA: &str = "4005550000000001";
+/// A card that the sandbox issuer declines.
+pub const DECLINED: &str = "4005559000001000";
+/// A card whose issuer challenges the customer.
+pub const CHALLENGED: &str = "4557012345678902";
 pub const MASTERCARD: &str = "5123456789012346";
 pub const AMEX: &str = "345678901234564";
 pub const MADA: &str = "5297412542005689";
