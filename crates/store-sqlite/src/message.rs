@@ -89,6 +89,9 @@ pub(crate) fn over_limit(connection: &Connection, too: &MessagesToo) -> Result<O
 
 /// Writes messages, due at once. One that was written before is left as it is.
 pub(crate) fn insert(connection: &Connection, messages: &[NewMessage]) -> Result<(), Failure> {
+    if messages.is_empty() {
+        return Ok(());
+    }
     let mut statement = connection.prepare_cached(
         "INSERT INTO messages (lane, about_kind, about_id, kind, occasion, state, due_at, attempts, tries, tried_since, \
          created_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0, 0, ?6, ?6) ON CONFLICT DO NOTHING",
