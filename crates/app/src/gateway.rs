@@ -335,7 +335,8 @@ impl Gateway {
     ) -> Result<Answer, Refused> {
         let (gateway, unsettled) = (self.clone(), Unsettled::default());
         let told = unsettled.clone();
-        let work = async move {
+        // One place in memory for all of it: a task's future is moved several times before it runs, and once when it ends.
+        let work = Box::pin(async move {
             let route = Route::of_payment(&command);
             let command = channel::take_card(&gateway.inner, &account, command).await?;
             let paid = pay::pay(&gateway.inner, &account, command, route, start, &told).await?;
@@ -345,7 +346,7 @@ impl Gateway {
                 gateway.inner.in_flight.spawn(async move { release.carry_out(&inner).await });
             }
             Ok(paid.answer)
-        };
+        });
         self.to_its_end(unsettled, work).await
     }
 
@@ -358,7 +359,7 @@ impl Gateway {
         let told = unsettled.clone();
         self.to_its_end(
             unsettled,
-            async move { maintain::maintain(&gateway.inner, &account, command, None, &told).await },
+            Box::pin(async move { maintain::maintain(&gateway.inner, &account, command, None, &told).await }),
         )
         .await
     }
@@ -372,7 +373,8 @@ impl Gateway {
     ) -> Result<Answer, Refused> {
         let (gateway, unsettled) = (self.clone(), Unsettled::default());
         let told = unsettled.clone();
-        let work = async move { maintain::maintain(&gateway.inner, &account, command, Some(row), &told).await };
+        let work =
+            Box::pin(async move { maintain::maintain(&gateway.inner, &account, command, Some(row), &told).await });
         self.to_its_end(unsettled, work).await
     }
 

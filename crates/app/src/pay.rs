@@ -61,10 +61,10 @@ pub(crate) async fn pay(
     };
     let agreement = agreement::judged(inner, account, &command, stored.as_ref()).await?;
     let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
-    let mut judged = Judged { command, intent, stored, route, agreement, opened: None };
+    let mut judged = Box::new(Judged { command, intent, stored, route, agreement, opened: None });
     if may_wait_for_the_customer(inner, account, &judged) {
-        match checkout::before_payment(inner, account, judged).await? {
-            BeforePayment::Nothing(same) => judged = *same,
+        match Box::pin(checkout::before_payment(inner, account, judged)).await? {
+            BeforePayment::Nothing(same) => judged = same,
             BeforePayment::Customer(answer) => return Ok(Paid { answer: *answer, release: None }),
         }
     }
@@ -134,14 +134,21 @@ impl Start<'_> {
 pub(crate) async fn carry_out(
     inner: &Inner,
     account: &Account,
-    judged: Judged,
+    judged: Box<Judged>,
     start: Start<'_>,
     unsettled: &Unsettled,
 ) -> Result<Paid, Refused> {
     inner.link_ready()?;
-    let Judged { command, intent, stored, route, agreement, opened } = judged;
+    // In one step: what is taken apart later keeps its place in the future to the end.
+    let Judged {
+        command,
+        intent: PayIntent { card, facts, token, kind, money, authentication },
+        stored,
+        route,
+        agreement,
+        opened,
+    } = *judged;
     let agreement = AgreementPlan::of(inner, account, &command, agreement)?;
-    let PayIntent { card, facts, token, kind, money, authentication } = intent;
     let PaymentCard { card, receipt } = token::card(inner, card, &facts, stored.as_ref()).await?;
     let token = token::part(inner, account, token, &card, &facts, stored.as_ref()).await?;
     let opened = opened.or(receipt.map(|receipt| Opened { receipt, why: AuditReason::PaymentByToken }));

@@ -62,14 +62,18 @@ pub(crate) async fn first_outcome(
     let outcome = outcome_of(exchange.result);
     let first = match checkout {
         None => None,
-        Some(checkout) => begin_authentication(inner, order, operation, &outcome, &exchange.trace, checkout).await,
+        Some(checkout) => {
+            Box::pin(begin_authentication(inner, order, operation, &outcome, &exchange.trace, checkout)).await
+        }
     };
     let written = match first {
         Some(written) => written,
         None => write(inner, order, operation, &outcome, exchange.trace.clone(), Overtaking::Allowed).await,
     };
     let written = match written {
-        Ok(Written::Overtaken) => after_being_taken_for_dead(inner, operation, &outcome, exchange.trace).await,
+        Ok(Written::Overtaken) => {
+            Box::pin(after_being_taken_for_dead(inner, operation, &outcome, exchange.trace)).await
+        }
         written => written,
     };
     let applied = match written {

@@ -110,13 +110,14 @@ impl PaymentApi {
             // Nobody is named who could be told.
             count_strays("unknown", 1, stray.as_deref().unwrap_or_default());
         }
+        // Apart, here and below: each call would carry the memory of the largest of them within its own future.
         if path == KEYS_PATH {
-            return self.published_keys(request.method()).await;
+            return Box::pin(self.published_keys(request.method())).await;
         }
         match endpoint {
-            None => return self.page_of_our_own(request, peer).await,
-            Some(Endpoint::PaymentPage) => return payment_page::answer(self, request, peer, stray).await,
-            Some(Endpoint::Upload) => return upload::answer(self, request, peer, stray).await,
+            None => return Box::pin(self.page_of_our_own(request, peer)).await,
+            Some(Endpoint::PaymentPage) => return Box::pin(payment_page::answer(self, request, peer, stray)).await,
+            Some(Endpoint::Upload) => return Box::pin(upload::answer(self, request, peer, stray)).await,
             Some(Endpoint::PaymentApi | Endpoint::BatchApi | Endpoint::ReportingApi) => {}
         }
         if request.method() != Method::POST {
@@ -165,13 +166,13 @@ impl PaymentApi {
     async fn page_of_our_own(&self, request: Request, peer: Peer) -> Response {
         let path = request.uri().path();
         if path.starts_with(CHECKOUT_PATH) {
-            return checkout::answer(self, request, peer).await;
+            return Box::pin(checkout::answer(self, request, peer)).await;
         }
         if path.starts_with(PAY_PATH) {
-            return payment_link::answer(self, request, peer).await;
+            return Box::pin(payment_link::answer(self, request, peer)).await;
         }
         if path.starts_with(RESULTS_PATH) {
-            return three_ds::results(self, request).await;
+            return Box::pin(three_ds::results(self, request)).await;
         }
         if path == REPORTS_PATH {
             return self.reports.take(request, self.gateway.now()).await;
@@ -361,7 +362,8 @@ impl PaymentApi {
         let request = FortRequest::parse(service, message)?;
         service.at(endpoint)?;
         if let CameFrom::Browser(customer) = asked.from {
-            return self.carry_out_of_browser(asked.message, asked.access_code, customer, account, request).await;
+            return Box::pin(self.carry_out_of_browser(asked.message, asked.access_code, customer, account, request))
+                .await;
         }
         let answer = match request {
             FortRequest::Pay(command) => self.gateway.pay(Arc::clone(account), *command).await,
@@ -371,14 +373,15 @@ impl PaymentApi {
             FortRequest::UpdateToken(command) => self.gateway.update_token(account, &command).await,
             FortRequest::ListTokens(command) => self.gateway.list_tokens(account, &command).await,
             FortRequest::Batch(command) => {
-                return self.carry_out_of_batch(message, asked.access_code, asked.from, account, *command).await;
+                return Box::pin(self.carry_out_of_batch(message, asked.access_code, asked.from, account, *command))
+                    .await;
             }
             FortRequest::PaymentLink(command) => {
-                self.gateway.create_payment_link(account, asked.access_code, &command).await
+                Box::pin(self.gateway.create_payment_link(account, asked.access_code, &command)).await
             }
-            FortRequest::LinkStatus(command) => Ok(self.gateway.check_payment_link(account, &command).await),
-            FortRequest::UpdateLink(command) => self.gateway.update_payment_link(account, &command).await,
-            FortRequest::UpdateAgreement(command) => self.gateway.update_agreement(account, &command).await,
+            FortRequest::LinkStatus(command) => Ok(Box::pin(self.gateway.check_payment_link(account, &command)).await),
+            FortRequest::UpdateLink(command) => Box::pin(self.gateway.update_payment_link(account, &command)).await,
+            FortRequest::UpdateAgreement(command) => Box::pin(self.gateway.update_agreement(account, &command)).await,
             FortRequest::CheckAgreement(command) => self.gateway.check_agreement(account, &command).await,
             FortRequest::Report(command) => {
                 return Ok(match self.desk.carry_out(account, *command).await? {
@@ -387,7 +390,7 @@ impl PaymentApi {
                 });
             }
             // It goes to the page alone.
-            FortRequest::Tokenize(command) => self.gateway.tokenize(account, *command).await,
+            FortRequest::Tokenize(command) => Box::pin(self.gateway.tokenize(account, *command)).await,
         };
         answer.map(Done::Answer)
     }

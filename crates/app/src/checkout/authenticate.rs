@@ -322,14 +322,14 @@ pub(super) async fn hold_if_wanted(
     gateway: &Gateway,
     seen: &Arc<SeenCheckout>,
     order: &Order,
-    mut judged: Judged,
+    mut judged: Box<Judged>,
     browser: Option<Box<BrowserData>>,
 ) -> Result<Held, Refused> {
     let inner = &gateway.inner;
     let asked = PaymentFacts::of(&judged.command);
     let terms = &seen.account.merchant.terms.three_ds;
     if let ThreeDsDecision::Skip(_) = wanted(terms, &asked, &inner.origin(&judged.intent.facts)) {
-        return Ok(Held::No(Box::new(judged)));
+        return Ok(Held::No(judged));
     }
     let facts = judged.intent.facts.clone();
     let PaymentCard { card, receipt } = token::card(inner, judged.intent.card, &facts, judged.stored.as_ref()).await?;
@@ -337,12 +337,12 @@ pub(super) async fn hold_if_wanted(
         Before::Nothing | Before::PassBy => {
             judged.intent.card = PayCard::Sent(card);
             judged.opened = receipt.map(|receipt| Opened { receipt, why: AuditReason::PaymentByToken });
-            Ok(Held::No(Box::new(judged)))
+            Ok(Held::No(judged))
         }
         Before::Authentication(range, wish) => {
             let flow = begin(inner, &seen.link, &facts, range, wish, None)?;
             judged.intent.card = PayCard::Kept { expiry: card.expiry, security_code: None };
-            let held = Arc::new(hold(inner, seen, order, judged, PaymentCard { card, receipt }, Some(flow)).await?);
+            let held = Arc::new(hold(inner, seen, order, *judged, PaymentCard { card, receipt }, Some(flow)).await?);
             // What the browser is came with the form; where the ACS wants to run its method, that comes first.
             let asks_only = held.flow().is_some_and(|flow| matches!(flow.todo(), Todo::CollectBrowser(None)));
             if let Some(browser) = browser.filter(|_| asks_only) {

@@ -37,7 +37,7 @@ pub(crate) enum BeforePayment {
 pub(crate) async fn before_payment(
     inner: &Inner,
     account: &Account,
-    mut judged: Judged,
+    mut judged: Box<Judged>,
 ) -> Result<BeforePayment, Refused> {
     let PaymentCard { card, receipt } =
         token::card(inner, judged.intent.card, &judged.intent.facts, judged.stored.as_ref()).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn before_payment(
         Before::Nothing => {
             judged.intent.card = PayCard::Sent(card);
             judged.opened = receipt.map(|receipt| Opened { receipt, why: AuditReason::PaymentByToken });
-            return Ok(BeforePayment::Nothing(Box::new(judged)));
+            return Ok(BeforePayment::Nothing(judged));
         }
         Before::Authentication(range, wish) => Some(Wait { range, wish }),
         Before::PassBy => None,

@@ -181,7 +181,7 @@ async fn pay_held(
         authentication: proof,
     };
     let route = Route::of_number(wish.route).unwrap_or(Route::HostedPage);
-    let judged = Judged { command, intent, stored, route, agreement: None, opened: Some(opened) };
+    let judged = Box::new(Judged { command, intent, stored, route, agreement: None, opened: Some(opened) });
     let paid =
         pay::carry_out(inner, &seen.account, judged, Start::Try { order, checkout: &seen.checkout }, told).await?;
     // Where the issuer wants an authentication, that has begun with its answer.

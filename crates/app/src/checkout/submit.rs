@@ -46,7 +46,7 @@ async fn payment(
 ) -> Result<(), Refused> {
     let (inner, unsettled) = (Arc::clone(&gateway.inner), Unsettled::default());
     let (told, gateway_of_work) = (unsettled.clone(), gateway.clone());
-    let work = async move {
+    let work = Box::pin(async move {
         let Some(order) = &seen.order else { return Err(no_order().into()) };
         let account = &seen.account;
         let command = wish.command(typed, &seen.checkout.params);
@@ -54,10 +54,11 @@ async fn payment(
         let named = stored.as_ref().map(|stored| &stored.token);
         let intent = decide::pay_on_page(&account.merchant, &command, named, inner.clock.now())?;
         let route = Route::of_number(wish.route).unwrap_or(Route::HostedPage);
-        let judged = Judged { command, intent, stored, route, agreement: None, opened: None };
-        let judged = match authenticate::hold_if_wanted(&gateway_of_work, &seen, order, judged, browser).await? {
+        let judged = Box::new(Judged { command, intent, stored, route, agreement: None, opened: None });
+        let held = Box::pin(authenticate::hold_if_wanted(&gateway_of_work, &seen, order, judged, browser));
+        let judged = match held.await? {
             Held::Yes => return Ok(Answer::bare(code::UNCERTAIN)),
-            Held::No(judged) => *judged,
+            Held::No(judged) => judged,
         };
         let start = Start::Try { order, checkout: &seen.checkout };
         let paid = pay::carry_out(&inner, account, judged, start, &told).await?;
@@ -65,7 +66,7 @@ async fn payment(
             after_try(&inner, &seen, &paid.answer).await;
         }
         Ok(paid.answer)
-    };
+    });
     // The checkout tells what came of it.
     gateway.to_its_end(unsettled, work).await.map(drop)
 }
