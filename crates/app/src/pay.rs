@@ -167,23 +167,7 @@ pub(crate) async fn carry_out(
     if let Some(follows) = &mut follows {
         follows.keep(&means.card);
     }
-    let request = NetworkRequest {
-        kind: NetworkKind::of(operation.kind),
-        wire: operation.wire,
-        money: operation.money,
-        card: NetworkCard {
-            pan: means.card.pan,
-            expiry: Some(means.card.expiry),
-            security_code: means.card.security_code,
-        },
-        merchant: std::sync::Arc::clone(&account.acquirer),
-        eci: command.eci,
-        three_ds: command.three_ds,
-        authentication: means.authentication,
-        credential: order.credential.as_ref().map(|credential| credential.told.clone()),
-        original: None,
-        settlement_reference: command.settlement_reference.clone(),
-    };
+    let request = request_of(account, &command, &order, &operation, means);
     let exchange = inner.exchange_as(owner, request).await;
     let next = match &follows {
         Some(follows) => {
@@ -207,6 +191,33 @@ pub(crate) async fn carry_out(
     }
     let answer = Answer { token_name: None, token_echo: TokenEcho::Withheld, ..told.answer };
     Ok(Paid { answer, ..told })
+}
+
+/// What is sent to the network.
+fn request_of(
+    account: &Account,
+    command: &PayCommand,
+    order: &Order,
+    operation: &Operation,
+    means: Means,
+) -> NetworkRequest {
+    NetworkRequest {
+        kind: NetworkKind::of(operation.kind),
+        wire: operation.wire,
+        money: operation.money,
+        card: NetworkCard {
+            pan: means.card.pan,
+            expiry: Some(means.card.expiry),
+            security_code: means.card.security_code,
+        },
+        merchant: std::sync::Arc::clone(&account.acquirer),
+        eci: command.eci,
+        three_ds: command.three_ds,
+        authentication: means.authentication,
+        credential: order.credential.as_ref().map(|credential| credential.told.clone()),
+        original: None,
+        settlement_reference: command.settlement_reference.clone(),
+    }
 }
 
 /// Takes the security code that waits in memory for this payment, if one does.
