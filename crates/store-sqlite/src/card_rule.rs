@@ -42,6 +42,11 @@ pub(crate) struct KeptCard {
 
 /// Judges a card that is to be kept, and notes whose it is unless it is not kept.
 pub(crate) fn judge(connection: &Connection, keeping: &Keeping<'_>) -> Result<Verdict, Failure> {
+    // A merchant that wants unique tokens has its cards indexed, and only of a card with a customer anything is noted: most
+    // cards are done here, without reading the terms.
+    if keeping.customer.is_none() && !are_indexed(connection, keeping.merchant)? {
+        return Ok(Verdict::Free);
+    }
     let terms = terms(connection, keeping.merchant)?;
     if let Some(customer) = keeping.customer
         && !note_customer(connection, keeping, customer, terms.customers_max)?
