@@ -16,6 +16,9 @@ use tollgate_core::time::Timestamp;
 use tollgate_core::token::{Token, TokenStatus};
 use tollgate_threeds::flow::Flow;
 
+/// How often a checkout is looked at anew that changes all the time.
+const LOOKS_MAX: usize = 4;
+
 /// A checkout with all that belongs to it, as it was at one moment.
 #[derive(Clone, Debug)]
 pub struct SeenCheckout {
@@ -153,7 +156,25 @@ pub(crate) fn answer_of(order: &Order) -> Answer {
 pub(super) async fn look(inner: &Inner, link: &str) -> Result<Option<SeenCheckout>, Refused> {
     let Some(id) = number_in(inner, link).await? else { return Ok(None) };
     let Some(checkout) = inner.store.checkout(id).await? else { return Ok(None) };
-    see(inner, checkout).await.map(Some)
+    let mut seen = see(inner, checkout).await?;
+    for _ in 0..LOOKS_MAX {
+        // The token was read last. Where another tab kept its card under the name just then, the page is not one for a known
+        // token: it has ended with it.
+        if seen.kept.is_none() {
+            break;
+        }
+        let Some(checkout) = inner.store.checkout(id).await? else { return Ok(None) };
+        let order = match checkout.order() {
+            Some(fort_id) => Some(order_of(inner, &checkout, fort_id).await?),
+            None => None,
+        };
+        let version = |order: &Option<Order>| order.as_ref().map(|order| order.version);
+        if checkout.version == seen.checkout.version && version(&order) == version(&seen.order) {
+            break;
+        }
+        seen = see(inner, checkout).await?;
+    }
+    Ok(Some(seen))
 }
 
 /// A checkout with all that belongs to it.
