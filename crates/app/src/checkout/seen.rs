@@ -164,10 +164,7 @@ pub(super) async fn look(inner: &Inner, link: &str) -> Result<Option<SeenCheckou
             break;
         }
         let Some(checkout) = inner.store.checkout(id).await? else { return Ok(None) };
-        let order = match checkout.order() {
-            Some(fort_id) => Some(order_of(inner, &checkout, fort_id).await?),
-            None => None,
-        };
+        let order = order_for(inner, &checkout).await?;
         let version = |order: &Option<Order>| order.as_ref().map(|order| order.version);
         if checkout.version == seen.checkout.version && version(&order) == version(&seen.order) {
             break;
@@ -182,10 +179,7 @@ pub(super) async fn see(inner: &Inner, checkout: Checkout) -> Result<SeenCheckou
     let Some(account) = inner.directory.by_id(checkout.merchant).await? else {
         return Err(Refusal::of(refused::TECHNICAL_PROBLEM, Guilty::Us, "a checkout's merchant is not there").into());
     };
-    let order = match checkout.order() {
-        Some(fort_id) => Some(order_of(inner, &checkout, fort_id).await?),
-        None => None,
-    };
+    let order = order_for(inner, &checkout).await?;
     let seen_at = inner.clock.now();
     let kept = kept_card(inner, &checkout, seen_at).await?;
     let link = link_to(inner, checkout.id).await?;
@@ -194,6 +188,14 @@ pub(super) async fn see(inner: &Inner, checkout: Checkout) -> Result<SeenCheckou
         None => None,
     };
     Ok(SeenCheckout { account, checkout, order, kept, link, payment_link, seen_at })
+}
+
+/// The order that a checkout is for, if it is one.
+async fn order_for(inner: &Inner, checkout: &Checkout) -> Result<Option<Order>, Refused> {
+    match checkout.order() {
+        Some(fort_id) => order_of(inner, checkout, fort_id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 pub(super) async fn order_of(inner: &Inner, checkout: &Checkout, fort_id: FortId) -> Result<Order, Refused> {

@@ -300,6 +300,17 @@ fn the_last_try_closes_the_link_and_is_told_once() {
 }
 
 #[test]
+fn a_payment_that_was_not_told_with_its_outcome_is_told_when_the_time_is_over() {
+    let gateway = Gateway::start();
+    let demo = gateway.demo();
+    pay(&made(&gateway, &demo, "UNTOLD", DAY_MS, &[("notification_type", "NONE")]));
+    assert_eq!(messages(&gateway, "UNTOLD"), [] as [&str; 0], "nobody had asked");
+    let receiver = hears(&gateway);
+    gateway.run_well(&["clock", "advance", "25h"]);
+    wait_for("it is told", || (told(&receiver, &demo, "UNTOLD") == ["Paid"]).then_some(()));
+}
+
+#[test]
 fn nobody_hears_of_links_who_has_not_asked() {
     let gateway = Gateway::start();
     let demo = gateway.demo();
