@@ -30,7 +30,6 @@ use tollgate_core::command::{
     ListTokensCommand, MaintainCommand, PayCommand, StatusCommand, TokenizeCommand, UpdateTokenCommand,
     VerificationStatusCommand,
 };
-use tollgate_core::decide::CardForm;
 use tollgate_core::held_code::HeldCodes;
 use tollgate_core::ident::{MerchantId, Numbers, OperationId};
 use tollgate_core::issuer_country::IssuerCountries;
@@ -401,7 +400,7 @@ impl Gateway {
     /// # Errors
     /// When it is refused, and nothing was kept.
     pub async fn tokenize(&self, account: &Account, command: TokenizeCommand) -> Result<Answer, Refused> {
-        tokenize::tokenize(&self.inner, account, command, CardForm::Merchants).await
+        tokenize::tokenize(&self.inner, account, command).await
     }
 
     /// GET_TOKENS.

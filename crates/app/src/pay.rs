@@ -60,7 +60,6 @@ pub(crate) async fn pay(
         false => decide::pay(merchant, &command, stored.as_ref().map(|stored| &stored.token), now)?,
     };
     let agreement = agreement::judged(inner, account, &command, stored.as_ref()).await?;
-    let route = stored.as_ref().map_or(route, |stored| route.by_token(&stored.token));
     let mut judged = Box::new(Judged { command, intent, stored, route, agreement, opened: None });
     if may_wait_for_the_customer(inner, account, &judged) {
         match Box::pin(checkout::before_payment(inner, account, judged)).await? {

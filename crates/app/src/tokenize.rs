@@ -13,17 +13,14 @@ use tollgate_core::code::{
 use tollgate_core::command::{TokenizeCommand, TokenizeKind};
 use tollgate_core::decide::{self, CardForm};
 use tollgate_core::refusal::{Guilty, Refusal};
+use tollgate_core::scope::{Route, Use};
 use tollgate_core::token::{Token, TokenId};
 use tollgate_store::{CardKeep, CardKept, StoreError, StoredToken, TokenNaming, TokenPut, TokenSave};
 
 /// A card that the merchant's own form has sent.
-pub(crate) async fn tokenize(
-    inner: &Inner,
-    account: &Account,
-    command: TokenizeCommand,
-    form: CardForm,
-) -> Result<Answer, Refused> {
-    let Draft { kind, stored, card } = draft(inner, account, command, form).await?;
+pub(crate) async fn tokenize(inner: &Inner, account: &Account, command: TokenizeCommand) -> Result<Answer, Refused> {
+    let form = CardForm::Merchants;
+    let Draft { kind, merchant_reference, stored, card } = draft(inner, account, command, form).await?;
     let made = stored.token.clone();
     let kept = match keep(inner, kind, stored).await {
         Ok(kept) => kept?,
@@ -33,6 +30,7 @@ pub(crate) async fn tokenize(
         }
         Err(error) => return Err(error.into()),
     };
+    note_use(inner, account, form, merchant_reference).await;
     let token = match kept.in_place_of_it {
         None => made,
         Some(name) => match inner.store.token(account.merchant.id, &name).await? {
@@ -53,7 +51,8 @@ pub(crate) async fn tokenize_at(
     checkout: &Checkout,
     command: TokenizeCommand,
 ) -> Result<(), Refused> {
-    let Draft { kind, stored, card } = draft(inner, account, command, CardForm::Gateways).await?;
+    let form = CardForm::Gateways;
+    let Draft { kind, merchant_reference, stored, card } = draft(inner, account, command, form).await?;
     let keep = CardKeep {
         checkout: checkout.at(checkout.step.clone()),
         token: stored,
@@ -66,6 +65,7 @@ pub(crate) async fn tokenize_at(
     };
     let code = match inner.store.keep_card(keep).await? {
         CardKept::Kept(token) => {
+            note_use(inner, account, form, merchant_reference).await;
             hold_code(inner, kind, token.id, card);
             return Ok(());
         }
@@ -81,6 +81,7 @@ pub(crate) async fn tokenize_at(
 /// A card that may be kept.
 struct Draft {
     kind: TokenizeKind,
+    merchant_reference: String,
     stored: StoredToken,
     card: CardData,
 }
@@ -99,7 +100,24 @@ async fn draft(inner: &Inner, account: &Account, command: TokenizeCommand, form:
         ..sealed.token
     };
     let stored = StoredToken { token, ..sealed };
-    Ok(Draft { kind: command.kind, stored, card: intent.card })
+    Ok(Draft { kind: command.kind, merchant_reference: command.merchant_reference, stored, card: intent.card })
+}
+
+/// Notes that a kept card came by a form, once a day: the payments that follow bring a token alone, and tell nothing of it.
+/// Where it cannot be written the next card has it written.
+async fn note_use(inner: &Inner, account: &Account, form: CardForm, merchant_reference: String) {
+    let route = match form {
+        CardForm::Merchants => Route::OwnForm,
+        CardForm::Gateways => Route::HostedPage,
+    };
+    let (merchant, at) = (account.merchant.id, inner.clock.now());
+    if !inner.route_days.unnoted(merchant, route, at) {
+        return;
+    }
+    match inner.store.note_route(merchant, route, Use { at, fort_id: None, merchant_reference }).await {
+        Ok(()) => inner.route_days.noted(merchant, route, at),
+        Err(error) => tracing::warn!(%error, route = route.name(), "the way by which a card came was not noted"),
+    }
 }
 
 /// Holds the security code for the payment that follows.

@@ -3,7 +3,6 @@
 use crate::command::{Eci, PayCommand};
 use crate::ident::FortId;
 use crate::time::Timestamp;
-use crate::token::Token;
 
 /// The routes, one line each: name in Rust, number in stores, name, questionnaire, words.
 macro_rules! routes {
@@ -62,18 +61,8 @@ impl Route {
         Route::ALL.iter().copied().find(|route| route.number() == number)
     }
 
-    /// The route of a payment by a token. Only a form makes one that lapses, so a payment by such a token tells how the
-    /// card came; one that was permanent from the start tells nothing of it.
-    #[must_use]
-    pub fn by_token(self, token: &Token) -> Route {
-        match self {
-            Route::Token if token.lapses_at.is_some() => Route::OwnForm,
-            other => other,
-        }
-    }
-
-    /// The route by which a payment came, before anything of it was decrypted. Of a payment by a token that still
-    /// waits for its first payment, [`Route::OwnForm`] is the truth: see [`Route::by_token`].
+    /// The route by which a payment came to the payment API, before anything of it was decrypted. How the card behind a
+    /// token came was noted when the token was made.
     #[must_use]
     pub fn of_payment(command: &PayCommand) -> Route {
         let carries_card = command.card.is_some() || command.encrypted_card.is_some();
@@ -155,9 +144,9 @@ impl Questionnaire {
 pub struct Use {
     /// When.
     pub at: Timestamp,
-    /// The order.
-    pub fort_id: FortId,
-    /// The merchant's reference of it.
+    /// The order; `None` of a card that was kept without one.
+    pub fort_id: Option<FortId>,
+    /// The merchant's reference of it, or of the request that kept the card.
     pub merchant_reference: String,
 }
 
@@ -207,14 +196,9 @@ impl Scope {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::bin::Brand;
-    use crate::card::CardFacts;
     use crate::command::{CardInput, SafeParams, ThreeDsWish};
-    use crate::ident::MerchantId;
     use crate::money::{Amount, Currency, Money};
     use crate::order::PayKind;
-    use crate::page::AfterPayment;
-    use crate::token::{TokenId, TokenStatus};
 
     /// A payment with a card in clear.
     fn command() -> PayCommand {
@@ -235,26 +219,6 @@ mod tests {
             settlement_reference: None,
             recurring: crate::agreement::RecurringWish::default(),
             params: SafeParams::default(),
-        }
-    }
-
-    fn token(lapses_at: Option<Timestamp>) -> Token {
-        let facts =
-            CardFacts { brand: Brand::Visa, mask: "400555******0001".into(), expiry: "3005".into(), holder: None };
-        Token {
-            id: TokenId(1),
-            merchant: MerchantId(1),
-            name: "t".to_owned(),
-            status: TokenStatus::Active,
-            lapses_at,
-            after_payment: AfterPayment::Keep,
-            card: facts,
-            bin: "400555".to_owned(),
-            currency: None,
-            first_payment: None,
-            created_at: Timestamp(0),
-            updated_at: Timestamp(0),
-            version: 1,
         }
     }
 
@@ -280,17 +244,6 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_by_a_token_that_waits_for_it_came_by_the_merchants_own_form() {
-        let (waiting, permanent) = (token(Some(Timestamp(9))), token(None));
-        assert_eq!(Route::Token.by_token(&waiting), Route::OwnForm);
-        assert_eq!(Route::Token.by_token(&permanent), Route::Token);
-        // A card that came with the request tells of itself, whatever its name was before.
-        for route in [Route::TrustedClear, Route::TrustedEncrypted, Route::Moto] {
-            assert_eq!(route.by_token(&waiting), route);
-        }
-    }
-
-    #[test]
     fn an_own_form_asks_more_than_tokens_and_less_than_a_server_that_has_cards() {
         let routes = [used(Route::Token, 1), used(Route::OwnForm, 2), used(Route::Moto, 3)];
         assert_eq!(Scope::judge(&routes[..2], None).questionnaire, Some(Questionnaire::AEp));
@@ -300,7 +253,7 @@ mod tests {
     }
 
     fn used(route: Route, at: i64) -> UsedRoute {
-        let of = Use { at: Timestamp(at), fort_id: FortId(at), merchant_reference: format!("order-{at}") };
+        let of = Use { at: Timestamp(at), fort_id: Some(FortId(at)), merchant_reference: format!("order-{at}") };
         UsedRoute { route, first: of.clone(), last: of }
     }
 

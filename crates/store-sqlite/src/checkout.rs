@@ -248,7 +248,7 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
     schedule::insert_intent(connection, &new.intent)?;
     authentication::insert(connection, operation.id, new.intent.authentication.as_ref())?;
     if let Some(route) = new.intent.route {
-        route::note(connection, order, route)?;
+        route::note_order(connection, order, route)?;
     }
     update(connection, &new.checkout, checkout_before, Some(operation.wire.sent_at))?;
     Ok(TryClaim::Claimed)

@@ -40,7 +40,7 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
         schedule::insert_intent(connection, new)?;
         authentication::insert(connection, new.operation.id, new.authentication.as_ref())?;
         if let Some(route) = new.route {
-            route::note(connection, &new.order, route)?;
+            route::note_order(connection, &new.order, route)?;
         }
         if let Some(row) = new.batch_row {
             batch::begin_row(connection, row, new.operation.id)?;

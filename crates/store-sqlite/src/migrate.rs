@@ -16,7 +16,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(24);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(25);
 
 struct Migration {
     version: u32,
@@ -58,6 +58,11 @@ const MIGRATIONS: &[Migration] = &[
         version: 24,
         name: "cards of unique tokens",
         sql: include_str!("../migrations/0024_cards_of_unique_tokens.sql"),
+    },
+    Migration {
+        version: 25,
+        name: "routes without orders",
+        sql: include_str!("../migrations/0025_routes_without_orders.sql"),
     },
 ];
 
@@ -146,6 +151,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// A database as it was before this migration.
+    fn before(name: &str) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(LEDGER).unwrap();
+        for migration in MIGRATIONS.iter().take_while(|migration| migration.name != name) {
+            apply(&connection, migration).unwrap();
+        }
+        connection
+    }
+
     #[test]
     fn migrations_are_numbered_from_one_without_a_gap() {
         for (migration, number) in MIGRATIONS.iter().zip(1..) {
@@ -156,11 +171,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_there_were_lives_belongs_to_nobody() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(LEDGER).unwrap();
-        for migration in MIGRATIONS.iter().take_while(|migration| migration.name != "lives") {
-            apply(&connection, migration).unwrap();
-        }
+        let mut connection = before("lives");
         connection
             .execute_batch(
                 "INSERT INTO operations (operation_id, fort_id, kind, currency, amount, stan, rrn, sent_at, request) \
@@ -176,11 +187,7 @@ mod tests {
 
     #[test]
     fn tokens_from_before_are_found_by_their_card_where_they_are_to_be_unique() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(LEDGER).unwrap();
-        for migration in MIGRATIONS.iter().take_while(|migration| migration.name != "cards of unique tokens") {
-            apply(&connection, migration).unwrap();
-        }
+        let mut connection = before("cards of unique tokens");
         for (id, terms) in
             [(1, "{}"), (2, r#"{"cards":{"unique":"per-customer"}}"#), (3, r#"{"cards":{"unique":"off"}}"#)]
         {
@@ -208,6 +215,25 @@ mod tests {
             .unwrap();
         let found = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
         assert_eq!(found.map(Result::unwrap).collect::<Vec<_>>(), [(0, 0), (1, 1), (0, 0)]);
+    }
+
+    #[test]
+    fn uses_of_routes_from_before_keep_their_orders() {
+        let mut connection = before("routes without orders");
+        connection.execute_batch("INSERT INTO route_uses VALUES (1, 4, 10, 7, 'first', 20, 8, 'last')").unwrap();
+        apply_all(&mut connection).unwrap();
+        let kept = connection
+            .query_row(
+                "SELECT first_at, first_fort_id, first_reference, last_at, last_fort_id, last_reference FROM route_uses \
+                 WHERE merchant_id = 1 AND route = 4",
+                [],
+                |row| {
+                    Ok([row.get::<_, rusqlite::types::Value>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
+                },
+            )
+            .unwrap();
+        let texts = |text: &str| rusqlite::types::Value::from(text.to_owned());
+        assert_eq!(kept, [10.into(), 7.into(), texts("first"), 20.into(), 8.into(), texts("last")]);
     }
 
     #[test]

@@ -9,8 +9,18 @@ use tollgate_core::scope::{Route, Use, UsedRoute};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{RouteRow, StoreError};
 
-/// Notes that an order came by a route: its first use, or one later than the last that was noted.
-pub(crate) fn note(connection: &Connection, order: &Order, route: Route) -> Result<(), Failure> {
+/// Notes that an order came by a route.
+pub(crate) fn note_order(connection: &Connection, order: &Order, route: Route) -> Result<(), Failure> {
+    let used = Use {
+        at: order.created_at,
+        fort_id: Some(order.fort_id),
+        merchant_reference: order.merchant_reference.clone(),
+    };
+    note(connection, order.merchant, route, &used)
+}
+
+/// Notes the use of a route: its first one, or one later than the last that was noted.
+pub(crate) fn note(connection: &Connection, merchant: MerchantId, route: Route, used: &Use) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO route_uses (merchant_id, route, first_at, first_fort_id, first_reference, last_at, last_fort_id, \
@@ -19,11 +29,11 @@ pub(crate) fn note(connection: &Connection, order: &Order, route: Route) -> Resu
              last_reference = excluded.last_reference WHERE excluded.last_at > route_uses.last_at",
         )?
         .execute(params![
-            order.merchant.0,
+            merchant.0,
             route.number(),
-            order.created_at.0,
-            order.fort_id.0,
-            order.merchant_reference
+            used.at.0,
+            used.fort_id.map(|fort_id| fort_id.0),
+            used.merchant_reference
         ])?;
     Ok(())
 }
@@ -44,7 +54,7 @@ pub(crate) fn list(connection: &Connection) -> Result<Vec<RouteRow>, Failure> {
         let use_at = |place: usize| -> Result<Use, Failure> {
             Ok(Use {
                 at: Timestamp(row.get(place)?),
-                fort_id: FortId(row.get(place + 1)?),
+                fort_id: row.get::<_, Option<i64>>(place + 1)?.map(FortId),
                 merchant_reference: row.get(place + 2)?,
             })
         };

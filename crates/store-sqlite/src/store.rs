@@ -24,6 +24,7 @@ use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::Order;
+use tollgate_core::scope::{Route, Use};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
@@ -277,6 +278,10 @@ impl Orders for SqliteStore {
         Box::pin(async move {
             self.readers.point(|connection| read::orders_by_reference(connection, merchant_reference, limit))
         })
+    }
+
+    fn note_route(&self, merchant: MerchantId, route: Route, used: Use) -> StoreFuture<'_, ()> {
+        Box::pin(self.writer.call(move |connection| route::note(connection, merchant, route, &used)))
     }
 
     fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>> {

@@ -79,6 +79,6 @@ fn use_json(of: &Use) -> Value {
     json!({
         "at": of.at.to_string(),
         "merchant_reference": of.merchant_reference,
-        "fort_id": of.fort_id.to_string(),
+        "fort_id": of.fort_id.map(|fort_id| fort_id.to_string()),
     })
 }

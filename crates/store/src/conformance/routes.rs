@@ -5,7 +5,7 @@ use super::fixtures::{FIRST, claimed, new_order};
 use crate::NewOrder;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::{Order, PayKind};
-use tollgate_core::scope::Route;
+use tollgate_core::scope::{Route, Use};
 use tollgate_core::time::Timestamp;
 
 fn by_route(number: i64, reference: &str, route: Option<Route>, at: i64) -> NewOrder {
@@ -14,8 +14,13 @@ fn by_route(number: i64, reference: &str, route: Option<Route>, at: i64) -> NewO
     NewOrder { order, route, ..new }
 }
 
-/// A route's first use stays, and its last one moves on, never back. An order that names no route notes nothing, and
-/// one that is not made neither.
+/// The number of the order that used a route, if there was one.
+fn number(of: &Use) -> Option<i64> {
+    of.fort_id.map(|fort_id| fort_id.0 - FIRST)
+}
+
+/// A route's first use stays, and its last one moves on, never back, with an order or without. An order that names no route
+/// notes nothing, and one that is not made neither.
 pub async fn a_route_keeps_its_first_use_and_its_last(subject: &dyn Subject) {
     let store = subject.open().await;
     claimed(&*store, by_route(1, "first", Some(Route::TrustedClear), 100)).await;
@@ -28,6 +33,13 @@ pub async fn a_route_keeps_its_first_use_and_its_last(subject: &dyn Subject) {
     let other = by_route(7, "first", Some(Route::TrustedEncrypted), 600);
     let order = Order { merchant: MerchantId(99), ..other.order.clone() };
     claimed(&*store, NewOrder { order, ..other }).await;
+    // Cards that were kept without an order, before a payment and after one.
+    for (reference, at) in [("kept", 250), ("kept-early", 40)] {
+        let used = Use { at: Timestamp(at), fort_id: None, merchant_reference: reference.to_owned() };
+        store.note_route(MerchantId(99), Route::OwnForm, used).await.unwrap();
+    }
+    let used = Use { at: Timestamp(700), fort_id: None, merchant_reference: "by-form".to_owned() };
+    store.note_route(MerchantId(99), Route::TrustedEncrypted, used).await.unwrap();
     drop(store);
     let rows = subject.open().await.route_uses().await.unwrap();
     let told: Vec<_> = rows
@@ -35,22 +47,17 @@ pub async fn a_route_keeps_its_first_use_and_its_last(subject: &dyn Subject) {
         .map(|row| {
             let (first, last) = (&row.used.first, &row.used.last);
             let names = (first.merchant_reference.as_str(), last.merchant_reference.as_str());
-            (
-                row.merchant.0,
-                row.used.route,
-                names,
-                (first.at.0, last.at.0),
-                (first.fort_id.0 - FIRST, last.fort_id.0 - FIRST),
-            )
+            (row.merchant.0, row.used.route, names, (first.at.0, last.at.0), (number(first), number(last)))
         })
         .collect();
     let own = new_order(1, "first", PayKind::Purchase).order.merchant.0;
     assert_eq!(
         told,
         [
-            (own, Route::TrustedClear, ("first", "last"), (100, 300), (1, 3)),
-            (own, Route::Token, ("token", "token"), (150, 150), (2, 2)),
-            (99, Route::TrustedEncrypted, ("first", "first"), (600, 600), (7, 7)),
+            (own, Route::TrustedClear, ("first", "last"), (100, 300), (Some(1), Some(3))),
+            (own, Route::Token, ("token", "token"), (150, 150), (Some(2), Some(2))),
+            (99, Route::TrustedEncrypted, ("first", "by-form"), (600, 700), (Some(7), None)),
+            (99, Route::OwnForm, ("kept", "kept"), (250, 250), (None, None)),
         ]
     );
 }

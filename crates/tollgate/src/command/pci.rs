@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tollgate_app::{Account, Accounts};
-use tollgate_core::scope::UsedRoute;
+use tollgate_core::scope::{Use, UsedRoute};
 
 /// Tell merchants' PCI DSS scope, and write evidence for an assessor.
 #[derive(Debug, Args)]
@@ -115,7 +115,7 @@ fn print(of: &MerchantScope) {
             println!("{:<12}{}", "since", because.first.at);
             println!("{:<12}{}: {}", "because of", because.route.words(), request(because));
         }
-        _ => println!("{:<12}nothing yet: no payment has come", "points to"),
+        _ => println!("{:<12}nothing yet: neither a payment nor a card has come", "points to"),
     }
     if let Some(note) = of.note() {
         println!("{:<12}{note}", "note");
@@ -136,5 +136,9 @@ fn print(of: &MerchantScope) {
 }
 
 fn request(used: &UsedRoute) -> String {
-    format!("order {} (fort_id {}) at {}", used.first.merchant_reference, used.first.fort_id, used.first.at)
+    let Use { at, fort_id, merchant_reference } = &used.first;
+    match fort_id {
+        Some(fort_id) => format!("order {merchant_reference} (fort_id {fort_id}) at {at}"),
+        None => format!("a card kept by request {merchant_reference} at {at}"),
+    }
 }

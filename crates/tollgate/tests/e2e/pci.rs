@@ -132,26 +132,72 @@ fn a_merchant_with_a_form_of_its_own_points_to_saq_a_ep() {
         let routes = told["routes"].as_array().unwrap().iter();
         routes.map(|route| route["route"].as_str().unwrap().to_owned()).collect()
     };
+    // What is refused keeps no card.
+    let back = page::submit(&gateway, &demo, &page::form("TOKENIZATION", "refused", "4005550000000002"));
+    assert_eq!(field(&back.fields, "response_code"), "00016", "{:?}", back.fields);
+    assert_eq!(routes(), [] as [&str; 0]);
     let back = page::submit(&gateway, &demo, &page::form("TOKENIZATION", "form", CARD));
     assert_eq!(field(&back.fields, "response_code"), "18000", "{:?}", back.fields);
-    assert_eq!(routes(), [] as [&str; 0], "a token alone is no payment");
     let token = field(&back.fields, "token_name");
-    approved(&gateway, &demo, &by_token("first", token));
     let told = scope(&gateway, "demo");
     assert_eq!((&told["questionnaire"], &told["title"]), (&"saq-a-ep".into(), &"SAQ A-EP".into()));
     assert_eq!(told["because"]["route"], "own-form");
-    assert_eq!(told["because"]["first"]["merchant_reference"], "first");
-    // From then on it is a kept card like any other.
-    approved(&gateway, &demo, &by_token("second", token));
+    assert_eq!(told["because"]["first"]["merchant_reference"], "form");
+    assert_eq!(told["because"]["first"]["fort_id"], Value::Null, "no order was made");
+    // Its payments bring a token, and nothing of how the card came.
+    approved(&gateway, &demo, &by_token("first", token));
+    page::submit(&gateway, &demo, &page::form("TOKENIZATION", "later-that-day", CARD));
     assert_eq!(routes(), ["token", "own-form"]);
-    assert_eq!(scope(&gateway, "demo")["routes"][1]["last"]["merchant_reference"], "first");
+    let told = scope(&gateway, "demo");
+    assert_eq!(told["routes"][0]["last"]["merchant_reference"], "first");
+    assert_eq!(told["routes"][1]["last"]["merchant_reference"], "form");
     // A declared SAQ A is contradicted by it, and SAQ A-EP is not.
     for (declared, contradictions) in [("saq-a", 1), ("saq-a-ep", 0)] {
         accounts::set(&gateway, "demo", &["--pci-scope", declared]);
         assert_eq!(scope(&gateway, "demo")["contradictions"].as_array().unwrap().len(), contradictions, "{declared}");
     }
     let shown = gateway.run_well(&["pci", "scope", "demo"]);
-    assert!(shown.contains("points to   SAQ A-EP") && shown.contains("order first"), "{shown}");
+    assert!(shown.contains("points to   SAQ A-EP") && shown.contains("a card kept by request form at"), "{shown}");
+}
+
+#[test]
+fn a_form_that_keeps_a_card_is_a_route_by_itself_and_whose_form_it_was_decides() {
+    let gateway = Gateway::start();
+    let kept = |name: &str, own_form: bool, service: &str| -> (Merchant, String) {
+        let shop = accounts::add(&gateway, name, &[]);
+        if own_form {
+            accounts::set(&gateway, name, &["--custom-page", "on"]);
+        }
+        let typed: Vec<(&str, &str)> = page::form(service, "kept", CARD);
+        let card = ["card_number", "expiry_date", "card_security_code"];
+        let back = match own_form {
+            true => page::submit(&gateway, &shop, &typed),
+            false => {
+                let form: Vec<_> = typed.into_iter().filter(|(name, _)| !card.contains(name)).collect();
+                Customer::arrive(&gateway, &shop, &form).pay(&shop, CARD, &[])
+            }
+        };
+        assert_eq!(
+            field(&back.fields, "status"),
+            if service == "TOKENIZATION" { "18" } else { "52" },
+            "{:?}",
+            back.fields
+        );
+        (shop, field(&back.fields, "token_name").to_owned())
+    };
+    for (name, own_form, service, questionnaire, route) in [
+        ("own-create", true, "CREATE_TOKEN", "saq-a-ep", "own-form"),
+        ("own-tokenize", true, "TOKENIZATION", "saq-a-ep", "own-form"),
+        ("page-tokenize", false, "TOKENIZATION", "saq-a", "hosted-page"),
+    ] {
+        let (shop, token) = kept(name, own_form, service);
+        approved(&gateway, &shop, &by_token("paid", &token));
+        let told = scope(&gateway, name);
+        assert_eq!(told["questionnaire"], questionnaire, "{name}: {told}");
+        let routes: Vec<_> = told["routes"].as_array().unwrap().iter().map(|used| used["route"].clone()).collect();
+        assert_eq!(routes, ["token", route], "{name}");
+        assert_eq!(told["routes"][1]["first"]["merchant_reference"], "kept", "{name}");
+    }
 }
 
 #[test]
