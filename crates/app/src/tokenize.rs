@@ -30,7 +30,6 @@ pub(crate) async fn tokenize(inner: &Inner, account: &Account, command: Tokenize
         }
         Err(error) => return Err(error.into()),
     };
-    note_use(inner, account, form, merchant_reference).await;
     let token = match kept.in_place_of_it {
         None => made,
         Some(name) => match inner.store.token(account.merchant.id, &name).await? {
@@ -39,6 +38,7 @@ pub(crate) async fn tokenize(inner: &Inner, account: &Account, command: Tokenize
         },
     };
     hold_code(inner, kind, token.id, card);
+    note_use(inner, account, form, merchant_reference).await;
     let facts = TokenFacts::from(&token);
     Ok(Answer { card: Some(token.card), token_name: Some(token.name), token: Some(facts), ..Answer::bare(kept.code) })
 }
@@ -65,8 +65,8 @@ pub(crate) async fn tokenize_at(
     };
     let code = match inner.store.keep_card(keep).await? {
         CardKept::Kept(token) => {
-            note_use(inner, account, form, merchant_reference).await;
             hold_code(inner, kind, token.id, card);
+            note_use(inner, account, form, merchant_reference).await;
             return Ok(());
         }
         CardKept::Overtaken => return Ok(()),
