@@ -11,7 +11,7 @@ use tollgate_acquirer::WireTrace;
 use tollgate_core::apply::Outcome;
 use tollgate_core::ident::OperationId;
 use tollgate_core::order::{OperationEvent, OperationState};
-use tollgate_store::StoredOperation;
+use tollgate_store::{LifeId, StoredOperation};
 
 /// How many operations are looked at early; more wait until the janitor takes them for lost.
 const DOUBTS_MAX: usize = 10_000;
@@ -33,6 +33,9 @@ pub(crate) struct Doubts {
 
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
+    /// The life that made the intent that may or may not have been written; `None` where the intent is known to be there
+    /// and its outcome is in doubt.
+    intended_by: Option<LifeId>,
     since: Instant,
     next_look: Instant,
     looks: u32,
@@ -41,33 +44,46 @@ struct Doubt {
 /// What a look showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
-    /// It has an outcome.
+    /// It has an outcome, or it is another gateway's: the one in doubt was not written and never will be, for its number
+    /// is taken.
     Settled,
     /// It is not there, somebody works on it, or the store still cannot say.
     NotYet,
 }
 
 impl Inner {
-    /// Tells the janitor of an operation whose intent or outcome may or may not have been written.
+    /// Tells the janitor of an operation whose outcome may or may not have been written.
     pub(crate) fn doubt(&self, operation: OperationId) {
+        self.add_doubt(operation, None);
+    }
+
+    /// Tells the janitor of an operation whose intent, made by the life `owner`, may or may not have been written.
+    ///
+    /// What is found under its number may be another gateway's: the first try of an order has the order's number, so two
+    /// gateways that a customer asks at the same moment both want it. Only the one that wrote it may settle it.
+    pub(crate) fn doubt_intent(&self, operation: OperationId, owner: LifeId) {
+        self.add_doubt(operation, Some(owner));
+    }
+
+    fn add_doubt(&self, operation: OperationId, intended_by: Option<LifeId>) {
         metrics::counter!("tollgate_commits_in_doubt_total").increment(1);
-        self.doubts.add(operation, Instant::now());
+        self.doubts.add(operation, intended_by, Instant::now());
         self.recovery_wanted.notify_one();
     }
 }
 
 /// Looks at what is due: what has an intent and no outcome is unknown from now on.
 pub(crate) async fn look(inner: &Inner) {
-    for operation in inner.doubts.due(Instant::now()) {
-        let seen = look_at(inner, operation).await;
+    for (operation, intended_by) in inner.doubts.due(Instant::now()) {
+        let seen = look_at(inner, operation, intended_by).await;
         inner.doubts.looked(operation, seen, Instant::now());
     }
 }
 
-async fn look_at(inner: &Inner, id: OperationId) -> Seen {
+async fn look_at(inner: &Inner, id: OperationId, intended_by: Option<LifeId>) -> Seen {
     // Whoever has the claim still works on it.
     let Some(_claim) = inner.claims.take(id) else { return Seen::NotYet };
-    let StoredOperation { stored, operation } = match inner.store.operation(id).await {
+    let StoredOperation { stored, operation, owner } = match inner.store.operation(id).await {
         Ok(Some(found)) => found,
         // It may turn up yet: what a broken commit left on the disk is judged when the file is opened again.
         Ok(None) => return Seen::NotYet,
@@ -76,7 +92,7 @@ async fn look_at(inner: &Inner, id: OperationId) -> Seen {
             return Seen::NotYet;
         }
     };
-    if operation.state != OperationState::Sent {
+    if operation.state != OperationState::Sent || intended_by.is_some_and(|life| life != owner) {
         return Seen::Settled;
     }
     let outcome = Outcome::silent(OperationEvent::Interrupted);
@@ -96,17 +112,20 @@ async fn look_at(inner: &Inner, id: OperationId) -> Seen {
 }
 
 impl Doubts {
-    fn add(&self, operation: OperationId, now: Instant) {
+    fn add(&self, operation: OperationId, intended_by: Option<LifeId>, now: Instant) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < DOUBTS_MAX {
-            waiting.entry(operation).or_insert(Doubt { since: now, next_look: now, looks: 0 });
+        if let Some(doubt) = waiting.get_mut(&operation) {
+            // Whose outcome this gateway tried to write, whose intent it had read.
+            doubt.intended_by = doubt.intended_by.and(intended_by);
+        } else if waiting.len() < DOUBTS_MAX {
+            waiting.insert(operation, Doubt { intended_by, since: now, next_look: now, looks: 0 });
         }
     }
 
-    fn due(&self, now: Instant) -> Vec<OperationId> {
+    fn due(&self, now: Instant) -> Vec<(OperationId, Option<LifeId>)> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let due = waiting.iter().filter(|(_, doubt)| doubt.next_look <= now);
-        due.map(|(operation, _)| *operation).take(DOUBTS_PER_ROUND_MAX).collect()
+        due.map(|(operation, doubt)| (*operation, doubt.intended_by)).take(DOUBTS_PER_ROUND_MAX).collect()
     }
 
     fn looked(&self, operation: OperationId, seen: Seen, now: Instant) {
@@ -133,11 +152,11 @@ mod tests {
     /// The moments, in milliseconds, at which an operation that never turns up is looked at.
     fn looks_in_vain() -> Vec<u128> {
         let (doubts, begin) = (Doubts::default(), Instant::now());
-        doubts.add(ONE, begin);
+        doubts.add(ONE, None, begin);
         let mut looks = Vec::new();
         for ms in (0..1_000_000).step_by(50) {
             let now = begin + Duration::from_millis(ms);
-            if doubts.due(now) == [ONE] {
+            if doubts.due(now) == [(ONE, None)] {
                 looks.push(now.duration_since(begin).as_millis());
                 doubts.looked(ONE, Seen::NotYet, now);
             }
@@ -158,12 +177,12 @@ mod tests {
     fn what_is_settled_is_not_looked_at_again_and_what_is_many_waits() {
         let (doubts, now) = (Doubts::default(), Instant::now());
         for number in 0..i64::try_from(DOUBTS_MAX).unwrap_or(0) + 5 {
-            doubts.add(OperationId(number), now);
+            doubts.add(OperationId(number), None, now);
         }
         assert_eq!(doubts.waiting.lock().map(|waiting| waiting.len()).unwrap_or(0), DOUBTS_MAX);
         let round = doubts.due(now);
         assert_eq!(round.len(), DOUBTS_PER_ROUND_MAX);
-        round.iter().for_each(|operation| doubts.looked(*operation, Seen::Settled, now));
+        round.iter().for_each(|(operation, _)| doubts.looked(*operation, Seen::Settled, now));
         assert!(!doubts.due(now).contains(&round[0]));
     }
 }

@@ -298,7 +298,7 @@ async fn take_late(inner: &Inner, late: LateReply) -> Result<(), StoreError> {
     }
     let Some(id) = OperationId::from_rrn(late.wire.rrn) else { return Ok(()) };
     for _ in 0..LATE_TRIES_MAX {
-        let Some(StoredOperation { stored, operation }) = inner.store.operation(id).await? else {
+        let Some(StoredOperation { stored, operation, .. }) = inner.store.operation(id).await? else {
             tracing::error!(rrn = %late.wire.rrn, "a late answer names an operation that does not exist");
             return Ok(());
         };
@@ -370,7 +370,7 @@ async fn attempt(inner: &Inner, row: &RecoveryRow) -> Result<bool, StoreError> {
     if !inner.store.begin_attempt(new).await? {
         return Ok(false);
     }
-    let Some(StoredOperation { stored, operation }) = inner.store.operation(row.operation).await? else {
+    let Some(StoredOperation { stored, operation, .. }) = inner.store.operation(row.operation).await? else {
         tracing::error!(operation = %row.operation, "the recovery queue names an operation that does not exist");
         return Ok(false);
     };

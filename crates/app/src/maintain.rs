@@ -144,7 +144,7 @@ async fn claim(
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
                 drop(in_flight);
-                inner.doubt(id);
+                inner.doubt_intent(id, owner);
                 return Ok(Intent::InDoubt(facts(&order)));
             }
             Err(error) => return Err(error.into()),

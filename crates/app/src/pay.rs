@@ -326,7 +326,7 @@ async fn claim(
             Err(StoreError::InDoubt(reason)) => {
                 tracing::error!(fort_id = %order.fort_id, reason, "whether an intent was written is not known");
                 drop(in_flight);
-                inner.doubt(operation.id);
+                inner.doubt_intent(operation.id, owner);
                 return Ok(Intent::InDoubt(Box::new(order)));
             }
             Err(error) => return Err(error.into()),

@@ -75,7 +75,7 @@ impl Release {
 
     /// Whether it was written is not known: the janitor looks for it.
     pub(crate) fn in_doubt(&self, inner: &Inner) {
-        inner.doubt(self.operation.id);
+        inner.doubt_intent(self.operation.id, self.owner);
     }
 
     /// Sends the void and writes what came of it. Whatever is no yes is left to the janitor, which repeats the void

@@ -137,7 +137,7 @@ async fn after_being_taken_for_dead(
     outcome: &Outcome,
     trace: WireTrace,
 ) -> Result<Written, SettleError> {
-    let Some(StoredOperation { stored, operation }) = inner.store.operation(operation.id).await? else {
+    let Some(StoredOperation { stored, operation, .. }) = inner.store.operation(operation.id).await? else {
         return Ok(Written::Overtaken);
     };
     write(inner, &stored.order, &operation, outcome, trace, Overtaking::IfUnsent).await

@@ -1,6 +1,7 @@
 //! Defects that are put in on purpose, to prove that the auditor finds them. None touches the gateway's own code: each
 //! sits in the ports around it and does what the gateway would do if it had that defect.
 
+use crate::plan::{Fault, Faults};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use tollgate_acquirer::{Exchange, ExchangeResult, NetworkKind, NetworkReply, NetworkRequest};
@@ -58,6 +59,8 @@ mutants! {
     AnyYesIsYes = "any-yes-is-yes", 5;
     /// A commit that nobody knows the end of is taken for one that failed.
     DoubtIsNo = "doubt-is-no", 5;
+    /// What another gateway wrote under the number of an operation in doubt is taken for its own.
+    DoubtOfOthers = "doubt-of-others", 5;
     /// A recovery message is sent before its attempt is counted.
     UncountedAttempt = "uncounted-attempt", 5;
     /// A feedback is finished as delivered although nothing was sent.
@@ -103,6 +106,15 @@ mutants! {
 }
 
 impl Mutant {
+    /// With which faults it is looked for. What shows only where two rare things meet is looked for where they meet.
+    #[must_use]
+    pub fn faults(self) -> Faults {
+        match self {
+            Mutant::DoubtOfOthers => Faults::NONE.with(Fault::StoreFailsBefore).with(Fault::StoreFailsAfter),
+            _ => Faults::ALL,
+        }
+    }
+
     /// Reads a name.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 mod agreements;
 mod batches;
 mod checkouts;
+mod faults;
 mod feedback;
 mod messages;
 mod payment_links;
@@ -12,24 +13,22 @@ mod schedules;
 mod tokens;
 
 use crate::audit::mistakes::Mistake;
-use crate::chance::Chance;
 use crate::issuer::Name;
 use crate::life::Life;
 use crate::mutants::{GIVE_UP_AFTER, Mutant};
 use crate::operators::MISTAKEN_REASON;
-use crate::plan::{Fault, Plan, Rates};
+use crate::plan::Fault;
 use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
 use crate::shop::card_numbers;
-use crate::tables::HashMap;
-use crate::watch::Watch;
+pub use faults::StoreFaults;
+use faults::{Access, GENERATION_UNKNOWN, Sender};
 use std::future::{Future, pending};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tollgate_core::audit::AuditEntry;
 use tollgate_core::command::OrderTarget;
-use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, Order, WireReference};
 use tollgate_core::scope::{Route, Use};
@@ -46,182 +45,6 @@ use tollgate_store_sqlite::SqliteStore;
 
 /// What stands before the order's number in `merchant_reference`.
 pub const REFERENCE_MARK: &str = "order-";
-/// No generation of accounts.
-const GENERATION_UNKNOWN: i64 = -1;
-
-/// What the stores of all lives share: the seed's decisions and whose the operations are.
-pub struct StoreFaults {
-    watch: Arc<Watch>,
-    seed: u64,
-    rates: Rates,
-    calm_from_ms: u64,
-    mutant: Option<Mutant>,
-    memory: Mutex<Memory>,
-    /// The generation of the merchants' accounts; below 0 when somebody has to look.
-    generation: AtomicI64,
-    /// The card numbers.
-    cards: Vec<String>,
-    /// Whether customers come by the page.
-    has_pages: bool,
-}
-
-#[derive(Default)]
-struct Memory {
-    /// How often a call was made for an order: names its chance.
-    calls: HashMap<(Option<OrderNumber>, &'static str), u64>,
-    owners: HashMap<OperationId, OrderNumber>,
-    /// Who has sent what.
-    senders: HashMap<OperationId, Sender>,
-    /// The recovery messages that are under way.
-    attempts: HashMap<OperationId, Sender>,
-    /// When each life last proved that it lives, in milliseconds from the beginning.
-    proofs: HashMap<LifeId, u64>,
-    /// The sequences of feedbacks that operators have looked at.
-    sequences: HashMap<FeedbackId, u32>,
-    /// What mutants of tokens remember.
-    twisted: tokens::Twisted,
-}
-
-/// The gateway that sent something.
-struct Sender {
-    life: LifeId,
-    process: Life,
-    intended_ms: u64,
-}
-
-impl Memory {
-    /// Whether a gateway works on what it sent: it lives and has just proved it, and it is not too long ago.
-    fn is_at_work(&self, sender: &Sender, now_ms: u64) -> bool {
-        let proof_ms = self.proofs.get(&sender.life).copied().unwrap_or(0);
-        let is_proven = now_ms.saturating_sub(proof_ms) < LIFE_PROVEN_MS;
-        let is_young = now_ms.saturating_sub(sender.intended_ms) < LOST_MS;
-        !sender.process.is_over() && is_proven && is_young
-    }
-}
-
-/// For so long a life is nobody else's to end after it proved that it lives, in milliseconds.
-const LIFE_PROVEN_MS: u64 = 15_000;
-/// For so long what a gateway sent may be under way, in milliseconds. The gateway counts 180 s, from a few seconds before
-/// its commit, as the store may be slow.
-const LOST_MS: u64 = 170_000;
-
-/// What becomes of a call.
-#[derive(Clone, Copy)]
-struct Fate {
-    fault: Option<Fault>,
-    slow_ms: u64,
-    /// Whether a slow call is slow before its work, or after.
-    slow_before: bool,
-    /// Whether a call that fails before its work leaves its caller in doubt all the same.
-    in_doubt: bool,
-}
-
-/// Whether a call changes anything.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Reads,
-    Writes,
-}
-
-impl StoreFaults {
-    /// The faults of a plan.
-    #[must_use]
-    pub fn new(plan: &Plan, watch: Arc<Watch>) -> StoreFaults {
-        StoreFaults {
-            watch,
-            seed: plan.seed,
-            rates: plan.rates(),
-            calm_from_ms: plan.calm_from_ms(),
-            mutant: plan.mutant,
-            memory: Mutex::default(),
-            generation: AtomicI64::new(GENERATION_UNKNOWN),
-            cards: card_numbers(),
-            has_pages: plan.pages_per_10_000() > 0,
-        }
-    }
-
-    fn own(&self, operation: OperationId, order: Option<OrderNumber>) {
-        if let Some(order) = order {
-            self.memory.lock().unwrap_or_else(PoisonError::into_inner).owners.insert(operation, order);
-        }
-    }
-
-    /// A life has proved that it lives.
-    fn proved(&self, life: LifeId) {
-        let now_ms = self.watch.clock.ms();
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).proofs.insert(life, now_ms);
-    }
-
-    /// An operation was taken for lost by `process`: that must not be while another gateway has sent it, lives and has
-    /// just proved it. Of its own a gateway may be in doubt whether it was written.
-    fn taken_for_lost(&self, operation: OperationId, order: Option<OrderNumber>, process: &Life) {
-        let now_ms = self.watch.clock.ms();
-        let stolen = {
-            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            let sender = memory.senders.get(&operation).filter(|sender| !sender.process.is_same(process));
-            sender.is_some_and(|sender| memory.is_at_work(sender, now_ms))
-        };
-        if stolen {
-            let rule = "what a living gateway has under way is left alone";
-            self.watch.auditor().found(order, rule, format!("{operation} was taken for lost"));
-        }
-    }
-
-    /// A recovery message is begun: no other gateway may have one under way.
-    fn attempt_begun(&self, operation: OperationId, sender: Sender) {
-        let now_ms = self.watch.clock.ms();
-        let crosses = {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = memory.attempts.get(&operation).filter(|before| before.life != sender.life);
-            let crosses = before.is_some_and(|before| memory.is_at_work(before, now_ms));
-            memory.attempts.insert(operation, sender);
-            crosses
-        };
-        if crosses {
-            let rule = "of one operation one recovery message is under way";
-            self.watch.auditor().found(self.owner(operation), rule, format!("a second one of {operation}"));
-        }
-    }
-
-    fn attempt_over(&self, operation: OperationId) {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).attempts.remove(&operation);
-    }
-
-    fn owner(&self, operation: OperationId) -> Option<OrderNumber> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).owners.get(&operation).copied()
-    }
-
-    fn fate(&self, call: &'static str, order: Option<OrderNumber>, access: Access) -> Fate {
-        let calm = Fate { fault: None, slow_ms: 0, slow_before: false, in_doubt: false };
-        if self.watch.clock.ms() >= self.calm_from_ms {
-            return calm;
-        }
-        let count = {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = memory.calls.entry((order, call)).or_insert(0);
-            *count += 1;
-            *count
-        };
-        let about = order.map_or(u64::MAX, u64::from);
-        let mut chance = Chance::of(self.seed, call, &[about, count]);
-        let faults: &[Fault] = match access {
-            Access::Reads => &[Fault::StoreSlow, Fault::StoreFailsBefore],
-            Access::Writes => &[
-                Fault::StoreSlow,
-                Fault::StoreFailsBefore,
-                Fault::StoreFailsAfter,
-                Fault::CrashBefore,
-                Fault::CrashAfter,
-            ],
-        };
-        let fault = faults.iter().copied().find(|fault| chance.happens(self.rates.of(*fault)));
-        let slow_ms = if chance.happens(8_000) { chance.between(1, 300) } else { chance.between(300, 4_000) };
-        // What was read is told at once: a slow read is slow before it reads.
-        let slow_before = access == Access::Reads || chance.happens(5_000);
-        Fate { fault, slow_ms, slow_before, in_doubt: access == Access::Writes && chance.happens(3_000) }
-    }
-}
-
 /// The store of one life.
 pub struct WorldStore {
     inner: Arc<SqliteStore>,
@@ -422,7 +245,11 @@ impl Orders for WorldStore {
 
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>> {
         let order = self.faults.owner(id);
-        Box::pin(self.call("operation", order, Access::Reads, self.inner.operation(id), |_| "read"))
+        let work = self.inner.operation(id);
+        Box::pin(async move {
+            let read = self.call("operation", order, Access::Reads, work, |_| "read").await?;
+            Ok(read.map(|read| self.faults.as_own(read)))
+        })
     }
 
     fn unfinished(&self, mut whose: Whose, limit: usize) -> StoreFuture<'_, Vec<Unfinished>> {

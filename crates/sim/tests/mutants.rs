@@ -8,7 +8,8 @@ const SESSIONS: Sessions = Sessions { first: 0, count: SESSIONS_PER_SEED };
 
 fn seeds_until_found(mutant: Mutant) -> Option<u64> {
     (1..=mutant.seeds_max()).find(|seed| {
-        let plan = Plan { sessions: SESSIONS, mutant: Some(mutant), ..Plan::of_seed(*seed) };
+        let (faults, mutant) = (mutant.faults(), Some(mutant));
+        let plan = Plan { sessions: SESSIONS, faults, mutant, ..Plan::of_seed(*seed) };
         run(&plan, Keep::Digest).unwrap().violation.is_some()
     })
 }

@@ -1,7 +1,7 @@
 //! The world itself: it runs again exactly as before, and the gateway does nothing in it that it must not.
 #![allow(clippy::unwrap_used)]
 
-use tollgate_sim::{AgreementSums, AtPage, Fault, Faults, Keep, Plan, Sessions, run, shrink};
+use tollgate_sim::{AgreementSums, AtPage, Fault, Faults, Keep, Mutant, Plan, Sessions, run, shrink};
 
 /// Small runs, as tests are built without optimization.
 const SESSIONS: Sessions = Sessions { first: 0, count: 200 };
@@ -111,6 +111,21 @@ fn customers_at_the_page_pay_once_and_are_told_the_truth() {
         met.into_iter().all(|count| count > 0) && met.iter().sum::<u64>() > 30,
         "each call of the page meets faults: {at_page:?}"
     );
+}
+
+/// Two gateways that claim the first try of one order at the same moment, under the same number, one of them in doubt about
+/// its commit: it leaves what it finds there to the other. `Mutant::DoubtOfOthers` is the proof that this can fail.
+#[test]
+fn a_try_in_doubt_is_not_looked_for_in_another_gateways_try() {
+    let faults = Mutant::DoubtOfOthers.faults();
+    let mut overtaken = 0;
+    let plans = (1..=12).map(|seed| Plan { faults, ..Plan::of_seed(seed) });
+    for plan in plans.filter(|plan| plan.gateways() > 1 && plan.pages_per_10_000() > 0) {
+        let outcome = run(&plan, Keep::Digest).unwrap();
+        assert_eq!(outcome.violation, None, "seed {}", plan.seed);
+        overtaken += outcome.at_page.overtaken;
+    }
+    assert!(overtaken > 40, "{overtaken} tries overtaken");
 }
 
 /// The page without any fault: whoever sends a card is answered, and nothing is refused for want of a store.

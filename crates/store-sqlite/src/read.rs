@@ -62,13 +62,15 @@ pub(crate) fn operation(connection: &Connection, id: OperationId) -> Result<Opti
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         operation_columns!(),
-        " FROM operations WHERE operation_id = ?1"
+        ", operations.owner FROM operations WHERE operation_id = ?1"
     ))?;
-    let found = first(statement.query([id.0])?, |row| rows::operation(row, OperationState::Sent))?;
-    let Some(mut operation) = found else { return Ok(None) };
+    let found = first(statement.query([id.0])?, |row| {
+        Ok((rows::operation(row, OperationState::Sent)?, LifeId(row.get("owner")?)))
+    })?;
+    let Some((mut operation, owner)) = found else { return Ok(None) };
     let row = order_row(connection, operation.fort_id)?.ok_or_else(|| unreadable("operations.fort_id"))?;
     operation.state = state_of(connection, &row, id)?;
-    Ok(Some(StoredOperation { stored: row.stored, operation }))
+    Ok(Some(StoredOperation { stored: row.stored, operation, owner }))
 }
 
 /// What feedback tells of an operation.

@@ -250,6 +250,8 @@ pub struct StoredOperation {
     pub stored: StoredOrder,
     /// The operation.
     pub operation: Operation,
+    /// The life that made its intent.
+    pub owner: LifeId,
 }
 
 /// Which operations without an outcome are meant.

@@ -66,6 +66,7 @@ impl Checkouts for WorldStore {
             let intent = &new.intent;
             let (id, life, wire) = (intent.operation.id, intent.owner, intent.operation.wire);
             let order = order_number(&intent.order.merchant_reference);
+            self.faults.claimed_by(id, life);
             let card = intent.order.card.as_ref().and_then(|card| card_of_mask(&self.faults.cards, &card.mask));
             let work = async {
                 let token = tokens::claimed(&new.intent);

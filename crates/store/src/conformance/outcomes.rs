@@ -23,6 +23,7 @@ pub async fn an_outcome_is_written_once(subject: &dyn Subject) {
     let operation = store.operation(new.operation.id).await.unwrap().unwrap();
     assert_eq!(operation.operation, Operation { state: OperationState::Approved, ..new.operation.clone() });
     assert_eq!(operation.stored.order, approved.order);
+    assert_eq!(operation.owner, new.owner, "whose intent it is");
     let story = store.story(new.order.fort_id).await.unwrap().unwrap();
     assert_eq!(story.operations[0].outcomes.len(), 1);
 
