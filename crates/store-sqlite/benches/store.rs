@@ -177,7 +177,8 @@ fn per_read(name: &str, elapsed: Duration, count: u64) {
 
 fn cells(round: &Round) -> String {
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    let Measured { payments, p50, p99, longest, .. } = round.measured;
+    let payments = round.measured.payments;
+    let [p50, p99, longest] = [50, 99, 100].map(|percent| round.measured.latency(percent));
     let cpu = round.cpu.as_secs_f64() * 1e6 / f64::from(u32::try_from(payments).unwrap());
     let rate = round.measured.per_second();
     format!("{rate:>6.0} {:>6.2} {:>6.2} {:>6.1} {cpu:>4.0}", ms(p50), ms(p99), ms(longest))

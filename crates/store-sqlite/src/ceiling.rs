@@ -39,21 +39,32 @@ const SCHEMA: &str =
     CREATE UNIQUE INDEX IF NOT EXISTS bare_reference ON bare (reference);";
 
 /// What was measured.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
     /// How many payments were done.
     pub payments: u64,
     /// In how long.
     pub elapsed: Duration,
-    /// The median of one payment as its caller saw it.
-    pub p50: Duration,
-    /// 99 of 100 payments took at most this long.
-    pub p99: Duration,
-    /// The longest payment.
-    pub longest: Duration,
+    /// How long single payments took, as their callers saw it; sorted.
+    latencies: Vec<Duration>,
 }
 
 impl Measured {
+    /// `percent` of 100 payments took at most this long; of 100, the longest.
+    #[must_use]
+    pub fn latency(&self, percent: usize) -> Duration {
+        let place = self.latencies.len() * percent / 100;
+        self.latencies.get(place).or(self.latencies.last()).copied().unwrap_or_default()
+    }
+
+    /// Adds what was measured at another time.
+    pub fn add(&mut self, other: Measured) {
+        self.payments += other.payments;
+        self.elapsed += other.elapsed;
+        self.latencies.extend(other.latencies);
+        self.latencies.sort_unstable();
+    }
+
     /// Payments per second.
     #[must_use]
     pub fn per_second(&self) -> f64 {
@@ -235,9 +246,7 @@ fn step(connection: &Connection, sql: &str) -> Result<(), StoreError> {
 
 fn summary(payments: u64, elapsed: Duration, mut latencies: Vec<Duration>) -> Measured {
     latencies.sort_unstable();
-    let at =
-        |part: usize| latencies.get(latencies.len() * part / 100).or(latencies.last()).copied().unwrap_or_default();
-    Measured { payments, elapsed, p50: at(50), p99: at(99), longest: latencies.last().copied().unwrap_or_default() }
+    Measured { payments, elapsed, latencies }
 }
 
 #[cfg(test)]
@@ -250,10 +259,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let measured = bare_two_commit_loop(folder.path(), 8, 512, Duration::from_millis(50)).await.unwrap();
         assert!(measured.payments > 0 && measured.per_second() > 0.0);
-        assert!(measured.p50 <= measured.p99 && measured.p99 <= measured.longest);
+        let of_100 = [50, 99, 100].map(|percent| measured.latency(percent));
+        assert!(Duration::ZERO < of_100[0] && of_100.is_sorted());
         assert_eq!(updated_rows(folder.path()), measured.payments);
         let more = bare_batches(folder.path(), 16, Duration::from_millis(50)).unwrap();
         assert_eq!(updated_rows(folder.path()), measured.payments + more.payments);
+    }
+
+    #[test]
+    fn what_was_measured_in_two_turns_counts_together() {
+        let of = |ms: &[u64]| {
+            let latencies: Vec<_> = ms.iter().map(|ms| Duration::from_millis(*ms)).collect();
+            summary(latencies.len() as u64, Duration::from_secs(1), latencies)
+        };
+        let mut both = of(&[9, 1]);
+        both.add(of(&[5, 3, 7]));
+        assert_eq!((both.payments, both.elapsed), (5, Duration::from_secs(2)));
+        assert_eq!([0, 50, 100].map(|percent| both.latency(percent).as_millis()), [1, 5, 9]);
+        assert!((both.per_second() - 2.5).abs() < 1e-9);
     }
 
     fn updated_rows(folder: &Path) -> u64 {

@@ -95,21 +95,47 @@ pub struct LoadResult {
     pub counted: Duration,
     /// Orders that the rate asked for and that were not begun in time.
     pub missed: u64,
-    /// Use of the processors per answer in the counted time.
-    pub cpu: CpuPerAnswer,
+    /// Use of the processors in the counted time.
+    pub cpu: CpuUsed,
     /// The gateway's resident memory at the end.
     pub resident_bytes: Option<u64>,
 }
 
-/// Use of the processors per answer.
+impl LoadResult {
+    /// Adds what came of the same load at another time.
+    pub fn add(&mut self, other: LoadResult) {
+        self.tally.merge(other.tally);
+        self.counted += other.counted;
+        self.missed += other.missed;
+        self.cpu = self.cpu.and(other.cpu);
+        self.resident_bytes = other.resident_bytes;
+    }
+}
+
+/// Use of the processors.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CpuPerAnswer {
+pub struct CpuUsed {
+    /// For so many answers.
+    pub answers: u64,
     /// By the gateway.
     pub gateway: Option<Duration>,
     /// By the card network.
     pub issuer: Option<Duration>,
     /// By this process, which generates the load.
     pub generator: Option<Duration>,
+}
+
+impl CpuUsed {
+    /// What is not known of one of them is not known of both.
+    fn and(self, other: CpuUsed) -> CpuUsed {
+        let both = |one: Option<Duration>, other: Option<Duration>| one?.checked_add(other?);
+        CpuUsed {
+            answers: self.answers + other.answers,
+            gateway: both(self.gateway, other.gateway),
+            issuer: both(self.issuer, other.issuer),
+            generator: both(self.generator, other.generator),
+        }
+    }
 }
 
 /// What the connections of one load share.
@@ -217,7 +243,7 @@ pub async fn run(plan: LoadPlan) -> anyhow::Result<LoadResult> {
         Until::Orders(_) => begin.elapsed(),
     };
     let resident_bytes = measured.end.gateway.map(|usage| usage.resident_bytes);
-    Ok(LoadResult { tally, counted, missed, cpu: measured.per_answer(), resident_bytes })
+    Ok(LoadResult { tally, counted, missed, cpu: measured.used(), resident_bytes })
 }
 
 fn share(plan: &LoadPlan, begin: Instant) -> Shared {
@@ -306,13 +332,13 @@ impl CpuPoint {
 }
 
 impl CpuMeasured {
-    fn per_answer(&self) -> CpuPerAnswer {
-        let answers = u32::try_from(self.end.answers.saturating_sub(self.begin.answers)).unwrap_or(u32::MAX);
-        let share = |begin: Option<Usage>, end: Option<Usage>| end?.cpu.checked_sub(begin?.cpu)?.checked_div(answers);
-        CpuPerAnswer {
-            gateway: share(self.begin.gateway, self.end.gateway),
-            issuer: share(self.begin.issuer, self.end.issuer),
-            generator: share(self.begin.generator, self.end.generator),
+    fn used(&self) -> CpuUsed {
+        let used = |begin: Option<Usage>, end: Option<Usage>| end?.cpu.checked_sub(begin?.cpu);
+        CpuUsed {
+            answers: self.end.answers.saturating_sub(self.begin.answers),
+            gateway: used(self.begin.gateway, self.end.gateway),
+            issuer: used(self.begin.issuer, self.end.issuer),
+            generator: used(self.begin.generator, self.end.generator),
         }
     }
 }

@@ -11,6 +11,7 @@
 mod added;
 mod batch;
 mod bed;
+mod ceilings;
 mod echo;
 mod fetch;
 mod filled;

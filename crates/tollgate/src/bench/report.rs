@@ -136,7 +136,10 @@ impl Load {
         let tally = &result.tally;
         let all = tally.all_steps();
         let by_step = Step::ALL.into_iter().zip(&tally.steps).filter(|(_, histogram)| histogram.total() > 0);
-        let us = |cpu: Option<Duration>| cpu.map(|cpu| rounded(cpu.as_secs_f64() * 1e6));
+        let us = |cpu: Option<Duration>| {
+            let answers = u32::try_from(result.cpu.answers).unwrap_or(u32::MAX);
+            cpu?.checked_div(answers).map(|cpu| rounded(cpu.as_secs_f64() * 1e6))
+        };
         Load {
             name: plan.name.clone(),
             mix: plan.mix.name(),
@@ -210,7 +213,11 @@ pub struct Bare {
 impl From<Measured> for Bare {
     fn from(measured: Measured) -> Bare {
         let us = |duration: Duration| rounded(duration.as_secs_f64() * 1e6);
-        Bare { per_second: rounded(measured.per_second()), p50_us: us(measured.p50), p99_us: us(measured.p99) }
+        Bare {
+            per_second: rounded(measured.per_second()),
+            p50_us: us(measured.latency(50)),
+            p99_us: us(measured.latency(99)),
+        }
     }
 }
 

@@ -1,20 +1,19 @@
 //! The phases of a measurement.
 
-use super::added;
 use super::batch;
 use super::bed::{GatewayBed, IssuerBed};
-use super::echo::Echo;
+use super::ceilings;
 use super::filled;
 use super::folder::ScratchFolder;
 use super::load::{self, KeepPayments, LoadPlan, LoadResult, Pace, Until, Watched};
-use super::report::{Ceilings, GatewayFigures, Load, Machine, PREPARATION, Report, rounded};
+use super::report::{GatewayFigures, Load, Machine, PREPARATION, Report, rounded};
 use super::script::{Cart, Carts, Mix, Script, Step};
 use super::signer::Signer;
 use super::sums::{Answers, Books, compare};
 use crate::client::Target;
 use crate::data_folder::DataFolder;
 use crate::wiring::{self, Keep};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +21,6 @@ use std::time::Duration;
 use tollgate_app::Accounts;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::Clock;
-use tollgate_store_sqlite::ceiling::{bare_batches, bare_two_commit_loop};
 
 /// What both kinds of measurement have in common.
 #[derive(Clone, Debug)]
@@ -104,8 +102,6 @@ const LOOKED_UP_TOKENS: u64 = 10_000;
 const STARTS: usize = 3;
 /// How long an idle gateway is left alone before its memory is read, in milliseconds.
 const IDLE_MS: u64 = 500;
-/// The batch of the store's writer in the bare loop: the store's own default.
-const BARE_BATCH_CALLS_MAX: usize = 512;
 
 /// Measures processes of our own over fresh data.
 ///
@@ -125,9 +121,12 @@ pub async fn measure_own(plan: &OwnPlan) -> anyhow::Result<Report> {
         ..Default::default()
     };
 
-    bench.load(bench.main_plan(), &mut report).await?;
-    if plan.ceilings == WithCeilings::Measured {
-        measure_ceilings(&mut bench, scratch.path(), &gateway.data()?, &mut report).await?;
+    let with_ceilings = plan.ceilings == WithCeilings::Measured;
+    if !(with_ceilings && ceilings::has(&bench.main_plan())) {
+        bench.load(bench.main_plan(), &mut report).await?;
+    }
+    if with_ceilings {
+        ceilings::measure(&mut bench, scratch.path(), &gateway.data()?, &mut report).await?;
     }
     bench.make_one(&mut report).await?;
     bench.check_sums(&gateway.data()?, &issuer.admin.to_string(), &Books::default(), &mut report).await?;
@@ -183,7 +182,7 @@ pub async fn measure_running(plan: RunningPlan) -> anyhow::Result<Report> {
 pub(super) struct Bench {
     pub(super) common: PlanCommon,
     target: Target,
-    script: Arc<Script>,
+    pub(super) script: Arc<Script>,
     pub(super) carts: Arc<Carts>,
     pub(super) watched: Watched,
     answers: Answers,
@@ -239,7 +238,22 @@ impl Bench {
     }
 
     /// Runs a load, with orders to ask for where it needs them, and reports it.
-    pub(super) async fn load(&mut self, mut plan: LoadPlan, report: &mut Report) -> anyhow::Result<LoadResult> {
+    pub(super) async fn load(&mut self, plan: LoadPlan, report: &mut Report) -> anyhow::Result<LoadResult> {
+        let plan = self.prepared(plan, report).await?;
+        let result = self.run(&plan).await?;
+        report.loads.push(Load::new(&plan, &result));
+        Ok(result)
+    }
+
+    /// Runs a load that has what it asks for.
+    pub(super) async fn run(&mut self, plan: &LoadPlan) -> anyhow::Result<LoadResult> {
+        let result = load::run(plan.clone()).await?;
+        self.book(&result);
+        Ok(result)
+    }
+
+    /// A load with orders or tokens to ask for, where it needs them.
+    pub(super) async fn prepared(&mut self, mut plan: LoadPlan, report: &mut Report) -> anyhow::Result<LoadPlan> {
         match plan.mix {
             Mix::Status => {
                 if self.known_orders.is_empty() {
@@ -255,18 +269,14 @@ impl Bench {
             }
             Mix::Purchase | Mix::Cycle | Mix::Tokenize | Mix::Named => {}
         }
-        let result = load::run(plan.clone()).await?;
-        self.book(&result);
-        report.loads.push(Load::new(&plan, &result));
-        Ok(result)
+        Ok(plan)
     }
 
     /// Makes orders, or tokens, that all succeed, and gives their numbers.
     async fn make(&mut self, mix: Mix, count: u64, report: &mut Report) -> anyhow::Result<Range<u64>> {
         let begin = self.carts.next() + 1;
         let plan = LoadPlan { name: PREPARATION.to_owned(), until: Until::Orders(count), ..self.plan(mix, 32) };
-        let result = load::run(plan.clone()).await?;
-        self.book(&result);
+        let result = self.run(&plan).await?;
         if result.tally.errors_total() > 0 {
             report.loads.push(Load::new(&plan, &result));
             bail!("what is to be asked for could not be made: {:?}", result.tally.errors);
@@ -313,45 +323,6 @@ impl Bench {
         let cart: Cart = self.carts.cart(self.known_orders.start);
         self.script.request(Step::CheckStatus, &cart)
     }
-}
-
-/// The loads and the ceilings, each load beside the ceiling that it is held against: machines drift.
-async fn measure_ceilings(
-    bench: &mut Bench,
-    scratch: &Path,
-    data: &DataFolder,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let counted = bench.common.counted;
-    let mut ceilings = Ceilings::default();
-    let done = report.loads.iter().any(|load| load.mix == "purchase" && load.in_flight == 32 && load.rate.is_none());
-    if !done {
-        bench.load(bench.plan(Mix::Purchase, 32), report).await?;
-    }
-    tell("bare two-commit loop, 32 callers");
-    ceilings.bare_32 = Some(bare_two_commit_loop(scratch, 32, BARE_BATCH_CALLS_MAX, counted).await?.into());
-    bench.load(bench.plan(Mix::Purchase, 256), report).await?;
-    tell("bare two-commit loop, 256 callers, and in batches of 256");
-    ceilings.bare_256 = Some(bare_two_commit_loop(scratch, 256, BARE_BATCH_CALLS_MAX, counted).await?.into());
-    let folder = scratch.to_owned();
-    let batches = tokio::task::spawn_blocking(move || bare_batches(&folder, 256, counted)).await;
-    ceilings.bare_batches_256 = Some(batches.context("the bare loop broke off")??.into());
-    bench.load(bench.plan(Mix::Status, 32), report).await?;
-    let echo = Echo::start(bench.script.signer.clone()).await?;
-    let plan = LoadPlan {
-        name: "echo".to_owned(),
-        target: Target::parse(&echo.url, None)?,
-        watched: Watched::default(),
-        ..bench.plan(Mix::Status, 32)
-    };
-    let echoed = load::run(plan.clone()).await?;
-    echo.stop().await;
-    ceilings.echo = Some(Load::new(&plan, &echoed));
-    let few = LoadPlan { payments: KeepPayments::Each, ..bench.plan(Mix::Purchase, 8) };
-    let payments = bench.load(few, report).await?.tally.payments;
-    report.latency_parts = Some(added::parts(data, &payments).await?);
-    report.ceilings = Some(ceilings);
-    Ok(())
 }
 
 /// Stops the gateway and starts it on the data it has, some times.
