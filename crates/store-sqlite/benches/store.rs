@@ -24,7 +24,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_store::{
     LifeId, Merchants, NewOrder, OrderClaim, Orders, OutcomeRecord, Recorded, RecoveryChange, SealedCard, StoreError,
 };
-use tollgate_store_sqlite::ceiling::{Measured, bare_batches, bare_two_commit_loop, drive, reference};
+use tollgate_store_sqlite::ceiling::{BareBatches, BareLoop, Measured, drive, reference};
 use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 
 const CALLERS: [usize; 5] = [1, 8, 32, 128, 256];
@@ -55,12 +55,13 @@ async fn run(folder: &Path, orders: u64) {
     // The first run makes the files grow; it is not counted.
     pay_for(&store, 128, WARM_UP, 0).await;
     let head = "best of all rounds: per s, p50, p99, longest ms, CPU us";
+    let mut loops = BareLoop::open(folder, BATCH_CALLS_MAX).unwrap();
     println!("{:>8}  bare, {head}  |  store, the same  |  ratio of rates", "callers");
     for (index, callers) in CALLERS.into_iter().enumerate() {
         let (mut bare, mut paid) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let cpu = cpu_time();
-            let measured = bare_two_commit_loop(folder, callers, BATCH_CALLS_MAX, SLICE).await.unwrap();
+            let measured = loops.measure(callers, SLICE).await.unwrap();
             bare.push(Round { measured, cpu: cpu_time() - cpu });
             let cpu = cpu_time();
             let base = 1 + u64::try_from(index).unwrap() * ROUNDS + round;
@@ -71,8 +72,10 @@ async fn run(folder: &Path, orders: u64) {
         let ratio = paid.measured.per_second() / bare.measured.per_second();
         println!("{callers:>8}  {}  |  {}  |  {ratio:.2}", cells(bare), cells(paid));
     }
+    loops.close().await.unwrap();
+    let mut batches = BareBatches::open(folder).unwrap();
     for payments in [1, 32, 256] {
-        let bare = bare_batches(folder, payments, SLICE).unwrap();
+        let bare = batches.measure(payments, SLICE).unwrap();
         println!("bare batches of {payments}: {:.0} payments per s", bare.per_second());
     }
     reads(&store).await;

@@ -19,6 +19,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tollgate_store::StoreError;
 
@@ -73,78 +74,118 @@ impl Measured {
     }
 }
 
-/// `callers` tasks do one payment after the other for `duration`, through one writer that takes
-/// whatever waits, up to `batch_calls_max` calls to a commit. Makes `bare.db` in `folder` and leaves
-/// it there; another run goes on with it, so that it grows as a store does.
-///
-/// # Errors
-/// When the database cannot be made or written.
-pub async fn bare_two_commit_loop(
-    folder: &Path,
-    callers: usize,
-    batch_calls_max: usize,
-    duration: Duration,
-) -> Result<Measured, StoreError> {
-    let path = folder.join("bare.db");
-    let first = open(&path)?;
-    let stored = stored_payments(&first)?;
-    let writer = Writer::new(CALLERS_MAX, AuditLog::default());
-    let checkpoints = Arc::new(Checkpoints::new());
-    let reopened = path.clone();
-    let settings = WriterSettings {
-        batch_calls_max,
-        first: Some(first),
-        open: Box::new(move || open(&reopened)),
-        checkpoints: Arc::clone(&checkpoints),
-    };
-    let open_checkpointer = move || connection::open(&path, Role::Checkpointer, BUSY_TIMEOUT);
-    let threads = store::start(&writer, settings, &checkpoints, open_checkpointer)?;
-    let paying = writer.clone();
-    let measured = drive(callers, duration, move |number| {
-        let (writer, number) = (paying.clone(), stored + number);
-        async move {
-            writer.call(move |connection| insert(connection, number)).await?;
-            writer.call(move |connection| update(connection, number)).await
+/// A bare loop: callers who pay through one writer, which takes whatever waits. It stays open between measurements, so that
+/// what one leaves in the log is copied back in the next, as in a store that runs on.
+pub struct BareLoop {
+    writer: Writer,
+    checkpoints: Arc<Checkpoints>,
+    threads: Vec<JoinHandle<()>>,
+    /// The number of the next payment.
+    next: u64,
+}
+
+impl BareLoop {
+    /// Makes `bare.db` in `folder`, or goes on with it. The writer takes up to `batch_calls_max` calls to a commit.
+    ///
+    /// # Errors
+    /// When the database cannot be made.
+    pub fn open(folder: &Path, batch_calls_max: usize) -> Result<BareLoop, StoreError> {
+        let path = folder.join("bare.db");
+        let first = open(&path)?;
+        let next = stored_payments(&first)?;
+        let writer = Writer::new(CALLERS_MAX, AuditLog::default());
+        let checkpoints = Arc::new(Checkpoints::new());
+        let reopened = path.clone();
+        let settings = WriterSettings {
+            batch_calls_max,
+            first: Some(first),
+            open: Box::new(move || open(&reopened)),
+            checkpoints: Arc::clone(&checkpoints),
+        };
+        let open_checkpointer = move || connection::open(&path, Role::Checkpointer, BUSY_TIMEOUT);
+        let threads = store::start(&writer, settings, &checkpoints, open_checkpointer)?;
+        Ok(BareLoop { writer, checkpoints, threads, next })
+    }
+
+    /// `callers` tasks do one payment after the other for `duration`.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn measure(&mut self, callers: usize, duration: Duration) -> Result<Measured, StoreError> {
+        let (writer, next) = (self.writer.clone(), self.next);
+        let measured = drive(callers, duration, move |number| {
+            let (writer, number) = (writer.clone(), next + number);
+            async move {
+                writer.call(move |connection| insert(connection, number)).await?;
+                writer.call(move |connection| update(connection, number)).await
+            }
+        })
+        .await?;
+        self.next += measured.payments;
+        Ok(measured)
+    }
+
+    /// Ends the threads.
+    ///
+    /// # Errors
+    /// When one of them broke off.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.writer.close();
+        self.checkpoints.close();
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok())).await;
+        match joined {
+            Ok(true) => Ok(()),
+            _ => Err(StoreError::Unavailable("a thread of the measurement broke off".to_owned())),
         }
-    })
-    .await;
-    writer.close();
-    checkpoints.close();
-    let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok())).await;
-    match joined {
-        Ok(true) => measured,
-        _ => Err(StoreError::Unavailable("a thread of the measurement broke off".to_owned())),
     }
 }
 
-/// The same two commits without callers, queue or threads: `batch_payments` inserts to one commit,
-/// then their updates to another. What SQLite itself does on this disk. Blocks for `duration`.
-///
-/// # Errors
-/// When the database cannot be made or written.
-pub fn bare_batches(folder: &Path, batch_payments: u32, duration: Duration) -> Result<Measured, StoreError> {
-    let connection = open(&folder.join("bare.db"))?;
-    let stored = stored_payments(&connection)?;
-    let checkpoints = Checkpoints::new();
-    let begun = Instant::now();
-    let mut payments = 0_u64;
-    let mut latencies = Vec::new();
-    let work = |failure: Failure| failure.into_store_error();
-    while begun.elapsed() < duration {
-        let batch = Instant::now();
-        for write in [insert, update] {
-            step(&connection, "BEGIN IMMEDIATE")?;
-            for place in 0..u64::from(batch_payments) {
-                write(&connection, stored + payments + place).map_err(work)?;
-            }
-            step(&connection, "COMMIT")?;
-        }
-        payments += u64::from(batch_payments);
-        latencies.push(batch.elapsed());
-        // Here nobody copies beside the writer, so it copies by itself, as rarely.
-        checkpoints.copy_if_long(&connection);
+/// The same two commits without callers, queue or threads: some inserts to one commit, then their updates to another. What
+/// SQLite itself does on this disk.
+pub struct BareBatches {
+    connection: Connection,
+    checkpoints: Checkpoints,
+    next: u64,
+}
+
+impl BareBatches {
+    /// Makes `bare.db` in `folder`, or goes on with it.
+    ///
+    /// # Errors
+    /// When the database cannot be made.
+    pub fn open(folder: &Path) -> Result<BareBatches, StoreError> {
+        let connection = open(&folder.join("bare.db"))?;
+        let next = stored_payments(&connection)?;
+        Ok(BareBatches { connection, checkpoints: Checkpoints::new(), next })
     }
-    Ok(summary(payments, begun.elapsed(), latencies))
+
+    /// Batches of `batch_payments`, one after the other. Blocks for `duration`.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn measure(&mut self, batch_payments: u32, duration: Duration) -> Result<Measured, StoreError> {
+        let begun = Instant::now();
+        let mut payments = 0_u64;
+        let mut latencies = Vec::new();
+        let work = |failure: Failure| failure.into_store_error();
+        while begun.elapsed() < duration {
+            let batch = Instant::now();
+            for write in [insert, update] {
+                step(&self.connection, "BEGIN IMMEDIATE")?;
+                for place in 0..u64::from(batch_payments) {
+                    write(&self.connection, self.next + place).map_err(work)?;
+                }
+                step(&self.connection, "COMMIT")?;
+            }
+            self.next += u64::from(batch_payments);
+            payments += u64::from(batch_payments);
+            latencies.push(batch.elapsed());
+            // Here nobody copies beside the writer, so it copies by itself, as rarely.
+            self.checkpoints.copy_if_long(&self.connection);
+        }
+        Ok(summary(payments, begun.elapsed(), latencies))
+    }
 }
 
 /// `callers` tasks call `pay` with ever new numbers, each one after the other, for `duration`.
@@ -257,12 +298,15 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn each_loop_writes_two_commits_for_each_payment_it_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let measured = bare_two_commit_loop(folder.path(), 8, 512, Duration::from_millis(50)).await.unwrap();
+        let mut bare = BareLoop::open(folder.path(), 512).unwrap();
+        let mut measured = bare.measure(8, Duration::from_millis(50)).await.unwrap();
+        measured.add(bare.measure(8, Duration::from_millis(20)).await.unwrap());
+        bare.close().await.unwrap();
         assert!(measured.payments > 0 && measured.per_second() > 0.0);
         let of_100 = [50, 99, 100].map(|percent| measured.latency(percent));
         assert!(Duration::ZERO < of_100[0] && of_100.is_sorted());
         assert_eq!(updated_rows(folder.path()), measured.payments);
-        let more = bare_batches(folder.path(), 16, Duration::from_millis(50)).unwrap();
+        let more = BareBatches::open(folder.path()).unwrap().measure(16, Duration::from_millis(50)).unwrap();
         assert_eq!(updated_rows(folder.path()), measured.payments + more.payments);
     }
 

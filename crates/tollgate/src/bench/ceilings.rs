@@ -13,8 +13,9 @@ use crate::client::Target;
 use crate::data_folder::DataFolder;
 use anyhow::Context;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tollgate_store_sqlite::ceiling::{Measured, bare_batches, bare_two_commit_loop};
+use tollgate_store_sqlite::ceiling::{BareBatches, BareLoop, Measured};
 
 /// Into so many turns the time of a load and of its ceiling is divided.
 const TURNS: u32 = 4;
@@ -39,12 +40,16 @@ pub(super) async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let mut ceilings = Ceilings::default();
-    let bare_of = |callers| move |time| bare_loop(scratch, callers, time);
-    ceilings.bare_32 = Some(by_turns(bench, Mix::Purchase, 32, report, bare_of(32)).await?.into());
-    let batches = |time| bare_batches_of_256(scratch, time);
-    ceilings.bare_batches_256 = Some(by_turns(bench, Mix::Purchase, 256, report, batches).await?.into());
+    let mut bare = BareLoop::open(scratch, BARE_BATCH_CALLS_MAX)?;
+    let of_32 = async |time| Ok(bare.measure(32, time).await?);
+    ceilings.bare_32 = Some(by_turns(bench, Mix::Purchase, 32, report, of_32).await?.into());
     tell("bare two-commit loop, 256 callers");
-    ceilings.bare_256 = Some(bare_loop(scratch, 256, bench.common.counted).await?.into());
+    ceilings.bare_256 = Some(bare.measure(256, bench.common.counted).await?.into());
+    bare.close().await?;
+    let batches = Arc::new(Mutex::new(BareBatches::open(scratch)?));
+    let of_batches = async |time| in_batches_of_256(Arc::clone(&batches), time).await;
+    ceilings.bare_batches_256 = Some(by_turns(bench, Mix::Purchase, 256, report, of_batches).await?.into());
+    drop(batches);
     ceilings.echo = Some(status_and_echo(bench, report).await?);
     let few = LoadPlan { payments: KeepPayments::Each, ..bench.plan(Mix::Purchase, 8) };
     let payments = bench.load(few, report).await?.tally.payments;
@@ -108,14 +113,9 @@ fn turn_of(plan: &LoadPlan, turn: u32) -> LoadPlan {
     LoadPlan { until, ..plan.clone() }
 }
 
-async fn bare_loop(folder: &Path, callers: usize, time: Duration) -> anyhow::Result<Measured> {
-    Ok(bare_two_commit_loop(folder, callers, BARE_BATCH_CALLS_MAX, time).await?)
-}
-
-async fn bare_batches_of_256(folder: &Path, time: Duration) -> anyhow::Result<Measured> {
-    let folder = folder.to_owned();
-    let batches = tokio::task::spawn_blocking(move || bare_batches(&folder, 256, time)).await;
-    Ok(batches.context("the bare loop broke off")??)
+async fn in_batches_of_256(batches: Arc<Mutex<BareBatches>>, time: Duration) -> anyhow::Result<Measured> {
+    let measure = move || batches.lock().unwrap_or_else(PoisonError::into_inner).measure(256, time);
+    Ok(tokio::task::spawn_blocking(measure).await.context("the bare loop broke off")??)
 }
 
 #[cfg(test)]
