@@ -15,14 +15,15 @@ use tollgate_core::decide::{self, CardForm};
 use tollgate_core::refusal::{Guilty, Refusal};
 use tollgate_core::scope::{Route, Use};
 use tollgate_core::token::{Token, TokenId};
-use tollgate_store::{CardKeep, CardKept, StoreError, StoredToken, TokenNaming, TokenPut, TokenSave};
+use tollgate_store::{CardKeep, CardKept, RouteNote, StoreError, StoredToken, TokenNaming, TokenPut, TokenSave};
 
 /// A card that the merchant's own form has sent.
 pub(crate) async fn tokenize(inner: &Inner, account: &Account, command: TokenizeCommand) -> Result<Answer, Refused> {
     let form = CardForm::Merchants;
     let Draft { kind, merchant_reference, stored, card } = draft(inner, account, command, form).await?;
     let made = stored.token.clone();
-    let kept = match keep(inner, kind, stored).await {
+    let came = came(inner, account, form, merchant_reference);
+    let kept = match keep(inner, kind, stored, came.clone()).await {
         Ok(kept) => kept?,
         Err(StoreError::InDoubt(reason)) => {
             tracing::error!(reason, "whether a token was made is not known");
@@ -38,7 +39,7 @@ pub(crate) async fn tokenize(inner: &Inner, account: &Account, command: Tokenize
         },
     };
     hold_code(inner, kind, token.id, card);
-    note_use(inner, account, form, merchant_reference).await;
+    noted(inner, account, came);
     let facts = TokenFacts::from(&token);
     Ok(Answer { card: Some(token.card), token_name: Some(token.name), token: Some(facts), ..Answer::bare(kept.code) })
 }
@@ -53,6 +54,7 @@ pub(crate) async fn tokenize_at(
 ) -> Result<(), Refused> {
     let form = CardForm::Gateways;
     let Draft { kind, merchant_reference, stored, card } = draft(inner, account, command, form).await?;
+    let came = came(inner, account, form, merchant_reference);
     let keep = CardKeep {
         checkout: checkout.at(checkout.step.clone()),
         token: stored,
@@ -60,13 +62,14 @@ pub(crate) async fn tokenize_at(
             TokenizeKind::Tokenization => TokenNaming::Any { code_replaced: TOKENIZED_ANEW },
             TokenizeKind::CreateToken => TokenNaming::Free,
         },
+        came: came.clone(),
         code: done(kind),
         at: inner.clock.now(),
     };
     let code = match inner.store.keep_card(keep).await? {
         CardKept::Kept(token) => {
             hold_code(inner, kind, token.id, card);
-            note_use(inner, account, form, merchant_reference).await;
+            noted(inner, account, came);
             return Ok(());
         }
         CardKept::Overtaken => return Ok(()),
@@ -103,20 +106,22 @@ async fn draft(inner: &Inner, account: &Account, command: TokenizeCommand, form:
     Ok(Draft { kind: command.kind, merchant_reference: command.merchant_reference, stored, card: intent.card })
 }
 
-/// Notes that a kept card came by a form, once a day: the payments that follow bring a token alone, and tell nothing of it.
-/// Where it cannot be written the next card has it written.
-async fn note_use(inner: &Inner, account: &Account, form: CardForm, merchant_reference: String) {
+/// What is noted with a card that comes by a form, once a day: the payments that follow bring a token alone, and tell
+/// nothing of it.
+fn came(inner: &Inner, account: &Account, form: CardForm, merchant_reference: String) -> Option<RouteNote> {
     let route = match form {
         CardForm::Merchants => Route::OwnForm,
         CardForm::Gateways => Route::HostedPage,
     };
-    let (merchant, at) = (account.merchant.id, inner.clock.now());
-    if !inner.route_days.unnoted(merchant, route, at) {
-        return;
-    }
-    match inner.store.note_route(merchant, route, Use { at, fort_id: None, merchant_reference }).await {
-        Ok(()) => inner.route_days.noted(merchant, route, at),
-        Err(error) => tracing::warn!(%error, route = route.name(), "the way by which a card came was not noted"),
+    let at = inner.clock.now();
+    let unnoted = inner.route_days.unnoted(account.merchant.id, route, at);
+    unnoted.then_some(RouteNote { route, used: Use { at, fort_id: None, merchant_reference } })
+}
+
+/// The card is kept, and what was to be noted with it.
+fn noted(inner: &Inner, account: &Account, came: Option<RouteNote>) {
+    if let Some(RouteNote { route, used }) = came {
+        inner.route_days.noted(account.merchant.id, route, used.at);
     }
 }
 
@@ -141,10 +146,15 @@ impl Kept {
 }
 
 /// Writes the token; what the merchant is told of it.
-async fn keep(inner: &Inner, kind: TokenizeKind, new: StoredToken) -> Result<Result<Kept, Refusal>, StoreError> {
+async fn keep(
+    inner: &Inner,
+    kind: TokenizeKind,
+    new: StoredToken,
+    came: Option<RouteNote>,
+) -> Result<Result<Kept, Refusal>, StoreError> {
     let refuse = |code, detail| Ok(Err(Refusal::request(code, "token_name", detail)));
     match kind {
-        TokenizeKind::Tokenization => match inner.store.put_token(new).await? {
+        TokenizeKind::Tokenization => match inner.store.put_token(new, came).await? {
             TokenPut::Added => Ok(Ok(Kept::new(done(kind)))),
             TokenPut::Replaced => Ok(Ok(Kept::new(TOKENIZED_ANEW))),
             TokenPut::CardHas(name) => Ok(Ok(Kept { code: done(kind), in_place_of_it: Some(name) })),
@@ -153,7 +163,7 @@ async fn keep(inner: &Inner, kind: TokenizeKind, new: StoredToken) -> Result<Res
                 "the token is inactive: UPDATE_TOKEN with token_status=ACTIVE switches it on again",
             ),
         },
-        TokenizeKind::CreateToken => match inner.store.add_token(new).await? {
+        TokenizeKind::CreateToken => match inner.store.add_token(new, came).await? {
             TokenSave::Saved => Ok(Ok(Kept::new(done(kind)))),
             TokenSave::CardHas(name) => Ok(Ok(Kept { code: done(kind), in_place_of_it: Some(name) })),
             TokenSave::NameTaken | TokenSave::Changed => {

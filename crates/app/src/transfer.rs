@@ -191,12 +191,12 @@ impl Transfer {
             }
             let token = self.token(card, now);
             let sealed = self.vault.seal_token_card(self.merchant, token.id, &card.pan, now).await?;
-            match self.store.add_token(StoredToken { token, card: sealed, fingerprint }).await {
+            match self.store.add_token(StoredToken { token, card: sealed, fingerprint }, None).await {
                 Ok(TokenSave::Saved) => return Ok(if replaced.is_some() { Kept::Replaced } else { Kept::Added }),
                 Ok(TokenSave::CardHas(_)) => {
                     // By a rule that the look above does not know: what gave way comes back.
                     if let Some(before) = replaced {
-                        self.store.add_token(before).await?;
+                        self.store.add_token(before, None).await?;
                     }
                     return Ok(Kept::CardHasToken);
                 }

@@ -31,7 +31,6 @@ use tollgate_core::audit::AuditEntry;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{OperationEvent, Order, WireReference};
-use tollgate_core::scope::{Route, Use};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     Attempt, AuditChain, AuditDesk, AuditHead, AuditRow, Audits, ChannelKeyOccasion, ChannelKeyRecord, Channels,
@@ -270,10 +269,6 @@ impl Orders for WorldStore {
 
     fn orders_by_reference<'a>(&'a self, merchant_reference: &'a str, limit: usize) -> StoreFuture<'a, Vec<FortId>> {
         self.inner.orders_by_reference(merchant_reference, limit)
-    }
-
-    fn note_route(&self, merchant: MerchantId, route: Route, used: Use) -> StoreFuture<'_, ()> {
-        self.inner.note_route(merchant, route, used)
     }
 
     fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>> {

@@ -178,7 +178,7 @@ fn hold(connection: &Connection, held: &HeldCard) -> Result<bool, Failure> {
 
 /// Keeps a card under a token and ends the checkout with it. Neither is written unless the answer is `Kept`.
 pub(crate) fn keep_card(connection: &Connection, keep: &CardKeep) -> Result<CardKept, Failure> {
-    let CardKeep { checkout, token: new, name, code, at } = keep;
+    let CardKeep { checkout, token: new, name, came, code, at } = keep;
     if checkout.order().is_some() || checkout.merchant != new.token.merchant {
         return Err(refused("a card is kept at a checkout of a token, for its own merchant"));
     }
@@ -201,6 +201,7 @@ pub(crate) fn keep_card(connection: &Connection, keep: &CardKeep) -> Result<Card
             TokenPut::Inactive => return Ok(CardKept::Inactive),
         },
     };
+    route::note_card(connection, new.token.merchant, came.as_ref())?;
     let step = Step::Ended(End::Token(Box::new(TokenEnd::kept(code, &token))));
     update(connection, &Checkout { step, ..checkout.clone() }, version_before, Some(*at))?;
     Ok(CardKept::Kept(Box::new(token)))

@@ -7,7 +7,7 @@ use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::Order;
 use tollgate_core::scope::{Route, Use, UsedRoute};
 use tollgate_core::time::Timestamp;
-use tollgate_store::{RouteRow, StoreError};
+use tollgate_store::{RouteNote, RouteRow, StoreError};
 
 /// Notes that an order came by a route.
 pub(crate) fn note_order(connection: &Connection, order: &Order, route: Route) -> Result<(), Failure> {
@@ -19,8 +19,17 @@ pub(crate) fn note_order(connection: &Connection, order: &Order, route: Route) -
     note(connection, order.merchant, route, &used)
 }
 
+/// Notes that a card which is kept came by a route, where that is to be noted.
+pub(crate) fn note_card(
+    connection: &Connection,
+    merchant: MerchantId,
+    came: Option<&RouteNote>,
+) -> Result<(), Failure> {
+    came.map_or(Ok(()), |RouteNote { route, used }| note(connection, merchant, *route, used))
+}
+
 /// Notes the use of a route: its first one, or one later than the last that was noted.
-pub(crate) fn note(connection: &Connection, merchant: MerchantId, route: Route, used: &Use) -> Result<(), Failure> {
+fn note(connection: &Connection, merchant: MerchantId, route: Route, used: &Use) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO route_uses (merchant_id, route, first_at, first_fort_id, first_reference, last_at, last_fort_id, \

@@ -24,7 +24,6 @@ use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackId;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::Order;
-use tollgate_core::scope::{Route, Use};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::Token;
 use tollgate_store::{
@@ -35,7 +34,7 @@ use tollgate_store::{
     FeedbackFinished, FeedbackLease, FeedbackLeased, FeedbackProbe, FeedbackRouse, FeedbackRow, Feedbacks, LifeBegun,
     LifeId, LifeRow, Lives, NewAttempt, NewCheckout, NewLife, NewOperation, NewOrder, NewTry, NonceUse, OperationClaim,
     OrderClaim, Orders, OutcomeRecord, Proposal, Recorded, Recoveries, RecoveryRow, RefusalRow, Refusals,
-    ReplacedSealed, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation,
+    ReplacedSealed, RouteNote, RouteRow, SealedColumn, SealedRow, SealedRows, StoreError, StoreFuture, StoredOperation,
     StoredOrder, StoredToken, Story, TokenFilter, TokenPut, TokenSave, Tokens, TryClaim, Unfinished, WaitingCount,
     Whose, WrappedDataKey,
 };
@@ -278,10 +277,6 @@ impl Orders for SqliteStore {
         Box::pin(async move {
             self.readers.point(|connection| read::orders_by_reference(connection, merchant_reference, limit))
         })
-    }
-
-    fn note_route(&self, merchant: MerchantId, route: Route, used: Use) -> StoreFuture<'_, ()> {
-        Box::pin(self.writer.call(move |connection| route::note(connection, merchant, route, &used)))
     }
 
     fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>> {
@@ -561,8 +556,8 @@ impl Tokens for SqliteStore {
         Box::pin(async move { self.readers.point(|connection| token::list(connection, filter)) })
     }
 
-    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave> {
-        Box::pin(self.writer.call(move |connection| token::add(connection, &new)))
+    fn add_token(&self, new: StoredToken, came: Option<RouteNote>) -> StoreFuture<'_, TokenSave> {
+        Box::pin(self.writer.call(move |connection| token::add_noted(connection, &new, came.as_ref())))
     }
 
     fn change_token(&self, changed: Token) -> StoreFuture<'_, TokenSave> {
@@ -593,8 +588,8 @@ impl Tokens for SqliteStore {
         Box::pin(self.writer.call(move |connection| token::delete_lapsed(connection, now, limit)))
     }
 
-    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut> {
-        Box::pin(self.writer.call(move |connection| token::put(connection, &new)))
+    fn put_token(&self, new: StoredToken, came: Option<RouteNote>) -> StoreFuture<'_, TokenPut> {
+        Box::pin(self.writer.call(move |connection| token::put_noted(connection, &new, came.as_ref())))
     }
 
     fn has_lapsed_tokens(&self, now: Timestamp) -> StoreFuture<'_, bool> {

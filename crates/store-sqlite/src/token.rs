@@ -1,10 +1,10 @@
 //! Tokens, and what the outcome of a payment does to them.
 
-use crate::agreement;
 use crate::card_rule::{self, Keeping, Verdict};
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit, network_id};
+use crate::{agreement, route};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::card::CardFacts;
 use tollgate_core::command::Eci;
@@ -15,7 +15,8 @@ use tollgate_core::page::AfterPayment;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{FirstPayment, Token, TokenId, TokenRole, TokenStatus};
 use tollgate_store::{
-    NewOrder, OutcomeRecord, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut, TokenSave,
+    NewOrder, OutcomeRecord, RouteNote, StoreError, StoredToken, TokenFilter, TokenIntent, TokenPlace, TokenPut,
+    TokenSave,
 };
 use tollgate_vault::{Fingerprint, SealedCard};
 
@@ -76,6 +77,32 @@ pub(crate) fn list(connection: &Connection, filter: &TokenFilter) -> Result<Vec<
         limit(filter.limit),
     ])?;
     all(rows, token)
+}
+
+/// [`add`], with a note of the route by which the card came where it is kept.
+pub(crate) fn add_noted(
+    connection: &Connection,
+    new: &StoredToken,
+    came: Option<&RouteNote>,
+) -> Result<TokenSave, Failure> {
+    let saved = add(connection, new)?;
+    if matches!(saved, TokenSave::Saved | TokenSave::CardHas(_)) {
+        route::note_card(connection, new.token.merchant, came)?;
+    }
+    Ok(saved)
+}
+
+/// [`put`], with a note of the route by which the card came where it is kept.
+pub(crate) fn put_noted(
+    connection: &Connection,
+    new: &StoredToken,
+    came: Option<&RouteNote>,
+) -> Result<TokenPut, Failure> {
+    let put = put(connection, new)?;
+    if put != TokenPut::Inactive {
+        route::note_card(connection, new.token.merchant, came)?;
+    }
+    Ok(put)
 }
 
 /// Keeps a token under its name, with the card of a known one replaced. Nothing is changed when that one is off.

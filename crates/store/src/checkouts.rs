@@ -1,6 +1,6 @@
 //! The port for customers at the gateway's pages, and for the orders that wait for them.
 
-use crate::{NewOrder, OutcomeRecord, StoreFuture, StoredToken};
+use crate::{NewOrder, OutcomeRecord, RouteNote, StoreFuture, StoredToken};
 use tollgate_core::card::CardFacts;
 use tollgate_core::checkout::{Checkout, CheckoutId};
 use tollgate_core::code::ResponseCode;
@@ -106,6 +106,8 @@ pub struct CardKeep {
     pub token: StoredToken,
     /// What its name may be.
     pub name: TokenNaming,
+    /// The route by which it came, where that is to be noted.
+    pub came: Option<RouteNote>,
     /// What the merchant is told of a new token, and of one that the card has already.
     pub code: ResponseCode,
     /// When.

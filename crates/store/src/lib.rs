@@ -68,7 +68,7 @@ pub use reports::{
     NewReport, REPORT_OPERATIONS_PER_CALL_MAX, Report, ReportBegun, ReportCounted, ReportPage, ReportPlace, ReportScan,
     Reports,
 };
-pub use routes::RouteRow;
+pub use routes::{RouteNote, RouteRow};
 pub use schedules::{
     DueTake, NextCard, ScheduleAttempt, ScheduleAttemptEnd, ScheduleChange, ScheduleChanged, ScheduleFilter,
     ScheduleIntent, ScheduleStateKind, Schedules,

@@ -15,7 +15,7 @@ use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::message::NewMessage;
 use tollgate_core::money::{Amount, Currency};
 use tollgate_core::order::{Operation, OperationEvent, OperationState, Order, Totals, WayOut};
-use tollgate_core::scope::{Route, Use};
+use tollgate_core::scope::Route;
 use tollgate_core::three_ds::Authentication;
 use tollgate_core::time::Timestamp;
 use tollgate_vault::SealedCard;
@@ -55,9 +55,6 @@ pub trait Orders {
 
     /// Orders with this merchant reference, of any merchant, newest first.
     fn orders_by_reference<'a>(&'a self, merchant_reference: &'a str, limit: usize) -> StoreFuture<'a, Vec<FortId>>;
-
-    /// Notes that card data came by a route without an order. Of the uses of a merchant's route the first and the last stay.
-    fn note_route(&self, merchant: MerchantId, route: Route, used: Use) -> StoreFuture<'_, ()>;
 
     /// The routes by which merchants' payments and cards have come, by merchant and route.
     fn route_uses(&self) -> StoreFuture<'_, Vec<RouteRow>>;

@@ -1,6 +1,6 @@
 //! The port for tokens: names under which a merchant's cards are kept.
 
-use crate::StoreFuture;
+use crate::{RouteNote, StoreFuture};
 use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::time::Timestamp;
@@ -25,13 +25,13 @@ pub trait Tokens {
 
     /// Keeps a new token, unless its name is taken, or the merchant's terms let its card have no other one than it has
     /// (whose expiry and holder become the new one's). The name of one that has lapsed when the new one was created
-    /// is free.
-    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave>;
+    /// is free. `came` is written with it.
+    fn add_token(&self, new: StoredToken, came: Option<RouteNote>) -> StoreFuture<'_, TokenSave>;
 
     /// Keeps a token under its name, whoever has it: a new one as it is given; a known one that is active gets the new
     /// card and keeps its age, its currency where none is given, and its permanence. The name of one that has lapsed
-    /// when the new one was created is free.
-    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut>;
+    /// when the new one was created is free. `came` is written with it.
+    fn put_token(&self, new: StoredToken, came: Option<RouteNote>) -> StoreFuture<'_, TokenPut>;
 
     /// Changes a token: its name, status, expiry, holder and currency, and until when it lives. `token` is as it
     /// shall be, with a version one more than the stored one.

@@ -14,8 +14,8 @@ use tollgate_core::order::OperationState;
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::{Token, TokenStatus};
 use tollgate_store::{
-    CardCustomer, NewOrder, OutcomeRecord, StoreError, StoreFuture, StoredToken, TokenFilter, TokenIntent, TokenPut,
-    TokenSave, Tokens,
+    CardCustomer, NewOrder, OutcomeRecord, RouteNote, StoreError, StoreFuture, StoredToken, TokenFilter, TokenIntent,
+    TokenPut, TokenSave, Tokens,
 };
 use tollgate_vault::Fingerprint;
 
@@ -76,7 +76,7 @@ impl WorldStore {
         self.faults.watch.auditor().claimed(order, token);
         let Some(kept) = kept else { return Ok(()) };
         if self.has(Mutant::TokenBeforeOutcome) {
-            self.inner.add_token(kept.clone()).await?;
+            self.inner.add_token(kept.clone(), None).await?;
         }
         self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner).twisted.kept.insert(order, kept);
         Ok(())
@@ -89,7 +89,7 @@ impl WorldStore {
         if self.has(Mutant::DeclinedKeepsToken) && ended == Ended::CameToNothing {
             let kept = self.faults.memory.lock().unwrap_or_else(PoisonError::into_inner).twisted.kept.remove(&order);
             if let Some(kept) = kept {
-                self.inner.add_token(kept).await?;
+                self.inner.add_token(kept, None).await?;
             }
         }
         Ok(())
@@ -129,8 +129,8 @@ impl Tokens for WorldStore {
     }
 
     /// The simulated shops keep cards by payments alone.
-    fn add_token(&self, new: StoredToken) -> StoreFuture<'_, TokenSave> {
-        self.inner.add_token(new)
+    fn add_token(&self, new: StoredToken, came: Option<RouteNote>) -> StoreFuture<'_, TokenSave> {
+        self.inner.add_token(new, came)
     }
 
     fn change_token(&self, token: Token) -> StoreFuture<'_, TokenSave> {
@@ -186,8 +186,8 @@ impl Tokens for WorldStore {
         self.inner.delete_lapsed_tokens(now, limit)
     }
 
-    fn put_token(&self, new: StoredToken) -> StoreFuture<'_, TokenPut> {
-        self.inner.put_token(new)
+    fn put_token(&self, new: StoredToken, came: Option<RouteNote>) -> StoreFuture<'_, TokenPut> {
+        self.inner.put_token(new, came)
     }
 
     fn has_lapsed_tokens(&self, now: Timestamp) -> StoreFuture<'_, bool> {

@@ -242,11 +242,11 @@ pub async fn a_token_is_noted_with_the_first_payment_of_its_customer(subject: &d
     settled(&*store, by_phone(saving(2, token(2, "by-phone"))), OperationEvent::Approved).await;
     assert_eq!(first("by-phone").await, None);
     let waiting = provisional(3, "kept", at(3_600));
-    store.add_token(waiting.clone()).await.unwrap();
+    store.add_token(waiting.clone(), None).await.unwrap();
     settled(&*store, keeping(3, &waiting), OperationEvent::Approved).await;
     assert_eq!(first("kept").await, paid(3));
 
-    store.add_token(token(4, "alone")).await.unwrap();
+    store.add_token(token(4, "alone"), None).await.unwrap();
     settled(&*store, noting(5, &token(4, "alone"), MissingNote::Payment), OperationEvent::Declined).await;
     assert_eq!(first("alone").await, None, "a decline is no payment");
     settled(&*store, noting(6, &token(4, "alone"), MissingNote::Payment), OperationEvent::Approved).await;
@@ -257,7 +257,7 @@ pub async fn a_token_is_noted_with_the_first_payment_of_its_customer(subject: &d
     let nameless = FirstPayment { at: at(0), network_transaction_id: None };
     let old = token(8, "old");
     let old = StoredToken { token: Token { first_payment: Some(nameless), ..old.token }, ..old };
-    store.add_token(old.clone()).await.unwrap();
+    store.add_token(old.clone(), None).await.unwrap();
     settled(&*store, noting(9, &old, MissingNote::NetworkTransactionId), OperationEvent::Approved).await;
     let expected = FirstPayment { at: at(0), network_transaction_id: named(9) };
     assert_eq!(first("old").await, Some(expected), "what was missing is added");
@@ -271,12 +271,12 @@ pub async fn a_new_card_under_a_name_was_never_paid_with(subject: &dyn Subject) 
     let first = now().await.first_payment;
     assert!(first.is_some());
     let again = StoredToken { fingerprint: fingerprint(1), ..token(2, "card") };
-    assert_eq!(store.put_token(again).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(again, None).await.unwrap(), TokenPut::Replaced);
     assert_eq!((now().await.id, now().await.first_payment), (TokenId(FIRST + 2), first.clone()));
     let again = StoredToken { fingerprint: fingerprint(1), ..token(3, "card") };
     settled(&*store, saving(3, again), OperationEvent::Approved).await;
     assert_eq!((now().await.id, now().await.first_payment), (TokenId(FIRST + 3), first));
-    assert_eq!(store.put_token(token(4, "card")).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(token(4, "card"), None).await.unwrap(), TokenPut::Replaced);
     assert_eq!((now().await.id, now().await.first_payment), (TokenId(FIRST + 4), None));
     settled(&*store, saving(5, token(5, "card")), OperationEvent::Approved).await;
     assert_eq!(now().await.first_payment.and_then(|first| first.network_transaction_id), named(5));

@@ -1,6 +1,6 @@
 //! Rules of customers at the gateway's pages, and of the tries of their payments.
 
-mod cards;
+pub(super) mod cards;
 mod soft_declines;
 mod tries;
 
@@ -76,7 +76,7 @@ fn checkout_for(number: i64, purpose: Purpose) -> Checkout {
 }
 
 /// A checkout of a token.
-fn for_a_token(number: i64) -> NewCheckout {
+pub(super) fn for_a_token(number: i64) -> NewCheckout {
     let wish = TokenWish {
         kind: TokenizeKind::Tokenization,
         merchant_reference: "R".to_owned(),

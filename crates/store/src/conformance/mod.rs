@@ -165,6 +165,7 @@ macro_rules! conformance_tests {
             many_writers_make_one_chain
             what_the_store_does_itself_is_noted
             a_route_keeps_its_first_use_and_its_last
+            a_route_is_noted_with_the_card_that_came_by_it_or_not_at_all
             what_the_network_is_told_of_an_authentication_stays_with_its_operation
             an_authentication_of_an_operation_that_is_not_added_is_not_written
             refusals_are_found_by_reference_and_by_order

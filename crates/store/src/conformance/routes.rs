@@ -1,17 +1,27 @@
 //! The routes by which payments come.
 
 use super::Subject;
-use super::fixtures::{FIRST, claimed, new_order};
-use crate::NewOrder;
+use super::checkouts::cards::keep;
+use super::checkouts::{for_a_token, opened};
+use super::fixtures::{FIRST, MERCHANT, claimed, new_order};
+use super::tokens::token;
+use crate::{CardKeep, CardKept, NewOrder, RouteNote, StoredToken, TokenNaming, TokenPut, TokenSave};
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::scope::{Route, Use};
 use tollgate_core::time::Timestamp;
+use tollgate_core::token::{Token, TokenStatus};
 
 fn by_route(number: i64, reference: &str, route: Option<Route>, at: i64) -> NewOrder {
     let new = new_order(number, reference, PayKind::Purchase);
     let order = Order { created_at: Timestamp(at), ..new.order.clone() };
     NewOrder { order, route, ..new }
+}
+
+/// What is noted with a card.
+fn note(route: Route, reference: &str, at: i64) -> Option<RouteNote> {
+    let used = Use { at: Timestamp(at), fort_id: None, merchant_reference: reference.to_owned() };
+    Some(RouteNote { route, used })
 }
 
 /// The number of the order that used a route, if there was one.
@@ -34,12 +44,16 @@ pub async fn a_route_keeps_its_first_use_and_its_last(subject: &dyn Subject) {
     let order = Order { merchant: MerchantId(99), ..other.order.clone() };
     claimed(&*store, NewOrder { order, ..other }).await;
     // Cards that were kept without an order, before a payment and after one.
-    for (reference, at) in [("kept", 250), ("kept-early", 40)] {
-        let used = Use { at: Timestamp(at), fort_id: None, merchant_reference: reference.to_owned() };
-        store.note_route(MerchantId(99), Route::OwnForm, used).await.unwrap();
+    for (id, route, reference, at) in [
+        (1, Route::OwnForm, "kept", 250),
+        (2, Route::OwnForm, "kept-early", 40),
+        (3, Route::TrustedEncrypted, "by-form", 700),
+    ] {
+        let new = token(id, reference);
+        let new = StoredToken { token: Token { merchant: MerchantId(99), ..new.token.clone() }, ..new };
+        let saved = store.add_token(new, note(route, reference, at)).await.unwrap();
+        assert_eq!(saved, TokenSave::Saved);
     }
-    let used = Use { at: Timestamp(700), fort_id: None, merchant_reference: "by-form".to_owned() };
-    store.note_route(MerchantId(99), Route::TrustedEncrypted, used).await.unwrap();
     drop(store);
     let rows = subject.open().await.route_uses().await.unwrap();
     let told: Vec<_> = rows
@@ -60,4 +74,34 @@ pub async fn a_route_keeps_its_first_use_and_its_last(subject: &dyn Subject) {
             (99, Route::OwnForm, ("kept", "kept"), (250, 250), (None, None)),
         ]
     );
+}
+
+/// Rule: the route by which a card came is noted in the commit that keeps the card, and not where that keeps none.
+pub async fn a_route_is_noted_with_the_card_that_came_by_it_or_not_at_all(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let own = |at| note(Route::OwnForm, "own", at);
+    assert_eq!(store.add_token(token(1, "first"), None).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.add_token(token(2, "first"), own(10)).await.unwrap(), TokenSave::NameTaken);
+    let off = Token { status: TokenStatus::Inactive, version: 2, ..token(1, "first").token };
+    assert_eq!(store.change_token(off).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.put_token(token(3, "first"), own(20)).await.unwrap(), TokenPut::Inactive);
+    let checkout = opened(&*store, for_a_token(4)).await.checkout;
+    let hosted = |number: i64, name: &str, at| CardKeep {
+        came: note(Route::HostedPage, "hosted", at),
+        ..keep(&checkout, token(number, name), TokenNaming::Free)
+    };
+    assert_eq!(store.keep_card(hosted(4, "first", 30)).await.unwrap(), CardKept::NameTaken);
+    assert!(store.route_uses().await.unwrap().is_empty(), "nothing was kept");
+
+    assert_eq!(store.add_token(token(5, "second"), own(40)).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.put_token(token(6, "third"), own(50)).await.unwrap(), TokenPut::Added);
+    assert_eq!(store.put_token(token(7, "third"), own(60)).await.unwrap(), TokenPut::Replaced);
+    assert!(matches!(store.keep_card(hosted(8, "fourth", 70)).await.unwrap(), CardKept::Kept(_)));
+    assert_eq!(store.keep_card(hosted(9, "fifth", 80)).await.unwrap(), CardKept::Overtaken);
+    let rows = store.route_uses().await.unwrap();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.merchant, row.used.route, row.used.first.at.0, row.used.last.at.0)).collect();
+    assert_eq!(told.len(), 2);
+    assert!(told.contains(&(MERCHANT, Route::OwnForm, 40, 60)));
+    assert!(told.contains(&(MERCHANT, Route::HostedPage, 70, 70)));
 }

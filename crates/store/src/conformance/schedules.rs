@@ -206,7 +206,7 @@ pub async fn a_schedule_is_changed_by_version_and_ends_with_its_agreement(subjec
     assert_eq!(of(&*store, 1).await, Some(dearer.clone()));
 
     let other = token(50, "other");
-    store.add_token(other.clone()).await.unwrap();
+    store.add_token(other.clone(), None).await.unwrap();
     let card =
         NextCard { token_name: "other".to_owned(), token_since: other.token.created_at, token_id: other.token.id };
     let same = Schedule { version: dearer.version + 1, ..dearer };

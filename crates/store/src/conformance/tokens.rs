@@ -24,7 +24,7 @@ const RACERS: i64 = 16;
 pub async fn a_token_reads_back_and_its_name_is_unique_per_merchant(subject: &dyn Subject) {
     let store = subject.open().await;
     let new = token(1, "My.card@2_a-b");
-    assert_eq!(store.add_token(new.clone()).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.add_token(new.clone(), None).await.unwrap(), TokenSave::Saved);
     let bare = StoredToken {
         token: Token {
             status: TokenStatus::Inactive,
@@ -35,11 +35,11 @@ pub async fn a_token_reads_back_and_its_name_is_unique_per_merchant(subject: &dy
         },
         ..token(2, "bare")
     };
-    assert_eq!(store.add_token(bare.clone()).await.unwrap(), TokenSave::Saved);
-    assert_eq!(store.add_token(token(3, "My.card@2_a-b")).await.unwrap(), TokenSave::NameTaken);
+    assert_eq!(store.add_token(bare.clone(), None).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.add_token(token(3, "My.card@2_a-b"), None).await.unwrap(), TokenSave::NameTaken);
     let of_another = of_merchant(token(4, "My.card@2_a-b"), MerchantId(2));
-    assert_eq!(store.add_token(of_another.clone()).await.unwrap(), TokenSave::Saved);
-    assert_eq!(store.add_token(token(5, "my.card@2_a-b")).await.unwrap(), TokenSave::Saved, "names are exact");
+    assert_eq!(store.add_token(of_another.clone(), None).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.add_token(token(5, "my.card@2_a-b"), None).await.unwrap(), TokenSave::Saved, "names are exact");
     drop(store);
     let store = subject.open().await;
     for kept in [&new, &bare, &of_another] {
@@ -55,7 +55,7 @@ pub async fn one_of_many_takes_a_token_name(subject: &dyn Subject) {
     let racers: Vec<_> = (1..=RACERS)
         .map(|number| {
             let store = Arc::clone(&store);
-            tokio::spawn(async move { store.add_token(token(number, "wanted")).await.unwrap() })
+            tokio::spawn(async move { store.add_token(token(number, "wanted"), None).await.unwrap() })
         })
         .collect();
     let mut saved = 0;
@@ -72,8 +72,8 @@ pub async fn one_of_many_takes_a_token_name(subject: &dyn Subject) {
 pub async fn a_token_is_changed_by_version(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = token(1, "first");
-    store.add_token(first.clone()).await.unwrap();
-    store.add_token(token(2, "second")).await.unwrap();
+    store.add_token(first.clone(), None).await.unwrap();
+    store.add_token(token(2, "second"), None).await.unwrap();
     let renamed = Token {
         name: "renamed".to_owned(),
         status: TokenStatus::Inactive,
@@ -102,9 +102,9 @@ pub async fn tokens_are_listed_by_age_and_by_card(subject: &dyn Subject) {
         let new = token(number, name);
         let new = StoredToken { token: Token { created_at: at(seconds), ..new.token }, ..new };
         let new = if name == "c" { StoredToken { fingerprint: fingerprint(99), ..new } } else { new };
-        store.add_token(new).await.unwrap();
+        store.add_token(new, None).await.unwrap();
     }
-    store.add_token(of_merchant(token(6, "foreign"), MerchantId(2))).await.unwrap();
+    store.add_token(of_merchant(token(6, "foreign"), MerchantId(2)), None).await.unwrap();
     let names = |tokens: Vec<Token>| tokens.into_iter().map(|token| token.name).collect::<Vec<_>>();
     let all = TokenFilter::all_of(MERCHANT, 10);
     assert_eq!(names(store.tokens(&all).await.unwrap()), ["a", "b", "c", "d", "e"]);
@@ -167,7 +167,7 @@ pub async fn a_late_success_makes_the_token_and_a_reversal_does_not(subject: &dy
 pub async fn a_new_card_takes_a_tokens_place_only_by_success(subject: &dyn Subject) {
     let store = subject.open().await;
     let old = StoredToken { token: Token { created_at: at(1), ..token(1, "card").token }, ..token(1, "card") };
-    store.add_token(old.clone()).await.unwrap();
+    store.add_token(old.clone(), None).await.unwrap();
     let with_other_card = |number| StoredToken { fingerprint: fingerprint(50), ..token(number, "card") };
     settled(&*store, saving(2, with_other_card(2)), OperationEvent::Declined).await;
     assert_eq!(found(&store, MERCHANT, "card").await, Some(old.clone()));
@@ -181,7 +181,7 @@ pub async fn a_new_card_takes_a_tokens_place_only_by_success(subject: &dyn Subje
 /// Rule: a token that was switched off while a payment with a new card was under way stays off.
 pub async fn a_new_card_does_not_switch_a_token_on(subject: &dyn Subject) {
     let store = subject.open().await;
-    store.add_token(token(1, "card")).await.unwrap();
+    store.add_token(token(1, "card"), None).await.unwrap();
     let under_way = claimed(&*store, saving(2, token(2, "card"))).await;
     let off = Token { status: TokenStatus::Inactive, version: 2, ..token(1, "card").token };
     assert_eq!(store.change_token(off).await.unwrap(), TokenSave::Saved);
@@ -197,7 +197,7 @@ pub async fn a_provisional_token_is_kept_by_a_success(subject: &dyn Subject) {
     for (number, event, is_kept) in [(1, OperationEvent::Declined, false), (2, OperationEvent::Approved, true)] {
         let name = format!("token-{number}");
         let provisional = provisional(number, &name, at(3_600));
-        store.add_token(provisional.clone()).await.unwrap();
+        store.add_token(provisional.clone(), None).await.unwrap();
         settled(&*store, keeping(number, &provisional), event).await;
         let now = found(&store, MERCHANT, &name).await.unwrap();
         assert_eq!(now.token.lapses_at.is_none(), is_kept, "{event:?}");
@@ -208,9 +208,9 @@ pub async fn a_provisional_token_is_kept_by_a_success(subject: &dyn Subject) {
 /// Rule: what has lapsed is deleted, the longest lapsed first; not while a payment may still keep it.
 pub async fn lapsed_tokens_are_deleted_unless_a_payment_may_keep_them(subject: &dyn Subject) {
     let store = subject.open().await;
-    store.add_token(token(1, "permanent")).await.unwrap();
+    store.add_token(token(1, "permanent"), None).await.unwrap();
     for (number, name, lapses) in [(2, "later", 500), (3, "paying", 90), (4, "first", 80), (5, "second", 100)] {
-        store.add_token(provisional(number, name, at(lapses))).await.unwrap();
+        store.add_token(provisional(number, name, at(lapses)), None).await.unwrap();
     }
     let paying = found(&store, MERCHANT, "paying").await.unwrap();
     let unknown = settled(&*store, keeping(10, &paying), OperationEvent::NoAnswer).await;
@@ -227,15 +227,15 @@ pub async fn lapsed_tokens_are_deleted_unless_a_payment_may_keep_them(subject: &
     // The name of a token that has lapsed is free, swept or not.
     let successor = token(6, "later");
     let successor = StoredToken { token: Token { created_at: at(500), ..successor.token }, ..successor };
-    assert_eq!(store.add_token(successor.clone()).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.add_token(successor.clone(), None).await.unwrap(), TokenSave::Saved);
     assert_eq!(found(&store, MERCHANT, "later").await, Some(successor));
 }
 
 /// Rule: a deleted token is gone with its card, and no payment that was under way brings it back.
 pub async fn a_deleted_token_stays_gone(subject: &dyn Subject) {
     let store = subject.open().await;
-    store.add_token(token(1, "gone")).await.unwrap();
-    store.add_token(of_merchant(token(2, "gone"), MerchantId(2))).await.unwrap();
+    store.add_token(token(1, "gone"), None).await.unwrap();
+    store.add_token(of_merchant(token(2, "gone"), MerchantId(2)), None).await.unwrap();
     let under_way = claimed(&*store, saving(3, token(3, "gone"))).await;
     assert_eq!(store.delete_token(MERCHANT, "gone").await.unwrap(), Some(token(1, "gone").token));
     assert_eq!(store.delete_token(MERCHANT, "gone").await.unwrap(), None);
@@ -249,32 +249,32 @@ pub async fn a_deleted_token_stays_gone(subject: &dyn Subject) {
 pub async fn a_card_is_put_under_a_name_unless_it_is_switched_off(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = provisional(1, "card", at(3_600));
-    assert_eq!(store.put_token(first.clone()).await.unwrap(), TokenPut::Added);
+    assert_eq!(store.put_token(first.clone(), None).await.unwrap(), TokenPut::Added);
     assert_eq!(found(&store, MERCHANT, "card").await, Some(first));
     let second = provisional(2, "card", at(7_200));
     let forgets = Token { after_payment: AfterPayment::Forget, currency: None, ..second.token };
     let second = StoredToken { token: forgets, ..second };
-    assert_eq!(store.put_token(second.clone()).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(second.clone(), None).await.unwrap(), TokenPut::Replaced);
     let expected = Token { currency: Some(aed(1).currency), created_at: at(1), version: 2, ..second.token.clone() };
     assert_eq!(found(&store, MERCHANT, "card").await, Some(StoredToken { token: expected.clone(), ..second }));
     let permanent = Token { lapses_at: None, version: 3, ..expected };
     assert_eq!(store.change_token(permanent).await.unwrap(), TokenSave::Saved);
-    assert_eq!(store.put_token(provisional(3, "card", at(9_000))).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(provisional(3, "card", at(9_000)), None).await.unwrap(), TokenPut::Replaced);
     let now = found(&store, MERCHANT, "card").await.unwrap().token;
     assert_eq!((now.id, now.lapses_at, now.version), (TokenId(FIRST + 3), None, 4), "it stays permanent");
     let off = Token { status: TokenStatus::Inactive, version: 5, ..now };
     assert_eq!(store.change_token(off.clone()).await.unwrap(), TokenSave::Saved);
-    assert_eq!(store.put_token(provisional(4, "card", at(9_000))).await.unwrap(), TokenPut::Inactive);
+    assert_eq!(store.put_token(provisional(4, "card", at(9_000)), None).await.unwrap(), TokenPut::Inactive);
     assert_eq!(found(&store, MERCHANT, "card").await.unwrap().token, off);
 }
 
 /// Rule: whether there is anything to sweep is told exactly as the sweep would find it.
 pub async fn a_look_for_lapsed_tokens_sees_what_the_sweep_deletes(subject: &dyn Subject) {
     let store = subject.open().await;
-    store.add_token(token(1, "permanent")).await.unwrap();
+    store.add_token(token(1, "permanent"), None).await.unwrap();
     let paying = provisional(2, "paying", at(80));
     for new in [paying.clone(), provisional(3, "unused", at(100))] {
-        store.add_token(new).await.unwrap();
+        store.add_token(new, None).await.unwrap();
     }
     let unknown = settled(&*store, keeping(10, &paying), OperationEvent::NoAnswer).await;
     assert!(!store.has_lapsed_tokens(at(99)).await.unwrap(), "a payment may keep it yet");
@@ -290,7 +290,7 @@ pub async fn a_look_for_lapsed_tokens_sees_what_the_sweep_deletes(subject: &dyn 
 pub async fn traces_are_erased_and_nothing_else(subject: &dyn Subject) {
     let store = subject.open().await;
     for number in 1..=20 {
-        store.add_token(token(number, &format!("token-{number}"))).await.unwrap();
+        store.add_token(token(number, &format!("token-{number}")), None).await.unwrap();
     }
     for number in (1..=20).step_by(2) {
         store.delete_token(MERCHANT, &format!("token-{number}")).await.unwrap();

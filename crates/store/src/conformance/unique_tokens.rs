@@ -130,14 +130,14 @@ pub async fn a_token_is_not_switched_on_beside_another_of_its_card(subject: &dyn
 pub async fn a_token_made_by_itself_goes_by_the_rule(subject: &dyn Subject) {
     let store = subject.open().await;
     let merchant = with_terms(&store, UniqueTokens::PerMerchant, None).await;
-    assert_eq!(store.add_token(sample(1, "first", 7)).await.unwrap(), TokenSave::Saved);
-    let again = store.add_token(sample(2, "second", 7)).await.unwrap();
+    assert_eq!(store.add_token(sample(1, "first", 7), None).await.unwrap(), TokenSave::Saved);
+    let again = store.add_token(sample(2, "second", 7), None).await.unwrap();
     assert_eq!(again, TokenSave::CardHas("first".to_owned()));
     assert_eq!(store.token(MERCHANT, "first").await.unwrap().unwrap().token.card.expiry, "3102");
     // One that waits for its payment, from before the rule.
     change_terms(&store, merchant, UniqueTokens::Off, None).await;
     let waiting = StoredToken { fingerprint: fingerprint(7), ..provisional(3, "waiting", at(5_000)) };
-    assert_eq!(store.add_token(waiting.clone()).await.unwrap(), TokenSave::Saved);
+    assert_eq!(store.add_token(waiting.clone(), None).await.unwrap(), TokenSave::Saved);
     change_terms(&store, merchant, UniqueTokens::PerMerchant, None).await;
     let new = new_order(4, "order-4", PayKind::Purchase);
     let token = OrderToken { name: "waiting".to_owned(), role: TokenRole::Keeps };
@@ -153,22 +153,22 @@ pub async fn a_card_put_under_a_name_goes_by_the_rule(subject: &dyn Subject) {
     let store = subject.open().await;
     with_terms(&store, UniqueTokens::PerMerchant, None).await;
     let has_first = || TokenPut::CardHas("first".to_owned());
-    assert_eq!(store.put_token(sample(1, "first", 7)).await.unwrap(), TokenPut::Added);
-    assert_eq!(store.put_token(sample(2, "second", 7)).await.unwrap(), has_first());
+    assert_eq!(store.put_token(sample(1, "first", 7), None).await.unwrap(), TokenPut::Added);
+    assert_eq!(store.put_token(sample(2, "second", 7), None).await.unwrap(), has_first());
     assert_eq!(store.token(MERCHANT, "second").await.unwrap(), None);
     assert_eq!(store.token(MERCHANT, "first").await.unwrap().unwrap().token.card.expiry, "3102", "it is renewed");
-    assert_eq!(store.put_token(sample(3, "other", 8)).await.unwrap(), TokenPut::Added);
-    assert_eq!(store.put_token(sample(4, "other", 7)).await.unwrap(), has_first());
+    assert_eq!(store.put_token(sample(3, "other", 8), None).await.unwrap(), TokenPut::Added);
+    assert_eq!(store.put_token(sample(4, "other", 7), None).await.unwrap(), has_first());
     let other = store.token(MERCHANT, "other").await.unwrap().unwrap();
     assert_eq!((other.fingerprint, other.token.id), (fingerprint(8), sample(3, "other", 8).token.id));
     // Its own card, and one that has no token, take the place of the old one.
-    assert_eq!(store.put_token(sample(5, "other", 8)).await.unwrap(), TokenPut::Replaced);
-    assert_eq!(store.put_token(sample(6, "other", 9)).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(sample(5, "other", 8), None).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(sample(6, "other", 9), None).await.unwrap(), TokenPut::Replaced);
     let other = store.token(MERCHANT, "other").await.unwrap().unwrap();
     assert_eq!(other.fingerprint, fingerprint(9));
     let off = Token { status: TokenStatus::Inactive, version: other.token.version + 1, ..other.token };
     assert_eq!(store.change_token(off).await.unwrap(), TokenSave::Saved);
-    let put = store.put_token(sample(7, "other", 7)).await.unwrap();
+    let put = store.put_token(sample(7, "other", 7), None).await.unwrap();
     assert_eq!(put, TokenPut::Inactive, "a name that is off is refused whatever card comes");
     assert_eq!(
         store.token(MERCHANT, "first").await.unwrap().unwrap().token.card.expiry,
@@ -184,7 +184,7 @@ pub async fn a_card_put_again_before_its_payment_goes_by_the_newest_wish(subject
     let put = async |number: i64, after_payment: AfterPayment, lapses: i64| {
         let new = provisional(number, &format!("name-{number}"), at(lapses));
         let token = Token { after_payment, ..new.token };
-        store.put_token(StoredToken { fingerprint: fingerprint(7), token, ..new }).await.unwrap()
+        store.put_token(StoredToken { fingerprint: fingerprint(7), token, ..new }, None).await.unwrap()
     };
     assert_eq!(put(1, AfterPayment::Forget, 5_000).await, TokenPut::Added);
     for (number, wish, lapses, expected) in
@@ -202,13 +202,13 @@ pub async fn a_card_put_under_a_customers_name_is_not_the_customers(subject: &dy
     with_terms(&store, UniqueTokens::PerCustomer, None).await;
     assert_eq!(kept(&store, 1, "first", 7, "a@example.org").await.as_deref(), Some("first"));
     assert_eq!(kept(&store, 2, "second", 8, "a@example.org").await.as_deref(), Some("second"));
-    assert_eq!(store.put_token(sample(3, "second", 7)).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(sample(3, "second", 7), None).await.unwrap(), TokenPut::Replaced);
     assert_eq!(customers(&store, 8).await, [] as [&str; 0], "the card has no token any more");
     assert_eq!(customers(&store, 7).await, ["a@example.org"]);
     assert_eq!(store.doubled_cards(MERCHANT, UniqueTokens::PerCustomer).await.unwrap(), 0);
     assert_eq!(kept(&store, 4, "third", 7, "a@example.org").await.as_deref(), Some("first"));
     // The same card under its own name stays whose it is, whoever else has one.
-    assert_eq!(store.put_token(sample(5, "first", 7)).await.unwrap(), TokenPut::Replaced);
+    assert_eq!(store.put_token(sample(5, "first", 7), None).await.unwrap(), TokenPut::Replaced);
     assert_eq!(kept(&store, 6, "fourth", 7, "a@example.org").await.as_deref(), Some("first"));
 }
 

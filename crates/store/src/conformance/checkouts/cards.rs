@@ -89,9 +89,9 @@ pub async fn a_card_that_is_not_kept_changes_nothing(subject: &dyn Subject) {
     let store = subject.open().await;
     let checkout = opened(&*store, for_a_token(1)).await.checkout;
     let taken = token(1, "taken");
-    store.add_token(taken.clone()).await.unwrap();
+    store.add_token(taken.clone(), None).await.unwrap();
     let off = Token { status: TokenStatus::Inactive, ..token(2, "off").token };
-    store.add_token(StoredToken { token: off, ..token(2, "off") }).await.unwrap();
+    store.add_token(StoredToken { token: off, ..token(2, "off") }, None).await.unwrap();
     let before = tokens(&*store).await;
     let kept = store.keep_card(keep(&checkout, token(3, "taken"), TokenNaming::Free)).await.unwrap();
     assert_eq!(kept, CardKept::NameTaken);
@@ -122,8 +122,8 @@ pub async fn a_card_that_is_not_kept_changes_nothing(subject: &dyn Subject) {
 }
 
 /// What keeps `new` at a checkout as it was read.
-fn keep(read: &Checkout, new: StoredToken, name: TokenNaming) -> CardKeep {
-    CardKeep { checkout: read.at(read.step.clone()), token: new, name, code: TOKENIZED, at: at(500) }
+pub(in super::super) fn keep(read: &Checkout, new: StoredToken, name: TokenNaming) -> CardKeep {
+    CardKeep { checkout: read.at(read.step.clone()), token: new, name, came: None, code: TOKENIZED, at: at(500) }
 }
 
 /// How a checkout has ended.
