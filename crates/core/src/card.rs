@@ -217,8 +217,11 @@ pub fn mask(text: &str) -> String {
     if length < PAN_DIGITS_MIN || !text.bytes().all(|b| b.is_ascii_digit()) {
         return "*".repeat(length);
     }
-    let (head, tail) = (text.get(..6).unwrap_or_default(), text.get(length - 4..).unwrap_or_default());
-    format!("{head}{}{tail}", "*".repeat(length - 10))
+    let mut masked = String::with_capacity(length);
+    masked.push_str(text.get(..6).unwrap_or_default());
+    masked.extend(std::iter::repeat_n('*', length - 10));
+    masked.push_str(text.get(length - 4..).unwrap_or_default());
+    masked
 }
 
 /// Whether the check digit is right (ISO/IEC 7812-1 annex B, the "Luhn" formula).
@@ -237,6 +240,22 @@ pub fn luhn(digits: &str) -> bool {
             }
         })
         .sum();
+    sum.is_multiple_of(10)
+}
+
+/// [`luhn`] of a number's decimal digits.
+pub(crate) fn luhn_of_number(number: u64) -> bool {
+    let (mut sum, mut rest, mut is_doubled) = (0, number, false);
+    while rest > 0 {
+        let digit = rest % 10;
+        sum += match (is_doubled, digit) {
+            (false, _) => digit,
+            (true, 0..=4) => digit * 2,
+            (true, _) => digit * 2 - 9,
+        };
+        is_doubled = !is_doubled;
+        rest /= 10;
+    }
     sum.is_multiple_of(10)
 }
 
@@ -287,6 +306,11 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_number_is_checked_as_its_digits_are(number in proptest::prelude::any::<u64>()) {
+            proptest::prop_assert_eq!(luhn_of_number(number), luhn(&number.to_string()));
+        }
+
         #[test]
         fn one_wrong_digit_is_always_found(number in "[0-9]{11,18}", place in 0usize..11, change in 1u8..10) {
             let check = (0..10).map(|digit| format!("{number}{digit}")).find(|text| luhn(text)).unwrap();

@@ -95,7 +95,7 @@ impl Numbers {
         self.last_us = now.0.max(self.last_us.saturating_add(1));
         let mut id = self.current();
         // The check digits of neighbours differ, so this passes over one number, or two at a carry.
-        while crate::card::luhn(&id.to_string()) {
+        while crate::card::luhn_of_number(id.0.unsigned_abs()) {
             self.last_us = self.last_us.saturating_add(1);
             id = self.current();
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use crate::ber_tlv::{BER_DEPTH_MAX, BerTag};
-use crate::describe::{Described, Description, UNLISTED_FIELD, UNLISTED_PART};
+use crate::describe::{Described, Description, Parts, UNLISTED_FIELD, UNLISTED_PART};
 use crate::mask::MASK;
 use crate::message::{FIELD_NUMBER_MAX, Field, Message};
 use crate::mti::Mti;
@@ -26,26 +26,23 @@ impl Spec {
     pub fn describe_compact(&self, message: &Message) -> String {
         let mut line = String::with_capacity(LINE_BYTES);
         line.push_str(message.mti().as_ref().map_or(NO_MTI, Mti::as_str));
-        let mut entries = Vec::new();
         for field in message.fields() {
-            if let Some(text) = self.shown_as_it_is(field) {
-                push_entry(field.number, None, text, &mut line);
-                continue;
-            }
-            self.describe_field(field, &mut entries);
-            for entry in entries.drain(..) {
-                push_entry(entry.field, entry.part.as_deref(), &entry.value, &mut line);
-            }
+            self.push_field(field, &mut line);
         }
         line
     }
 
-    /// The value of a field of which nothing has to be hidden, as is the rule.
-    fn shown_as_it_is<'a>(&self, field: Field<'a>) -> Option<&'a str> {
-        let label = self.label(field.number).filter(|label| label.layout == Layout::Plain)?;
-        self.plan(field.number)?.class()?;
-        let text = std::str::from_utf8(field.value).ok()?;
-        label.sensitivity.shows_all(text).then_some(text)
+    fn push_field(&self, field: Field<'_>, line: &mut String) {
+        let Some(label) = self.label(field.number) else { return push_entry(field.number, None, MASK, line) };
+        let before = line.len();
+        let read = label.read_parts(field.value, &mut |part, _, value| {
+            push_entry(field.number, Some(part), &value, line);
+        });
+        if read == Parts::None {
+            // As in a description: what could not be read is no longer known to be harmless.
+            line.truncate(before);
+            push_entry(field.number, None, &self.show_whole(label, field), line);
+        }
     }
 }
 
@@ -136,7 +133,7 @@ fn read_entry<'s>(spec: &'s Spec, item: &str) -> Option<Described<'s>> {
             _ => Sensitivity::Full,
         };
         let name = label.map_or(UNLISTED_FIELD, |label| &label.name);
-        return Some(Described { field, part: None, name, value: sensitivity.mask(&value) });
+        return Some(Described { field, part: None, name, value: sensitivity.mask(&value).into_owned() });
     };
     let tags = part.split('.');
     if part.len() > BER_DEPTH_MAX * 7 || !tags.clone().all(is_part_key) {
@@ -152,7 +149,7 @@ fn read_entry<'s>(spec: &'s Spec, item: &str) -> Option<Described<'s>> {
     // A constructed element that stands as one entry was too deep or hidden: it shows nothing.
     let closed = label.is_some_and(|label| label.layout == Layout::BerTlv)
         && last.parse::<BerTag>().is_ok_and(BerTag::is_constructed);
-    let value = if closed { MASK.to_owned() } else { sensitivity.mask(&value) };
+    let value = if closed { MASK.to_owned() } else { sensitivity.mask(&value).into_owned() };
     let name = known.map_or(UNLISTED_PART, |part| &part.name);
     Some(Described { field, part: Some(part.to_owned()), name, value })
 }

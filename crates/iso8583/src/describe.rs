@@ -1,5 +1,6 @@
 //! What people get to see of a message: every field with its name, and no more of its value than its spec permits.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::ber_tlv::{BER_DEPTH_MAX, BerElements, BerError};
@@ -36,20 +37,51 @@ impl Spec {
             return;
         };
         let before = entries.len();
-        let readable = match label.layout {
-            Layout::Plain => false,
-            Layout::Subelements => describe_subelements(label, field, entries).is_ok(),
-            Layout::BerTlv => describe_ber(label, field.number, "", field.value, entries).is_ok(),
-        };
-        if readable && entries.len() > before {
+        let read = label.read_parts(field.value, &mut |part, name, value| {
+            let (part, value) = (Some(part.to_owned()), value.into_owned());
+            entries.push(Described { field: field.number, part, name, value });
+        });
+        if read == Parts::Shown {
             return;
         }
         // Half a field may be worse than none: what could not be read is no longer known to be harmless.
         entries.truncate(before);
+        entries.push(Described::whole(field.number, &label.name, self.show_whole(label, field).into_owned()));
+    }
+
+    /// The masked value of a field that has no parts, or whose parts cannot be read.
+    pub(crate) fn show_whole<'a>(&self, label: &Label, field: Field<'a>) -> Cow<'a, str> {
         let sensitivity = if label.layout == Layout::Plain { label.sensitivity } else { Sensitivity::Full };
-        let binary = self.plan(field.number).is_none_or(|plan| plan.class().is_none());
-        let value = if binary { show_bytes(sensitivity, field.value) } else { show_text(sensitivity, field.value) };
-        entries.push(Described::whole(field.number, &label.name, value));
+        match self.plan(field.number).is_none_or(|plan| plan.class().is_none()) {
+            true => show_bytes(sensitivity, field.value),
+            false => show_text(sensitivity, field.value),
+        }
+    }
+}
+
+/// What was found in a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// Parts, and each of them was shown.
+    Shown,
+    /// No parts, or some that could not be read; then those before it were shown already.
+    None,
+}
+
+impl Label {
+    /// Shows `show` the parts of a field one by one: the key, the name and the masked value.
+    pub(crate) fn read_parts<'s>(&'s self, value: &[u8], show: &mut dyn FnMut(&str, &'s str, Cow<'_, str>)) -> Parts {
+        let mut any = false;
+        let mut counted = |part: &str, name: &'s str, value: Cow<'_, str>| {
+            any = true;
+            show(part, name, value);
+        };
+        let whole = match self.layout {
+            Layout::Plain => false,
+            Layout::Subelements => read_subelements(self, value, &mut counted).is_ok(),
+            Layout::BerTlv => read_ber(self, "", value, &mut counted).is_ok(),
+        };
+        if whole && any { Parts::Shown } else { Parts::None }
     }
 }
 
@@ -122,31 +154,28 @@ impl fmt::Display for Described<'_> {
     }
 }
 
-fn describe_subelements<'s>(
+fn read_subelements<'s>(
     label: &'s Label,
-    field: Field<'_>,
-    entries: &mut Vec<Described<'s>>,
+    value: &[u8],
+    show: &mut dyn FnMut(&str, &'s str, Cow<'_, str>),
 ) -> Result<(), SubelementError> {
-    for subelement in Subelements::new(field.value) {
+    for subelement in Subelements::new(value) {
         let subelement = subelement?;
-        let key = format!("{:02}", subelement.tag);
-        let known = label.parts.get(&key);
-        entries.push(Described {
-            field: field.number,
-            name: known.map_or(UNLISTED_PART, |part| &part.name),
-            value: show_text(known.map_or(Sensitivity::Full, |part| part.sensitivity), subelement.value),
-            part: Some(key),
-        });
+        // Two digits, as a subelement's tag has them.
+        let digits = [b'0' + subelement.tag / 10 % 10, b'0' + subelement.tag % 10];
+        let key = std::str::from_utf8(&digits).unwrap_or_default();
+        let known = label.parts.get(key);
+        let sensitivity = known.map_or(Sensitivity::Full, |part| part.sensitivity);
+        show(key, known.map_or(UNLISTED_PART, |part| &part.name), show_text(sensitivity, subelement.value));
     }
     Ok(())
 }
 
-fn describe_ber<'s>(
+fn read_ber<'s>(
     label: &'s Label,
-    field: u8,
     above: &str,
     bytes: &[u8],
-    entries: &mut Vec<Described<'s>>,
+    show: &mut dyn FnMut(&str, &'s str, Cow<'_, str>),
 ) -> Result<(), BerError> {
     let depth = 1 + above.matches('.').count();
     for element in BerElements::new(bytes) {
@@ -158,34 +187,30 @@ fn describe_ber<'s>(
         // A constructed element that is itself sensitive shows nothing of what is in it.
         let opened = element.tag.is_constructed() && depth < BER_DEPTH_MAX && sensitivity != Sensitivity::Pan;
         if opened && (known.is_none() || sensitivity != Sensitivity::Full) {
-            describe_ber(label, field, &format!("{path}."), element.value, entries)?;
+            read_ber(label, &format!("{path}."), element.value, show)?;
             continue;
         }
-        entries.push(Described {
-            field,
-            name: known.map_or(UNLISTED_PART, |part| &part.name),
-            value: match element.tag.is_constructed() {
-                true => MASK.to_owned(),
-                false => show_bytes(sensitivity, element.value),
-            },
-            part: Some(path),
-        });
+        let value = match element.tag.is_constructed() {
+            true => Cow::Borrowed(MASK),
+            false => show_bytes(sensitivity, element.value),
+        };
+        show(&path, known.map_or(UNLISTED_PART, |part| &part.name), value);
     }
     Ok(())
 }
 
-fn show_text(sensitivity: Sensitivity, value: &[u8]) -> String {
+fn show_text(sensitivity: Sensitivity, value: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(value) {
         Ok(text) => sensitivity.mask(text),
         // Never sent like this: the codec admits ASCII only. Shown for the message that could not be packed.
-        Err(_) => MASK.to_owned(),
+        Err(_) => Cow::Borrowed(MASK),
     }
 }
 
-fn show_bytes(sensitivity: Sensitivity, value: &[u8]) -> String {
+fn show_bytes(sensitivity: Sensitivity, value: &[u8]) -> Cow<'static, str> {
     if sensitivity == Sensitivity::Full {
-        return MASK.to_owned();
+        return Cow::Borrowed(MASK);
     }
     let hex: String = value.iter().flat_map(|&byte| HEX_OF_BYTE[usize::from(byte)]).map(char::from).collect();
-    sensitivity.mask(&hex)
+    Cow::Owned(sensitivity.mask(&hex).into_owned())
 }

@@ -123,7 +123,7 @@ impl SqliteStore {
     /// [`StoreError::Unavailable`] when there is no memory for it.
     pub fn in_memory_for_simulation() -> Result<SqliteStore, StoreError> {
         let mut connection = connection::open_in_memory()?;
-        let schema = migrate::apply_all(&mut connection)?;
+        let schema = migrate::copy_migrated(&mut connection)?;
         let slot = Arc::new(Mutex::new(Slot::Open(connection)));
         let audit = AuditLog::default();
         Ok(SqliteStore {

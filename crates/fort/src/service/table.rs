@@ -3,8 +3,12 @@
 use super::Service;
 use super::charset::{Charset, Scripts};
 use crate::message::{Message, Value};
+use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
+
+/// Places by name. Only our own names are ever in it, so its hash need not be a secret one.
+type Places = HashMap<Box<str>, usize, FixedState>;
 
 /// What a service takes and answers.
 #[derive(Debug)]
@@ -12,13 +16,13 @@ pub(crate) struct Table {
     /// Parameters in the order in which they are judged.
     pub(crate) rules: Vec<ParameterRule>,
     /// Places in `rules`, by name.
-    places: HashMap<Box<str>, usize>,
+    places: Places,
     /// At least one of these has to be sent; empty when there is no such rule.
     pub(crate) one_of: Vec<usize>,
     /// The fields of an answer, in order.
     pub(crate) answer: Vec<AnswerField>,
     /// Places in `answer`, by name.
-    answer_places: HashMap<Box<str>, usize>,
+    answer_places: Places,
 }
 
 /// What a parameter has to be.
@@ -372,7 +376,7 @@ impl Table {
 }
 
 /// What `message` sent under the names in `places`, each at its place.
-fn aligned<'a>(message: &'a Message, places: &HashMap<Box<str>, usize>) -> Vec<Option<Value<'a>>> {
+fn aligned<'a>(message: &'a Message, places: &Places) -> Vec<Option<Value<'a>>> {
     let mut values = vec![None; places.len()];
     for (name, value) in message.params().filter(|(_, value)| value.is_sent()) {
         if let Some(slot) = places.get(name).and_then(|place| values.get_mut(*place)) {
