@@ -16,6 +16,8 @@ pub(crate) struct Readers {
     slots: Vec<Arc<Mutex<Slot>>>,
     next: AtomicUsize,
     open: Box<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>,
+    /// Whether nobody writes while a slot is held.
+    alone: bool,
 }
 
 /// A place for a connection.
@@ -35,13 +37,13 @@ impl Readers {
         open: Box<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>,
     ) -> Readers {
         let slots = (0..connections_max.max(1)).map(|_| Arc::new(Mutex::new(Slot::Unopened))).collect();
-        Readers { slots, next: AtomicUsize::new(0), open }
+        Readers { slots, next: AtomicUsize::new(0), open, alone: false }
     }
 
     /// Reads over the one connection that also writes; for a store that runs on its callers' turns.
     pub(crate) fn over(slot: Arc<Mutex<Slot>>) -> Readers {
         let closed = || Err(StoreError::Unavailable("the store is closed".to_owned()));
-        Readers { slots: vec![slot], next: AtomicUsize::new(0), open: Box::new(closed) }
+        Readers { slots: vec![slot], next: AtomicUsize::new(0), open: Box::new(closed), alone: true }
     }
 
     /// One statement, which sees one state of the database.
@@ -55,6 +57,10 @@ impl Readers {
     pub(crate) fn snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
         let mut slot = self.free_slot();
         let connection = self.connection(&mut slot)?;
+        if self.alone {
+            // The slot is the writer's as well: what is read cannot change until it is given back.
+            return read(connection).map_err(Failure::into_store_error);
+        }
         let ran = (|| {
             let snapshot = Snapshot::begin(connection)?;
             let answer = read(connection)?;
