@@ -173,6 +173,24 @@ mod tests {
         assert!((200_000..240_000).contains(&last), "{looks:?}");
     }
 
+    /// Whose outcome is in doubt, its intent is there: whoever wrote that, it is settled here.
+    #[test]
+    fn a_doubt_about_the_outcome_counts_whether_it_comes_before_or_after_one_about_the_intent() {
+        let (earlier, later) = (Some(LifeId(7)), Some(LifeId(8)));
+        for (first, second, counts) in [
+            (earlier, None, None),
+            (None, earlier, None),
+            (None, None, None),
+            (earlier, later, later),
+            (earlier, earlier, earlier),
+        ] {
+            let (doubts, now) = (Doubts::default(), Instant::now());
+            doubts.add(ONE, first, now);
+            doubts.add(ONE, second, now + Duration::from_millis(10));
+            assert_eq!(doubts.due(now), [(ONE, counts)], "{first:?}, then {second:?}");
+        }
+    }
+
     #[test]
     fn what_is_settled_is_not_looked_at_again_and_what_is_many_waits() {
         let (doubts, now) = (Doubts::default(), Instant::now());
