@@ -4,8 +4,10 @@ use super::Subject;
 use super::checkouts::cards::keep;
 use super::checkouts::{for_a_token, opened};
 use super::fixtures::{FIRST, MERCHANT, claimed, new_order};
-use super::tokens::token;
-use crate::{CardKeep, CardKept, NewOrder, RouteNote, StoredToken, TokenNaming, TokenPut, TokenSave};
+use super::tokens::{fingerprint, token};
+use super::unique_tokens::with_terms;
+use crate::{CardKeep, CardKept, NewOrder, RouteNote, Store, StoredToken, TokenNaming, TokenPut, TokenSave};
+use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::ident::MerchantId;
 use tollgate_core::order::{Order, PayKind};
 use tollgate_core::scope::{Route, Use};
@@ -76,9 +78,17 @@ pub async fn a_route_keeps_its_first_use_and_its_last(subject: &dyn Subject) {
     );
 }
 
-/// Rule: the route by which a card came is noted in the commit that keeps the card, and not where that keeps none.
+/// When a form of the merchant's own was used last.
+async fn own_last(store: &dyn Store) -> Timestamp {
+    let rows = store.route_uses().await.unwrap();
+    rows.iter().find(|row| row.used.route == Route::OwnForm).unwrap().used.last.at
+}
+
+/// Rule: the route by which a card came is noted in the commit that keeps the card, and not where that keeps none. A card
+/// that has a token already is kept by that one.
 pub async fn a_route_is_noted_with_the_card_that_came_by_it_or_not_at_all(subject: &dyn Subject) {
     let store = subject.open().await;
+    with_terms(&store, UniqueTokens::PerMerchant, None).await;
     let own = |at| note(Route::OwnForm, "own", at);
     assert_eq!(store.add_token(token(1, "first"), None).await.unwrap(), TokenSave::Saved);
     assert_eq!(store.add_token(token(2, "first"), own(10)).await.unwrap(), TokenSave::NameTaken);
@@ -96,12 +106,18 @@ pub async fn a_route_is_noted_with_the_card_that_came_by_it_or_not_at_all(subjec
     assert_eq!(store.add_token(token(5, "second"), own(40)).await.unwrap(), TokenSave::Saved);
     assert_eq!(store.put_token(token(6, "third"), own(50)).await.unwrap(), TokenPut::Added);
     assert_eq!(store.put_token(token(7, "third"), own(60)).await.unwrap(), TokenPut::Replaced);
+    let again = |number: i64| StoredToken { fingerprint: fingerprint(5), ..token(number, "again") };
+    let added = store.add_token(again(10), own(62)).await.unwrap();
+    assert_eq!(added, TokenSave::CardHas("second".to_owned()));
+    assert_eq!(own_last(&*store).await, Timestamp(62));
+    let put = store.put_token(again(11), own(64)).await.unwrap();
+    assert_eq!(put, TokenPut::CardHas("second".to_owned()));
     assert!(matches!(store.keep_card(hosted(8, "fourth", 70)).await.unwrap(), CardKept::Kept(_)));
     assert_eq!(store.keep_card(hosted(9, "fifth", 80)).await.unwrap(), CardKept::Overtaken);
     let rows = store.route_uses().await.unwrap();
     let told: Vec<_> =
         rows.iter().map(|row| (row.merchant, row.used.route, row.used.first.at.0, row.used.last.at.0)).collect();
     assert_eq!(told.len(), 2);
-    assert!(told.contains(&(MERCHANT, Route::OwnForm, 40, 60)));
+    assert!(told.contains(&(MERCHANT, Route::OwnForm, 40, 64)));
     assert!(told.contains(&(MERCHANT, Route::HostedPage, 70, 70)));
 }
