@@ -2,13 +2,14 @@
 
 use crate::account_key::AccountKey;
 use crate::request::AccountId;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// All accounts.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     list: Vec<Account>,
-    by_key: HashMap<AccountKey, AccountId>,
+    by_key: HashMap<AccountKey, AccountId, RandomState>,
     accounts_max: usize,
 }
 
@@ -24,7 +25,7 @@ pub(crate) struct Account {
 impl Accounts {
     /// None yet, and at most `accounts_max` ever.
     pub(crate) fn new(accounts_max: usize) -> Accounts {
-        Accounts { list: Vec::new(), by_key: HashMap::new(), accounts_max }
+        Accounts { list: Vec::new(), by_key: HashMap::default(), accounts_max }
     }
 
     /// The account of a key, if there is one.

@@ -7,6 +7,7 @@ use crate::entry::{Delta, Effect, Entry, EntryIndex};
 use crate::payment::{Payment, PaymentKind, Step};
 use crate::request::{AccountId, MessageClass, OriginalName};
 use crate::text::Rrn;
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use thiserror::Error;
 use tollgate_core::money::Currency;
@@ -26,11 +27,11 @@ pub(crate) struct Book {
     limits: BookLimits,
     records: Vec<Record>,
     payments: Vec<Payment>,
-    by_name: HashMap<NameKey, EntryIndex>,
-    by_original: HashMap<OriginalName, EntryIndex>,
+    by_name: HashMap<NameKey, EntryIndex, RandomState>,
+    by_original: HashMap<OriginalName, EntryIndex, RandomState>,
     /// Messages that a repeated void named and that were never seen.
     never_count: HashSet<OriginalName>,
-    accounts: HashMap<(AccountId, Currency), Sums>,
+    accounts: HashMap<(AccountId, Currency), Sums, RandomState>,
     currencies: BTreeMap<Currency, Sums>,
     acquirers: HashSet<u64>,
 }
@@ -86,10 +87,10 @@ impl Book {
             limits,
             records: Vec::new(),
             payments: Vec::new(),
-            by_name: HashMap::new(),
-            by_original: HashMap::new(),
+            by_name: HashMap::default(),
+            by_original: HashMap::default(),
             never_count: HashSet::new(),
-            accounts: HashMap::new(),
+            accounts: HashMap::default(),
             currencies: BTreeMap::new(),
             acquirers: HashSet::new(),
         }

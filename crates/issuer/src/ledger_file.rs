@@ -12,7 +12,7 @@ use crate::request::{AccountId, MessageClass, MessageName, OriginalName};
 use crate::response_code::ResponseCode;
 use crate::text::ShortText;
 use rusqlite::types::{FromSql, Type};
-use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, params};
 use std::path::Path;
 use thiserror::Error;
 use tollgate_core::money::Currency;
@@ -186,21 +186,32 @@ impl LedgerFile {
 
     /// Writes an addition in one transaction.
     pub(crate) fn append(&mut self, addition: &Addition, accounts: &Accounts) -> Result<(), LedgerFileError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.step("BEGIN IMMEDIATE")?;
+        let written = self.insert(addition, accounts).and_then(|()| self.step("COMMIT"));
+        if written.is_err() && !self.connection.is_autocommit() {
+            self.step("ROLLBACK")?;
+        }
+        Ok(written?)
+    }
+
+    /// Runs a statement that is kept prepared, as it is used for each commit.
+    fn step(&self, sql: &str) -> Result<(), rusqlite::Error> {
+        self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+
+    fn insert(&self, addition: &Addition, accounts: &Accounts) -> Result<(), rusqlite::Error> {
         for id in &addition.accounts {
             let Some(account) = accounts.get(*id) else { continue };
-            transaction
+            self.connection
                 .prepare_cached("INSERT INTO accounts (id, card_key, mask) VALUES (?1, ?2, ?3)")?
                 .execute(params![id.0, account.key.bytes(), account.mask])?;
         }
-        insert_entries(&transaction, &addition.entries)?;
-        transaction.commit()?;
-        Ok(())
+        insert_entries(&self.connection, &addition.entries)
     }
 }
 
-fn insert_entries(transaction: &Transaction<'_>, entries: &[NumberedEntry]) -> Result<(), rusqlite::Error> {
-    let mut statement = transaction.prepare_cached(
+fn insert_entries(connection: &Connection, entries: &[NumberedEntry]) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
         "INSERT INTO entries (sequence, at_us, message_type, acquirer, stan, transmission_time, rrn, original_type, \
          original_acquirer, original_stan, original_time, account, currency, amount_minor, response_code, \
          authorization_code, effect, target, held_delta, posted_delta, refunded_delta, transaction_id, initiator, \

@@ -5,6 +5,7 @@ use crate::behaviours::{Behaviour, Behaviours};
 use crate::read::{Authentication, Payment, Transmission};
 use crate::request::RequestKind;
 use crate::response_code::ResponseCode;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::{Expiry, Pan, SecurityCode};
@@ -55,7 +56,7 @@ pub(crate) enum Delivery {
 #[derive(Debug)]
 pub(crate) struct WishTable {
     behaviours: Behaviours,
-    cards: HashMap<AccountKey, CardRules>,
+    cards: HashMap<AccountKey, CardRules, RandomState>,
 }
 
 #[derive(Debug)]
@@ -80,7 +81,7 @@ enum AmountRules {
 impl WishTable {
     /// The table of `behaviours` under the account keys of one data file.
     pub(crate) fn new(behaviours: Behaviours, keys: &AccountKeys) -> WishTable {
-        let mut cards: HashMap<AccountKey, CardRules> = HashMap::new();
+        let mut cards = HashMap::<AccountKey, CardRules, RandomState>::default();
         for row in behaviours.cards() {
             let rules = cards.entry(keys.of(row.pan())).or_insert_with(|| CardRules::new(AmountRules::Off));
             match row.expiry {

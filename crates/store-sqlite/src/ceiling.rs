@@ -8,12 +8,11 @@
 mod fill;
 mod fill_cards;
 
-use crate::audit::AuditLog;
 use crate::checkpoint::Checkpoints;
 use crate::connection::{self, Role};
 use crate::failure::{Failure, store_error};
 use crate::store;
-use crate::writer::{Writer, WriterSettings};
+use crate::writer::{Beside, Writer, WriterSettings};
 use rusqlite::{Connection, params};
 use std::future::Future;
 use std::path::Path;
@@ -93,7 +92,7 @@ impl BareLoop {
         let path = folder.join("bare.db");
         let first = open(&path)?;
         let next = stored_payments(&first)?;
-        let writer = Writer::new(CALLERS_MAX, AuditLog::default());
+        let writer = Writer::new(CALLERS_MAX, Beside::new(CALLERS_MAX));
         let checkpoints = Arc::new(Checkpoints::new());
         let reopened = path.clone();
         let settings = WriterSettings {

@@ -1,6 +1,7 @@
 //! Customers at the gateway's pages, and the tries of their payments.
 
 use crate::failure::{Failure, unreadable};
+use crate::references::References;
 use crate::rows::{CardColumns, all, credential_text, first, limit, params_text};
 use crate::{agreement, authentication, claim, outcome, read, route, schedule, token, try_card};
 use rusqlite::{Connection, Row, params};
@@ -17,7 +18,11 @@ use tollgate_store::{
 };
 
 /// Keeps a new checkout and its order, or begins again the one that the same order has. Nothing is changed otherwise.
-pub(crate) fn open(connection: &Connection, new: &NewCheckout) -> Result<CheckoutOpened, Failure> {
+pub(crate) fn open(
+    connection: &Connection,
+    references: &References,
+    new: &NewCheckout,
+) -> Result<CheckoutOpened, Failure> {
     let checkout = &new.checkout;
     if checkout.order() != new.order.as_ref().map(|order| order.fort_id) {
         return Err(refused("a checkout of a payment comes with its order, and no other one with any"));
@@ -30,8 +35,9 @@ pub(crate) fn open(connection: &Connection, new: &NewCheckout) -> Result<Checkou
         if sealed.is_empty() != order.card.is_none() {
             return Err(refused("an order has the facts of its card and the sealed card, or neither"));
         }
-        if !claim::insert_order_row(connection, order, None, sealed)? {
-            return taken(connection, checkout, order);
+        if !claim::insert_order(connection, references, order, None, sealed)? {
+            let holder = references.holder(connection, order.merchant, &order.merchant_reference)?;
+            return taken(connection, checkout, order, holder);
         }
     }
     if insert(connection, checkout)? {
@@ -39,14 +45,18 @@ pub(crate) fn open(connection: &Connection, new: &NewCheckout) -> Result<Checkou
     }
     // The number is another checkout's: take the order back.
     if let Some(order) = &new.order {
-        connection.prepare_cached("DELETE FROM orders WHERE fort_id = ?1")?.execute([order.fort_id.0])?;
+        claim::take_back(connection, references, order)?;
     }
     Ok(CheckoutOpened::NumberTaken)
 }
 
 /// What the order that has the reference, or the number, makes of a new checkout.
-fn taken(connection: &Connection, new: &Checkout, asked: &Order) -> Result<CheckoutOpened, Failure> {
-    let holder = claim::order_of_reference(connection, asked.merchant, &asked.merchant_reference)?;
+fn taken(
+    connection: &Connection,
+    new: &Checkout,
+    asked: &Order,
+    holder: Option<FortId>,
+) -> Result<CheckoutOpened, Failure> {
     let Some(fort_id) = holder else { return Ok(CheckoutOpened::NumberTaken) };
     let stored = read::order_row(connection, fort_id)?.ok_or_else(|| unreadable("orders.fort_id"))?;
     let order = &stored.stored.order;

@@ -2,20 +2,27 @@
 
 use crate::codes;
 use crate::failure::Failure;
+use crate::references::References;
 use crate::rows::{CardColumns, credential_text, first};
 use crate::{agreement, authentication, batch, route, schedule, token};
 use rusqlite::{Connection, params};
-use tollgate_core::ident::{FortId, MerchantId, OperationId};
+use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order};
 use tollgate_store::{LifeId, NewOperation, NewOrder, OperationClaim, OrderClaim, StoreError};
 
 /// Makes an order and its first operation. Nothing is changed unless the answer is `Claimed`.
-pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str) -> Result<OrderClaim, Failure> {
+pub(crate) fn claim_order(
+    connection: &Connection,
+    references: &References,
+    new: &NewOrder,
+    request: &str,
+) -> Result<OrderClaim, Failure> {
+    let holder = || references.holder(connection, new.order.merchant, &new.order.merchant_reference);
     if new.operation.id.0 != new.order.fort_id.0 || new.order.open_operation != Some(new.operation.id) {
         return Err(refused("the first operation of an order is open and has the order's number"));
     }
     if !agreement::is_as_judged(connection, new)? {
-        let taken = order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?;
+        let taken = holder()?;
         return Ok(taken.map_or(OrderClaim::AgreementChanged, OrderClaim::ReferenceTaken));
     }
     if !schedule::is_as_judged(connection, new)? {
@@ -26,11 +33,12 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
     {
         return Ok(OrderClaim::RowTaken);
     }
-    if !insert_order(connection, new)? {
+    let state = Some(new.operation.state);
+    if !insert_order(connection, references, &new.order, state, new.card.as_bytes())? {
         // A verification claims no reference: there it can only be the number.
         let taken = match new.order.kind.is_verification() {
             true => None,
-            false => order_of_reference(connection, new.order.merchant, &new.order.merchant_reference)?,
+            false => holder()?,
         };
         return Ok(taken.map_or(OrderClaim::NumberTaken, OrderClaim::ReferenceTaken));
     }
@@ -48,7 +56,7 @@ pub(crate) fn claim_order(connection: &Connection, new: &NewOrder, request: &str
         return Ok(OrderClaim::Claimed);
     }
     // The number is that of a later operation of another order: take the order back.
-    connection.prepare_cached("DELETE FROM orders WHERE fort_id = ?1")?.execute([new.order.fort_id.0])?;
+    take_back(connection, references, &new.order)?;
     Ok(OrderClaim::NumberTaken)
 }
 
@@ -95,13 +103,35 @@ pub(crate) fn claim_operation(
     Ok(OperationClaim::Claimed)
 }
 
-/// `false` when the number or the merchant's reference is taken.
-fn insert_order(connection: &Connection, new: &NewOrder) -> Result<bool, Failure> {
-    insert_order_row(connection, &new.order, Some(new.operation.state), new.card.as_bytes())
+/// Makes an order that claims its reference, unless it is a verification. `false`, and nothing is changed, when the number or
+/// the merchant's reference is taken.
+pub(crate) fn insert_order(
+    connection: &Connection,
+    references: &References,
+    order: &Order,
+    open_state: Option<OperationState>,
+    sealed: &[u8],
+) -> Result<bool, Failure> {
+    if order.kind.is_verification() {
+        return insert_order_row(connection, order, open_state, sealed);
+    }
+    let held = references.unfiled_holder(connection, order.merchant, &order.merchant_reference)?;
+    // What is filed is looked for by the insert itself.
+    let made = held.is_none() && insert_order_row(connection, order, open_state, sealed)?;
+    if made {
+        references.claim(connection, order)?;
+    }
+    Ok(made)
 }
 
-/// `false` when the number or the merchant's reference is taken.
-pub(crate) fn insert_order_row(
+/// Takes back an order that the same transaction has made.
+pub(crate) fn take_back(connection: &Connection, references: &References, order: &Order) -> Result<(), Failure> {
+    connection.prepare_cached("DELETE FROM orders WHERE fort_id = ?1")?.execute([order.fort_id.0])?;
+    if order.kind.is_verification() { Ok(()) } else { references.give_back(connection, order) }
+}
+
+/// `false` when the number is taken, or the reference of a payment by an order that is filed.
+fn insert_order_row(
     connection: &Connection,
     order: &Order,
     open_state: Option<OperationState>,
@@ -114,8 +144,9 @@ pub(crate) fn insert_order_row(
             "INSERT INTO orders (fort_id, merchant_id, merchant_reference, kind, currency, amount, eci, brand, \
              card_mask, card_expiry, card_holder, card_sealed, phase, authorized, captured, refunded, open_operation, \
              open_state, version, authorization_code, stan, rrn, sent_at, last_kind, last_code, last_network_code, \
-             created_at, token_name, token_role, channel, credential) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31) ON CONFLICT DO NOTHING",
+             created_at, token_name, token_role, channel, credential) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31 WHERE ?4 >= 2 OR NOT EXISTS (SELECT 1 FROM \
+             order_references WHERE merchant_reference = ?3 AND merchant_id = ?2) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             order.fort_id.0,
@@ -181,16 +212,6 @@ pub(crate) fn insert_operation(
             owner.0,
         ])?;
     Ok(inserted == 1)
-}
-
-pub(crate) fn order_of_reference(
-    connection: &Connection,
-    merchant: MerchantId,
-    reference: &str,
-) -> Result<Option<FortId>, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT fort_id FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2 AND kind < 2")?;
-    first(statement.query(params![reference, merchant.0])?, |row| Ok(FortId(row.get(0)?)))
 }
 
 fn order_is_as_judged(connection: &Connection, new: &NewOperation) -> Result<bool, Failure> {

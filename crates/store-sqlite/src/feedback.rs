@@ -3,6 +3,7 @@
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::read::{self, OperationTold};
+use crate::references::orders_of_reference;
 use crate::rows::{all, first, limit};
 use crate::schedule;
 use crate::try_card;
@@ -407,16 +408,14 @@ pub(crate) fn list(connection: &Connection, filter: &FeedbackFilter) -> Result<V
         sql.push_str(condition);
         values.push(value);
     };
+    // The first value is `?1`.
+    if let Some(reference) = &filter.merchant_reference {
+        also(concat!("feedbacks.fort_id IN (", orders_of_reference!(), ")"), reference.clone().into());
+    }
     if let Some(merchant) = filter.merchant {
         let lowest = merchant.0.saturating_mul(64);
         also("feedbacks.lane >= ?", lowest.into());
         also("feedbacks.lane < ?", lowest.saturating_add(64).into());
-    }
-    if let Some(reference) = &filter.merchant_reference {
-        also(
-            "feedbacks.fort_id IN (SELECT fort_id FROM orders WHERE merchant_reference = ?)",
-            reference.clone().into(),
-        );
     }
     if let Some(fort_id) = filter.fort_id {
         also("feedbacks.fort_id = ?", fort_id.0.into());

@@ -33,6 +33,7 @@ mod queue;
 mod read;
 mod readers;
 mod recovery;
+mod references;
 mod refusal;
 mod report;
 mod route;

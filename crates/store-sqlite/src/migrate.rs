@@ -18,7 +18,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(25);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(26);
 
 struct Migration {
     version: u32,
@@ -66,6 +66,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "routes without orders",
         sql: include_str!("../migrations/0025_routes_without_orders.sql"),
     },
+    Migration { version: 26, name: "order references", sql: include_str!("../migrations/0026_order_references.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -257,6 +258,29 @@ mod tests {
             .unwrap();
         let texts = |text: &str| rusqlite::types::Value::from(text.to_owned());
         assert_eq!(kept, [10.into(), 7.into(), texts("first"), 20.into(), 8.into(), texts("last")]);
+    }
+
+    #[test]
+    fn references_from_before_are_filed_and_those_of_verifications_are_not() {
+        let mut connection = before("order references");
+        for (fort_id, merchant, reference, kind) in [(7, 1, "b", 0), (9, 2, "b", 1), (8, 1, "a", 1), (11, 1, "b", 2)] {
+            connection
+                .execute(
+                    "INSERT INTO orders (fort_id, merchant_id, merchant_reference, kind, currency, amount, eci, brand, card_mask, \
+                     card_expiry, card_sealed, phase, authorized, captured, refunded, version, stan, rrn, sent_at, last_kind, \
+                     last_code, created_at) VALUES (?1, ?2, ?3, ?4, 784, 100, 0, 0, '', '', x'', 0, 0, 0, 0, 1, 1, '', 0, 0, 0, 0)",
+                    rusqlite::params![fort_id, merchant, reference, kind],
+                )
+                .unwrap();
+        }
+        apply_all(&mut connection).unwrap();
+        let mut statement =
+            connection.prepare("SELECT merchant_reference, merchant_id, fort_id FROM order_references").unwrap();
+        let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let found: Vec<(String, i64, i64)> = found.map(Result::unwrap).collect();
+        assert_eq!(found, [("a".to_owned(), 1, 8), ("b".to_owned(), 1, 7), ("b".to_owned(), 2, 9)]);
+        let filed_to = "SELECT value FROM counters WHERE name = 'references_filed_to'";
+        assert_eq!(connection.query_row(filed_to, [], |row| row.get::<_, i64>(0)).unwrap(), 11);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Payment links.
 
 use crate::failure::{Failure, unreadable};
+use crate::references::References;
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
-use crate::{batch, checkout, claim, message, read};
+use crate::{batch, checkout, message, read};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::message::NewMessage;
@@ -16,7 +17,8 @@ use tollgate_store::{
 
 impl PaymentLinks for SqliteStore {
     fn add_payment_link(&self, new: NewPaymentLink) -> StoreFuture<'_, LinkAdded> {
-        Box::pin(self.writer.call(move |connection| add(connection, &new)))
+        let references = self.references.clone();
+        Box::pin(self.writer.call(move |connection| add(connection, &references, &new)))
     }
 
     fn payment_link<'a>(
@@ -56,7 +58,8 @@ impl PaymentLinks for SqliteStore {
     }
 
     fn begin_payment_link(&self, new: LinkBegin) -> StoreFuture<'_, LinkBegun> {
-        Box::pin(self.writer.call(move |connection| begin(connection, &new)))
+        let references = self.references.clone();
+        Box::pin(self.writer.call(move |connection| begin(connection, &references, &new)))
     }
 }
 
@@ -68,7 +71,11 @@ macro_rules! link_columns {
 }
 
 /// Keeps a new link. Nothing is changed unless the answer is `Added`.
-pub(crate) fn add(connection: &Connection, new: &NewPaymentLink) -> Result<LinkAdded, Failure> {
+pub(crate) fn add(
+    connection: &Connection,
+    references: &References,
+    new: &NewPaymentLink,
+) -> Result<LinkAdded, Failure> {
     let NewPaymentLink { link, batch_row, messages } = new;
     if link.version != 1 || link.order.is_some() || link.closed_at.is_some() {
         return Err(refused("a new payment link is open, and nobody has begun to pay by it"));
@@ -81,7 +88,7 @@ pub(crate) fn add(connection: &Connection, new: &NewPaymentLink) -> Result<LinkA
     if by_name(connection, link.merchant, &link.name)?.is_some() {
         return Ok(LinkAdded::NameTaken);
     }
-    if let Some(fort_id) = claim::order_of_reference(connection, link.merchant, &link.merchant_reference)? {
+    if let Some(fort_id) = references.holder(connection, link.merchant, &link.merchant_reference)? {
         let row = read::order_row(connection, fort_id)?.ok_or_else(|| unreadable("orders.fort_id"))?;
         if !link.goes_on_with(&row.stored.order) {
             return Ok(LinkAdded::ReferenceTaken(fort_id));
@@ -289,7 +296,7 @@ pub(crate) fn note_opened(
 }
 
 /// Opens the checkout of a link. Nothing is changed unless a checkout is open afterwards.
-pub(crate) fn begin(connection: &Connection, begin: &LinkBegin) -> Result<LinkBegun, Failure> {
+pub(crate) fn begin(connection: &Connection, references: &References, begin: &LinkBegin) -> Result<LinkBegun, Failure> {
     let LinkBegin { link, opened } = begin;
     if opened.checkout.payment_link != Some(link.id) || opened.order.is_none() {
         return Err(refused("the checkout of a payment link is one of a payment, and names the link"));
@@ -298,7 +305,7 @@ pub(crate) fn begin(connection: &Connection, begin: &LinkBegin) -> Result<LinkBe
     if !is_the_judged {
         return Ok(LinkBegun::Overtaken);
     }
-    let came = checkout::open(connection, opened)?;
+    let came = checkout::open(connection, references, opened)?;
     let order = match &came {
         CheckoutOpened::Opened => opened.checkout.order(),
         CheckoutOpened::GoesOn(checkout) => checkout.order(),

@@ -3,6 +3,7 @@
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::outcome::{first_outcome, settled_state};
+use crate::references::{Recent, orders_of_reference, unfiled};
 use crate::rows::{
     self, OUTCOMES_PER_OPERATION_MAX, OrderRow, all, first, limit, operation_columns, order_columns, outcome_columns,
     recovery_columns,
@@ -24,22 +25,46 @@ pub(crate) fn order(
     connection: &Connection,
     merchant: MerchantId,
     target: &OrderTarget,
+    recent: Recent,
 ) -> Result<Option<StoredOrder>, Failure> {
     let found = match target {
-        OrderTarget::Reference(reference) => {
-            let mut statement = connection.prepare_cached(concat!(
-                "SELECT ",
-                order_columns!(),
-                " FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2 AND kind < 2"
-            ))?;
-            first(statement.query(params![reference, merchant.0])?, rows::stored_order)?
-        }
+        OrderTarget::Reference(reference) => order_of_reference(connection, merchant, reference, recent)?,
         OrderTarget::FortId(fort_id) | OrderTarget::Both(_, fort_id) => {
             let is_meant = |order: &Order| order.merchant == merchant && !order.kind.is_verification();
             order_row(connection, *fort_id)?.filter(|row| is_meant(&row.stored.order))
         }
     };
     Ok(found.map(|row| row.stored))
+}
+
+fn order_of_reference(
+    connection: &Connection,
+    merchant: MerchantId,
+    reference: &str,
+    recent: Recent,
+) -> Result<Option<OrderRow>, Failure> {
+    if let Recent::HeldBy(fort_id) = recent
+        && let Some(row) = order_row(connection, fort_id)?
+    {
+        return Ok(Some(row));
+    }
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        order_columns!(),
+        " FROM orders WHERE fort_id = \
+         (SELECT fort_id FROM order_references WHERE merchant_reference = ?1 AND merchant_id = ?2)"
+    ))?;
+    let row = first(statement.query(params![reference, merchant.0])?, rows::stored_order)?;
+    if row.is_some() || recent != Recent::Unknown {
+        return Ok(row);
+    }
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        order_columns!(),
+        " FROM orders WHERE merchant_reference = ?1 AND merchant_id = ?2 AND ",
+        unfiled!()
+    ))?;
+    first(statement.query(params![reference, merchant.0])?, rows::stored_order)
 }
 
 /// The newest verification of a merchant under this reference.
@@ -168,11 +193,11 @@ pub(crate) fn orders_by_reference(
     reference: &str,
     rows_max: usize,
 ) -> Result<Vec<FortId>, Failure> {
-    let mut statement = connection.prepare_cached(
-        "SELECT fort_id, created_at FROM orders WHERE merchant_reference = ?1 AND kind < 2 \
-         UNION ALL SELECT fort_id, created_at FROM orders WHERE merchant_reference = ?1 AND kind >= 2 \
-         ORDER BY created_at DESC, fort_id DESC LIMIT ?2",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT fort_id, created_at FROM orders WHERE fort_id IN (",
+        orders_of_reference!(),
+        ") ORDER BY created_at DESC, fort_id DESC LIMIT ?2",
+    ))?;
     all(statement.query(params![reference, limit(rows_max)])?, |row| Ok(FortId(row.get(0)?)))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::codes;
 use crate::failure::{Failure, unreadable};
+use crate::references::orders_of_reference;
 use crate::rows::{self, all, limit};
 use rusqlite::{Connection, Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
@@ -60,7 +61,9 @@ pub(crate) fn by_reference(
         "SELECT ",
         refusal_columns!(),
         " FROM refusals WHERE merchant_reference = ?1 \
-         OR fort_id IN (SELECT fort_id FROM orders WHERE merchant_reference = ?1) ORDER BY refusal_id LIMIT ?2"
+         OR fort_id IN (",
+        orders_of_reference!(),
+        ") ORDER BY refusal_id LIMIT ?2"
     ))?;
     all(statement.query(params![reference, limit(rows_max)])?, read)
 }

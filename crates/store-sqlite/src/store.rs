@@ -5,8 +5,9 @@ use crate::checkpoint::{self, Checkpoints};
 use crate::connection::{self, Role};
 use crate::migrate::{self, SchemaVersion};
 use crate::readers::{Readers, Slot};
+use crate::references::{Recent, References};
 use crate::rows::params_text;
-use crate::writer::{Writer, WriterSettings};
+use crate::writer::{Beside, Writer, WriterSettings};
 use crate::{
     agreement, audit, card_rule, channel, checkout, claim, correction, feedback, keys, life, outcome, read, recovery,
     refusal, route, token,
@@ -51,6 +52,8 @@ pub struct SqliteOptions {
     pub busy_timeout_ms: u64,
     /// The most read-only connections; each is opened when it is first needed.
     pub reader_connections_max: usize,
+    /// How many new orders' references are kept in memory before they are filed; two times as many at most.
+    pub references_fresh_max: usize,
 }
 
 impl Default for SqliteOptions {
@@ -60,6 +63,7 @@ impl Default for SqliteOptions {
             batch_calls_max: 512,
             busy_timeout_ms: 5_000,
             reader_connections_max: 4,
+            references_fresh_max: 16_384,
         }
     }
 }
@@ -72,6 +76,7 @@ impl Default for SqliteOptions {
 pub struct SqliteStore {
     pub(crate) writer: Writer,
     pub(crate) audit: AuditLog,
+    pub(crate) references: References,
     pub(crate) readers: Arc<Readers>,
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -79,6 +84,9 @@ pub struct SqliteStore {
     open_checkpointer: Option<OpenConnection>,
     schema: SchemaVersion,
 }
+
+/// References are filed often where it is to be seen what comes of it.
+const SIMULATED_REFERENCES_FRESH_MAX: usize = 64;
 
 type OpenConnection = Arc<dyn Fn() -> Result<rusqlite::Connection, StoreError> + Send + Sync>;
 
@@ -98,8 +106,8 @@ impl SqliteStore {
         };
         let mut connection = opener(Role::Writer)()?;
         let schema = migrate::migrate(&mut connection)?;
-        let audit = AuditLog::default();
-        let writer = Writer::new(options.queue_calls_max, audit.clone());
+        let beside = Beside::new(options.references_fresh_max);
+        let writer = Writer::new(options.queue_calls_max, beside.clone());
         let checkpoints = Arc::new(Checkpoints::new());
         let settings = WriterSettings {
             batch_calls_max: options.batch_calls_max,
@@ -111,7 +119,8 @@ impl SqliteStore {
         let threads = start(&writer, settings, &checkpoints, opener(Role::Checkpointer))?;
         let open_checkpointer: Option<OpenConnection> = Some(Arc::new(opener(Role::Checkpointer)));
         let threads = Mutex::new(threads);
-        Ok(SqliteStore { writer, audit, readers, checkpoints, threads, open_checkpointer, schema })
+        let Beside { audit, references } = beside;
+        Ok(SqliteStore { writer, audit, references, readers, checkpoints, threads, open_checkpointer, schema })
     }
 
     /// A new, empty store in memory that has no threads: each call runs and commits on its caller's turn.
@@ -125,16 +134,31 @@ impl SqliteStore {
         let mut connection = connection::open_in_memory()?;
         let schema = migrate::copy_migrated(&mut connection)?;
         let slot = Arc::new(Mutex::new(Slot::Open(connection)));
-        let audit = AuditLog::default();
+        let beside = Beside::new(SIMULATED_REFERENCES_FRESH_MAX);
+        beside.references.be_alone();
         Ok(SqliteStore {
-            writer: Writer::on_callers_turn(Arc::clone(&slot), audit.clone()),
-            audit,
+            writer: Writer::on_callers_turn(Arc::clone(&slot), beside.clone()),
+            audit: beside.audit,
+            references: beside.references,
             readers: Arc::new(Readers::over(slot)),
             checkpoints: Arc::new(Checkpoints::new()),
             threads: Mutex::new(Vec::new()),
             open_checkpointer: None,
             schema,
         })
+    }
+
+    /// Tells that nobody else makes orders in the file while this store is open, as a gateway knows by the lock on its data
+    /// folder. Without that a reference that is not found has to be looked for in all orders that are not filed yet,
+    /// which takes milliseconds.
+    ///
+    /// # Errors
+    /// When the newest orders cannot be read.
+    pub async fn be_alone(&self) -> Result<(), StoreError> {
+        let references = self.references.clone();
+        self.writer.call(move |connection| references.look(connection)).await?;
+        self.references.be_alone();
+        Ok(())
     }
 
     /// The schema of the open database.
@@ -219,10 +243,10 @@ impl Orders for SqliteStore {
     fn claim_order(&self, new: NewOrder) -> StoreFuture<'_, OrderClaim> {
         Box::pin(async move {
             let request = params_text(&new.request)?;
-            let log = self.audit.clone();
+            let (log, references) = (self.audit.clone(), self.references.clone());
             let work = move |connection: &Connection, notes: &mut Notes| {
                 log.take(notes, &new.audit)?;
-                claim::claim_order(connection, &new, &request)
+                claim::claim_order(connection, &references, &new, &request)
             };
             self.writer.call_noted(work).await
         })
@@ -252,7 +276,15 @@ impl Orders for SqliteStore {
     }
 
     fn order<'a>(&'a self, merchant: MerchantId, target: &'a OrderTarget) -> StoreFuture<'a, Option<StoredOrder>> {
-        Box::pin(async move { self.readers.point(|connection| read::order(connection, merchant, target)) })
+        Box::pin(async move {
+            let recent = match target {
+                OrderTarget::Reference(reference) => self.references.recent(merchant, reference),
+                OrderTarget::FortId(_) | OrderTarget::Both(..) => Recent::FiledOrFree,
+            };
+            let read = |connection: &Connection| read::order(connection, merchant, target, recent);
+            // Another process may file it between two statements.
+            if recent == Recent::Unknown { self.readers.snapshot(read) } else { self.readers.point(read) }
+        })
     }
 
     fn verification<'a>(&'a self, merchant: MerchantId, merchant_reference: &'a str) -> StoreFuture<'a, Option<Order>> {
@@ -297,7 +329,8 @@ impl Orders for SqliteStore {
 
 impl Checkouts for SqliteStore {
     fn open_checkout(&self, new: NewCheckout) -> StoreFuture<'_, CheckoutOpened> {
-        Box::pin(self.writer.call(move |connection| checkout::open(connection, &new)))
+        let references = self.references.clone();
+        Box::pin(self.writer.call(move |connection| checkout::open(connection, &references, &new)))
     }
 
     fn checkout(&self, id: CheckoutId) -> StoreFuture<'_, Option<Checkout>> {

@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoints;
 use crate::failure::{Failure, store_error};
 use crate::queue::{NotQueued, Queue};
 use crate::readers::Slot;
+use crate::references::References;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +39,39 @@ pub(crate) trait Job: Send {
 #[derive(Clone)]
 pub(crate) struct Writer {
     way: Way,
-    audit: AuditLog,
+    beside: Beside,
+}
+
+/// What the writer keeps in memory of the database, and changes with each transaction.
+#[derive(Clone)]
+pub(crate) struct Beside {
+    /// The end of the audit log.
+    pub(crate) audit: AuditLog,
+    /// The newest references.
+    pub(crate) references: References,
+}
+
+impl Beside {
+    /// Nothing is known yet.
+    pub(crate) fn new(references_fresh_max: usize) -> Beside {
+        Beside { audit: AuditLog::default(), references: References::new(references_fresh_max) }
+    }
+
+    fn committed(&self) {
+        self.audit.committed();
+        self.references.committed();
+    }
+
+    fn rolled_back(&self) {
+        self.audit.rolled_back();
+        self.references.rolled_back();
+    }
+
+    /// After a commit of which nobody knows, and before the first transaction of a new connection.
+    fn distrust(&self) {
+        self.audit.rolled_back();
+        self.references.distrust();
+    }
 }
 
 #[derive(Clone)]
@@ -52,13 +85,13 @@ enum Way {
 
 impl Writer {
     /// A way to a writer that is not started yet; at most `calls_max` calls wait.
-    pub(crate) fn new(calls_max: usize, audit: AuditLog) -> Writer {
-        Writer { way: Way::Thread(Arc::new(Queue::new(calls_max))), audit }
+    pub(crate) fn new(calls_max: usize, beside: Beside) -> Writer {
+        Writer { way: Way::Thread(Arc::new(Queue::new(calls_max))), beside }
     }
 
     /// A writer without a thread: each call runs and commits on its caller's turn.
-    pub(crate) fn on_callers_turn(slot: Arc<Mutex<Slot>>, audit: AuditLog) -> Writer {
-        Writer { way: Way::CallersTurn(slot), audit }
+    pub(crate) fn on_callers_turn(slot: Arc<Mutex<Slot>>, beside: Beside) -> Writer {
+        Writer { way: Way::CallersTurn(slot), beside }
     }
 
     /// Runs `work` in the next batch, and answers after its commit. A caller that goes away once
@@ -80,7 +113,7 @@ impl Writer {
     {
         let queue = match &self.way {
             Way::Thread(queue) => queue,
-            Way::CallersTurn(slot) => return write_now(slot, &self.audit, work),
+            Way::CallersTurn(slot) => return write_now(slot, &self.beside, work),
         };
         let (reply, answer) = oneshot::channel();
         queue.push(Box::new(Call { work, notes: Notes::new(), done: None, reply })).map_err(not_queued)?;
@@ -97,7 +130,7 @@ impl Writer {
     {
         match &self.way {
             Way::Thread(queue) => queue.push_idle(Box::new(Unheard { work })).is_ok(),
-            Way::CallersTurn(slot) => write_now(slot, &self.audit, |connection, _| work(connection)).is_ok(),
+            Way::CallersTurn(slot) => write_now(slot, &self.beside, |connection, _| work(connection)).is_ok(),
         }
     }
 
@@ -119,12 +152,18 @@ impl Writer {
             let batch = std::mem::take(&mut jobs);
             let open = match connection.take() {
                 Some(open) => Ok(open),
-                None => (settings.open)(),
+                None => {
+                    self.beside.distrust();
+                    (settings.open)()
+                }
             };
             match open {
-                Ok(open) => connection = write_or_break(open, batch, &settings.checkpoints, &self.audit),
+                Ok(open) => connection = write_or_break(open, batch, &settings.checkpoints, &self.beside),
                 Err(error) => answer_all(batch, &Err(error)),
             }
+        }
+        if let Some(connection) = &connection {
+            file_references(connection, &self.beside);
         }
     }
 }
@@ -153,20 +192,20 @@ impl Drop for AbandonOnDrop<'_> {
 /// One call in a commit of its own.
 fn write_now<T>(
     slot: &Mutex<Slot>,
-    audit: &AuditLog,
+    beside: &Beside,
     mut work: impl FnMut(&Connection, &mut Notes) -> Result<T, Failure>,
 ) -> Result<T, StoreError> {
     let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     let Slot::Open(connection) = &*slot else { return Err(not_queued(NotQueued::Closed)) };
     begin(connection)?;
     let mut notes = Notes::new();
-    match work(connection, &mut notes).and_then(|done| audit.append(connection, &notes).map(|()| done)) {
+    match work(connection, &mut notes).and_then(|done| before_commit(connection, &notes, 1, beside).map(|()| done)) {
         Err(failure) => {
             roll_back(connection);
-            audit.rolled_back();
+            beside.rolled_back();
             Err(failure.into_store_error())
         }
-        Ok(done) => match commit(connection, audit) {
+        Ok(done) => match commit(connection, beside) {
             End::Failed(error) => Err(error),
             End::Committed | End::Broken => Ok(done),
         },
@@ -236,13 +275,13 @@ fn write_or_break(
     connection: Connection,
     batch: Vec<Box<dyn Job>>,
     checkpoints: &Checkpoints,
-    audit: &AuditLog,
+    beside: &Beside,
 ) -> Option<Connection> {
     let written = catch_unwind(AssertUnwindSafe(|| {
         checkpoints.finish_if_asked(&connection);
         let calls = batch.len();
         let begun = Instant::now();
-        let wrote = write(&connection, batch, audit);
+        let wrote = write(&connection, batch, beside);
         metrics::histogram!("tollgate_store_batch_calls").record(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)));
         metrics::histogram!("tollgate_store_batch_seconds").record(begun.elapsed().as_secs_f64());
         if wrote == Wrote::Batch {
@@ -251,7 +290,7 @@ fn write_or_break(
         connection
     }));
     if written.is_err() {
-        audit.rolled_back();
+        beside.rolled_back();
         metrics::counter!("tollgate_store_writer_panics_total").increment(1);
         tracing::error!("the store's writer panicked; it goes on with a new connection");
     }
@@ -264,10 +303,10 @@ enum Wrote {
     Nothing,
 }
 
-fn write(connection: &Connection, mut batch: Vec<Box<dyn Job>>, audit: &AuditLog) -> Wrote {
-    let mut end = run_plainly(connection, &mut batch, audit);
+fn write(connection: &Connection, mut batch: Vec<Box<dyn Job>>, beside: &Beside) -> Wrote {
+    let mut end = run_plainly(connection, &mut batch, beside);
     if let End::Broken = end {
-        (batch, end) = run_with_savepoints(connection, batch, audit);
+        (batch, end) = run_with_savepoints(connection, batch, beside);
     }
     match end {
         End::Committed => {
@@ -298,62 +337,93 @@ enum End {
     Failed(StoreError),
 }
 
-fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>], audit: &AuditLog) -> End {
+fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>], beside: &Beside) -> End {
     if let Err(error) = begin(connection) {
         return End::Failed(error);
     }
     for job in batch.iter_mut() {
         if let Err(failure) = job.run(connection) {
             roll_back(connection);
+            beside.rolled_back();
             return if failure.is_of_the_call() { End::Broken } else { End::Failed(failure.into_store_error()) };
         }
     }
-    end(connection, batch, audit)
+    end(connection, batch, beside)
 }
 
-/// Adds what the batch has noted to the audit log, and commits.
-fn end(connection: &Connection, batch: &[Box<dyn Job>], audit: &AuditLog) -> End {
+/// Adds what the batch leaves behind, and commits.
+fn end(connection: &Connection, batch: &[Box<dyn Job>], beside: &Beside) -> End {
     let notes: Notes = batch.iter().flat_map(|job| job.notes()).cloned().collect();
-    if let Err(failure) = audit.append(connection, &notes) {
+    if let Err(failure) = before_commit(connection, &notes, batch.len(), beside) {
         roll_back(connection);
-        audit.rolled_back();
+        beside.rolled_back();
         return End::Failed(failure.into_store_error());
     }
-    commit(connection, audit)
+    commit(connection, beside)
+}
+
+/// What the calls have noted goes to the audit log, and some older references to their table.
+fn before_commit(connection: &Connection, notes: &[AuditEntry], calls: usize, beside: &Beside) -> Result<(), Failure> {
+    beside.audit.append(connection, notes)?;
+    beside.references.file_some(connection, calls)
+}
+
+/// Before the store is closed: then whoever opens it next finds all references in their table. Without it they are read from
+/// the orders.
+fn file_references(connection: &Connection, beside: &Beside) {
+    if !beside.references.are_unfiled() {
+        return;
+    }
+    if let Err(error) = begin(connection) {
+        tracing::warn!(%error, "the newest references are not filed; the next start reads them from the orders");
+        return;
+    }
+    let failed = match beside.references.file_all(connection).map_err(Failure::into_store_error) {
+        Ok(()) => match commit(connection, beside) {
+            End::Failed(error) => Some(error),
+            End::Committed | End::Broken => None,
+        },
+        Err(error) => {
+            roll_back(connection);
+            Some(error)
+        }
+    };
+    if let Some(error) = failed {
+        tracing::warn!(%error, "the newest references are not filed; the next start reads them from the orders");
+    }
 }
 
 /// Runs the batch again, each call alone inside a savepoint; answers and removes those that fail.
-fn run_with_savepoints(
-    connection: &Connection,
-    batch: Vec<Box<dyn Job>>,
-    audit: &AuditLog,
-) -> (Vec<Box<dyn Job>>, End) {
+fn run_with_savepoints(connection: &Connection, batch: Vec<Box<dyn Job>>, beside: &Beside) -> (Vec<Box<dyn Job>>, End) {
     if let Err(error) = begin(connection) {
         return (batch, End::Failed(error));
     }
     let mut good = Vec::with_capacity(batch.len());
     let mut waiting = batch.into_iter();
     while let Some(mut job) = waiting.next() {
-        match run_in_savepoint(connection, job.as_mut()) {
+        match run_in_savepoint(connection, job.as_mut(), beside) {
             Ok(()) => good.push(job),
             Err(failure) if failure.is_of_the_call() => job.answer(Err(failure.into_store_error())),
             Err(failure) => {
                 roll_back(connection);
+                beside.rolled_back();
                 good.push(job);
                 good.extend(waiting);
                 return (good, End::Failed(failure.into_store_error()));
             }
         }
     }
-    let ended = end(connection, &good, audit);
+    let ended = end(connection, &good, beside);
     (good, ended)
 }
 
-fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> Result<(), Failure> {
+fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, beside: &Beside) -> Result<(), Failure> {
     step(connection, "SAVEPOINT one_call")?;
+    let savepoint = beside.references.savepoint();
     let ran = job.run(connection);
     if ran.is_err() {
         step(connection, "ROLLBACK TO one_call")?;
+        beside.references.roll_back_to(savepoint);
     }
     step(connection, "RELEASE one_call")?;
     ran
@@ -363,15 +433,15 @@ fn begin(connection: &Connection) -> Result<(), StoreError> {
     step(connection, "BEGIN IMMEDIATE").map_err(|error| store_error(&error))
 }
 
-fn commit(connection: &Connection, audit: &AuditLog) -> End {
+fn commit(connection: &Connection, beside: &Beside) -> End {
     match step(connection, "COMMIT") {
         Ok(()) => {
-            audit.committed();
+            beside.committed();
             End::Committed
         }
         Err(error) => {
             roll_back(connection);
-            audit.rolled_back();
+            beside.distrust();
             // The frames may have reached the disk although the sync failed; a crash right now could
             // bring them back. So nobody may take this for a definite no.
             End::Failed(StoreError::InDoubt(store_error(&error).to_string()))
@@ -428,7 +498,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_call_answers_its_batch_and_the_writer_goes_on() {
         let opened = Arc::new(AtomicUsize::new(0));
-        let writer = Writer::new(16, AuditLog::default());
+        let writer = Writer::new(16, Beside::new(1));
         let counted = Arc::clone(&opened);
         let settings = WriterSettings {
             batch_calls_max: 8,
@@ -454,7 +524,7 @@ mod tests {
     #[tokio::test]
     async fn a_writer_that_cannot_open_answers_and_tries_again() {
         let tries = Arc::new(AtomicUsize::new(0));
-        let writer = Writer::new(16, AuditLog::default());
+        let writer = Writer::new(16, Beside::new(1));
         let settings = WriterSettings {
             batch_calls_max: 8,
             first: None,

@@ -2,7 +2,8 @@
 
 use super::reference;
 use crate::connection::{self, Role};
-use crate::failure::store_error;
+use crate::failure::{Failure, store_error};
+use crate::references::References;
 use crate::rows::params_text;
 use crate::{claim, migrate, outcome};
 use rusqlite::Connection;
@@ -45,14 +46,17 @@ pub fn fill(path: &Path, merchant: MerchantId, number_first: u64, orders: u64) -
     let mut connection = connection::open(path, Role::Writer, super::BUSY_TIMEOUT)?;
     migrate::migrate(&mut connection)?;
     connection.pragma_update(None, "synchronous", "OFF").map_err(sql)?;
+    let references = References::new(usize::MAX);
     let mut done = 0;
     while done < orders {
         let end = orders.min(done + ORDERS_PER_COMMIT);
         super::step(&connection, "BEGIN IMMEDIATE")?;
         for place in done..end {
-            add(&connection, merchant, number_first.wrapping_add(place), place)?;
+            add(&connection, &references, merchant, number_first.wrapping_add(place), place)?;
         }
+        references.file_all(&connection).map_err(Failure::into_store_error)?;
         super::step(&connection, "COMMIT")?;
+        references.committed();
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(sql)?;
         done = end;
     }
@@ -62,10 +66,16 @@ pub fn fill(path: &Path, merchant: MerchantId, number_first: u64, orders: u64) -
         .map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
-fn add(connection: &Connection, merchant: MerchantId, number: u64, place: u64) -> Result<(), StoreError> {
+fn add(
+    connection: &Connection,
+    references: &References,
+    merchant: MerchantId,
+    number: u64,
+    place: u64,
+) -> Result<(), StoreError> {
     let new = paid_order(merchant, number, place)?;
     let request = params_text(&new.request)?;
-    let claimed = claim::claim_order(connection, &new, &request).map_err(|failure| failure.into_store_error())?;
+    let claimed = claim::claim_order(connection, references, &new, &request).map_err(Failure::into_store_error)?;
     if claimed != OrderClaim::Claimed {
         return Err(StoreError::Refused(format!("the reference {} is taken", new.order.merchant_reference)));
     }

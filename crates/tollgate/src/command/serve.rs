@@ -148,6 +148,8 @@ impl Serve {
             },
         };
         let opened = looked.open().await?;
+        // The lock on the data folder proves it.
+        opened.sqlite.be_alone().await?;
         begin_audit(&opened, config.gateway.node, custodians.as_deref()).await?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
