@@ -50,7 +50,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         12 => (merchant(), reference(), prop::bool::weighted(0.2))
             .prop_map(|(merchant, reference, late)| Act::Claim { merchant, reference, late }),
-        2 => (merchant(), reference()).prop_map(|(merchant, reference)| Act::ClaimElsewhere { merchant, reference }),
+        4 => (merchant(), reference()).prop_map(|(merchant, reference)| Act::ClaimElsewhere { merchant, reference }),
         1 => (merchant(), reference()).prop_map(|(merchant, reference)| Act::ClaimInVain { merchant, reference }),
         1 => prop::collection::vec(reference(), 1..6).prop_map(|references| Act::ClaimBesidePoison { references }),
         4 => (merchant(), reference()).prop_map(|(merchant, reference)| Act::Ask { merchant, reference }),
@@ -87,6 +87,8 @@ struct House {
     /// Whether the store was told that nobody else claims. Then nobody does.
     alone: bool,
     store: SqliteStore,
+    /// That of another process, once it has claimed something.
+    other: Option<SqliteStore>,
     held: BTreeMap<(i64, u8), FortId>,
     number: i64,
     late_number: i64,
@@ -102,7 +104,7 @@ impl House {
         let poison = orders::new_order(1, "poison");
         assert_eq!(store.claim_order(poison.clone()).await.unwrap(), OrderClaim::Claimed);
         let (number, late_number) = (NUMBER_FIRST, NUMBER_FIRST);
-        House { folder, options, alone, store, held: BTreeMap::new(), number, late_number, poison }
+        House { folder, options, alone, store, other: None, held: BTreeMap::new(), number, late_number, poison }
     }
 
     async fn act(&mut self, act: Act) {
@@ -114,11 +116,11 @@ impl House {
             }
             Act::ClaimElsewhere { merchant, reference } if !self.alone => {
                 let number = self.higher();
-                let other = open(self.folder.path(), self.options, false).await;
-                let answer = other.claim_order(order(number, merchant, reference)).await.unwrap();
-                if number % 2 == 0 {
-                    other.close().await;
+                if self.other.is_none() {
+                    self.other = Some(open(self.folder.path(), self.options, false).await);
                 }
+                let other = self.other.as_ref().unwrap();
+                let answer = other.claim_order(order(number, merchant, reference)).await.unwrap();
                 self.came(merchant, reference, number, &answer);
             }
             Act::ClaimInVain { merchant, reference } => {
@@ -135,6 +137,7 @@ impl House {
                 plain(self.folder.path()).execute(sql, []).unwrap();
             }
             Act::Reopen => {
+                self.other = None;
                 self.store.close().await;
                 if self.alone {
                     let filed = self.table().len();
@@ -151,6 +154,7 @@ impl House {
                         std::fs::copy(from, left.path().join(name)).unwrap();
                     }
                 }
+                self.other = None;
                 self.store = open(left.path(), self.options, self.alone).await;
                 self.folder = left;
             }

@@ -147,9 +147,7 @@ impl Serve {
                 }
             },
         };
-        let opened = looked.open().await?;
-        // The lock on the data folder proves it.
-        opened.sqlite.be_alone().await?;
+        let opened = open_alone(looked).await?;
         begin_audit(&opened, config.gateway.node, custodians.as_deref()).await?;
         if self.dev {
             let accounts = Accounts::new(opened.store.clone(), opened.vault.clone(), opened.clock.clone());
@@ -194,6 +192,13 @@ impl Serve {
         tracing::info!("tollgate ended");
         Ok(())
     }
+}
+
+/// Opens a folder whose lock this process has, so that nobody else makes orders in it.
+async fn open_alone(looked: Looked) -> anyhow::Result<Opened> {
+    let opened = looked.open().await?;
+    opened.sqlite.be_alone().await?;
+    Ok(opened)
 }
 
 /// From now on the audit log is told of what this gateway does; first, who has opened its keys.
