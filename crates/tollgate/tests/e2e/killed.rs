@@ -9,7 +9,7 @@ use crate::support::card_network::CardNetwork;
 use crate::support::chance::{Chance, seed_from};
 use crate::support::errand::{Came, Errand};
 use crate::support::receiver::{Behaviour, QUICK_FEEDBACK, Receiver};
-use crate::support::{Gateway, Merchant, QUICK, all_at_once, audit, wait_for, wait_within};
+use crate::support::{Gateway, Merchant, QUICK, all_at_once, audit, field, payment, status, wait_for, wait_within};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -81,6 +81,34 @@ fn a_card_network_killed_under_load_leaves_nothing_unsettled() {
     let errands = bed.merchants.errands();
     assert!(errands.len() > 20, "the load made orders: {}", errands.len());
     audit::assert_nothing_differs(gateway, &bed.network, &errands, Some(&bed.receiver));
+}
+
+/// What was new when it died is read again from its orders.
+#[test]
+fn a_reference_stays_taken_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = CardNetwork::start(&folder.path().join("network"), &[]);
+    let data = folder.path().join("data");
+    let mut gateway = Gateway::start_on(&network.iso, &data);
+    let demo = gateway.demo();
+    let references = ["kill-c", "kill-a", "kill-b"];
+    let pay = |gateway: &Gateway, reference| {
+        let answer = gateway.call(&demo, &payment("PURCHASE", reference, "1000", "4005550000000001"));
+        field(&answer, "response_code").to_owned()
+    };
+    for reference in references {
+        assert_eq!(pay(&gateway, reference), "14000");
+    }
+    gateway.kill();
+    let gateway = Gateway::start_on(&network.iso, &data);
+    for reference in references {
+        assert_eq!(pay(&gateway, reference), "00066", "{reference} was paid before the kill");
+        let found = gateway.call(&demo, &status(reference));
+        assert_eq!(field(&found, "transaction_code"), "14000");
+        // A command beside the gateway has none of its memory.
+        assert!(gateway.run_well(&["explain", reference]).contains("14000"));
+    }
+    assert_eq!(pay(&gateway, "kill-d"), "14000");
 }
 
 /// Everything that outlives a gateway.
