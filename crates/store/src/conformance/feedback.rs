@@ -352,6 +352,12 @@ pub async fn feedback_is_listed_by_every_part_of_a_filter(subject: &dyn Subject)
     assert_eq!(list(FeedbackFilter { before, ..any() }).await, [2, 1]);
     assert_eq!(list(FeedbackFilter { merchant: Some(MerchantId(2)), ..any() }).await, [2]);
     assert_eq!(list(FeedbackFilter { merchant_reference: Some("told-3".to_owned()), ..any() }).await, [3]);
+    for (merchant, found) in [(1, vec![3]), (2, vec![])] {
+        let (merchant, merchant_reference) = (Some(MerchantId(merchant)), Some("told-3".to_owned()));
+        let state = Some(FeedbackState::Waiting);
+        let filter = FeedbackFilter { merchant, merchant_reference, state, rows_max: 1, ..any() };
+        assert_eq!(list(filter).await, found, "every part counts together");
+    }
     assert_eq!(list(FeedbackFilter { fort_id: Some(tollgate_core::ident::FortId(FIRST + 4)), ..any() }).await, [4]);
     assert_eq!(list(FeedbackFilter { state: Some(FeedbackState::Delivered), ..any() }).await, [1]);
     assert_eq!(list(FeedbackFilter { state: Some(FeedbackState::Waiting), ..any() }).await, [4, 3, 2]);
