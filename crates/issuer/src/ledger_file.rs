@@ -188,8 +188,11 @@ impl LedgerFile {
     pub(crate) fn append(&mut self, addition: &Addition, accounts: &Accounts) -> Result<(), LedgerFileError> {
         self.step("BEGIN IMMEDIATE")?;
         let written = self.insert(addition, accounts).and_then(|()| self.step("COMMIT"));
-        if written.is_err() && !self.connection.is_autocommit() {
-            self.step("ROLLBACK")?;
+        if written.is_err()
+            && !self.connection.is_autocommit()
+            && let Err(error) = self.step("ROLLBACK")
+        {
+            tracing::error!(%error, "the sandbox ledger could not roll back");
         }
         Ok(written?)
     }
@@ -334,4 +337,27 @@ fn sequence(index: EntryIndex) -> i64 {
 /// Acquirers have at most 11 digits and amounts 12, so they always fit.
 fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_addition_that_is_refused_leaves_nothing_and_the_next_one_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = LedgerFile::open(&folder.path().join("ledger.db")).unwrap();
+        let mut accounts = Accounts::new(10);
+        let mut add = |byte| accounts.add(AccountKey::from_bytes([byte; 32]), String::new()).unwrap();
+        let (first, second, third) = (add(1), add(2), add(3));
+        let adds = |ids: &[AccountId]| Addition { accounts: ids.to_vec(), ..Addition::default() };
+        file.append(&adds(&[first]), &accounts).unwrap();
+        assert!(file.append(&adds(&[second, first]), &accounts).is_err(), "an account is added once");
+        let has_second =
+            |file: &LedgerFile| file.load_accounts(10).unwrap().find(&AccountKey::from_bytes([2; 32])).is_some();
+        assert!(!has_second(&file), "all of an addition or nothing");
+        file.append(&adds(&[second, third]), &accounts).unwrap();
+        assert!(has_second(&file));
+    }
 }

@@ -374,21 +374,14 @@ fn file_references(connection: &Connection, beside: &Beside) {
     if !beside.references.are_unfiled() {
         return;
     }
-    if let Err(error) = begin(connection) {
-        tracing::warn!(%error, "the newest references are not filed; the next start reads them from the orders");
-        return;
-    }
-    let failed = match beside.references.file_all(connection).map_err(Failure::into_store_error) {
-        Ok(()) => match commit(connection, beside) {
-            End::Failed(error) => Some(error),
-            End::Committed | End::Broken => None,
-        },
-        Err(error) => {
+    let filed = begin(connection).map(|()| match beside.references.file_all(connection) {
+        Ok(()) => commit(connection, beside),
+        Err(failure) => {
             roll_back(connection);
-            Some(error)
+            End::Failed(failure.into_store_error())
         }
-    };
-    if let Some(error) = failed {
+    });
+    if let Ok(End::Failed(error)) | Err(error) = filed {
         tracing::warn!(%error, "the newest references are not filed; the next start reads them from the orders");
     }
 }

@@ -14,16 +14,23 @@ use tollgate_store_sqlite::{SqliteOptions, SqliteStore};
 
 /// Set in the child alone: the database that it writes.
 const DATABASE: &str = "TOLLGATE_TEST_DATABASE";
+/// A number that no order has.
+const NUMBER_OF_NOBODY: i64 = 999_999_999_999_999_999;
 /// How many lines the parent reads before each kill.
 const ANSWERS_BEFORE_KILL: [usize; 6] = [1, 7, 40, 111, 256, 600];
 const CHILD_CALLERS: i64 = 16;
+
+/// References are filed with nearly each commit, so that a death meets that too.
+fn filing() -> SqliteOptions {
+    SqliteOptions { references_fresh_max: 8, ..SqliteOptions::default() }
+}
 
 /// The body of the child: writes without end and prints each answer once it has it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the body of the child process, started by the test below"]
 async fn child_that_writes_until_it_is_killed() {
     let Some(database) = std::env::var_os(DATABASE) else { return };
-    let store = Arc::new(SqliteStore::open(Path::new(&database), SqliteOptions::default()).unwrap());
+    let store = Arc::new(SqliteStore::open(Path::new(&database), filing()).unwrap());
     let first = i64::from(std::process::id()) * 1_000_000_000;
     let callers = (0..CHILD_CALLERS).map(|caller| {
         let store = Arc::clone(&store);
@@ -96,7 +103,7 @@ async fn without_space_nothing_is_promised() {
 #[ignore = "the body of the child process, started by the test above"]
 async fn child_that_writes_until_no_space_is_left() {
     let Some(database) = std::env::var_os(DATABASE) else { return };
-    let store = SqliteStore::open(Path::new(&database), SqliteOptions::default()).unwrap();
+    let store = SqliteStore::open(Path::new(&database), filing()).unwrap();
     for number in 1..100_000 {
         let mut new = orders::new_order(number, &format!("order-{number}"));
         new.request.push("merchant_extra", &"x".repeat(900));
@@ -120,6 +127,9 @@ async fn check(database: &Path, answers: &[Answer]) {
         let target = OrderTarget::Reference(new.order.merchant_reference.clone());
         let found = store.order(new.order.merchant, &target).await.unwrap().expect("an answered claim is there");
         assert_eq!(found.order.fort_id, new.order.fort_id);
+        let mut again = orders::new_order(NUMBER_OF_NOBODY, &new.order.merchant_reference);
+        again.order.merchant = new.order.merchant;
+        assert_eq!(store.claim_order(again).await.unwrap(), OrderClaim::ReferenceTaken(new.order.fort_id));
         match answer.phase {
             Phase::Pending => {}
             phase => assert_eq!(found.order.phase, phase, "order {}", answer.number),
