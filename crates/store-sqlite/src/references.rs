@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::Order;
 
-/// How many references are filed with a commit at least, and how many more for each of its calls. A call claims one at most
-/// and every other one does, so filing ends long before there are as many new ones again.
-const FILED_PER_COMMIT_MIN: usize = 16;
+/// How many references are filed with a commit for each of its calls, and into how many commits filing is divided at most, whatever
+/// else. A call claims one at most, so filing ends before there are as many new ones again.
 const FILED_PER_CALL: usize = 2;
+const COMMITS_OF_FILING_MAX: usize = 1_024;
 
 /// The orders that may not be filed, as a condition on `orders`.
 macro_rules! unfiled {
@@ -212,7 +212,8 @@ impl References {
 
     /// Files some of what waits for it, in the transaction of `calls` calls.
     pub(crate) fn file_some(&self, connection: &Connection, calls: usize) -> Result<(), Failure> {
-        let count = FILED_PER_COMMIT_MIN.saturating_add(calls.saturating_mul(FILED_PER_CALL));
+        let least = self.fresh_max / COMMITS_OF_FILING_MAX;
+        let count = least.saturating_add(calls.saturating_mul(FILED_PER_CALL));
         let state = self.state();
         if state.filing.is_empty() {
             return Ok(());
