@@ -88,7 +88,7 @@ async fn start() -> Arc<IsoLink> {
 }
 
 /// Approves everything; answers all frames of a read in one write.
-async fn host(mut io: TcpStream, spec: Spec, framing: Framing) {
+async fn host(mut io: TcpStream, spec: Arc<Spec>, framing: Framing) {
     io.set_nodelay(true).unwrap();
     let mut frames = FrameReader::new(framing);
     let (mut message, mut packed, mut out) = (Message::new(), Vec::new(), Vec::new());

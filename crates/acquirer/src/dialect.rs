@@ -4,6 +4,7 @@ use crate::in_flight::{Facts, Name};
 use crate::latin::fill_ascii;
 use crate::port::{NetworkKind, NetworkReply, NetworkRequest, OriginalReference};
 use crate::settings::{LinkSettings, SettingsError};
+use std::sync::Arc;
 use tollgate_core::card::RevealPermit;
 use tollgate_core::command::{Eci, ThreeDsWish};
 use tollgate_core::credential::{CredentialTurn, CredentialUse, Initiator, NetworkTransactionId, StoredCredential};
@@ -59,7 +60,7 @@ pub(crate) enum Unbuildable {
 
 /// The spec, the framing, and what is the same in all messages of one link.
 pub(crate) struct Dialect {
-    spec: Spec,
+    spec: Arc<Spec>,
     framing: Framing,
     institution: String,
     /// Field 37's character for each byte of the wire; 0 where there is none.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, Write as _};
+use std::sync::Arc;
 
 use tollgate_iso8583::{Message, Spec};
 
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn answer(specs: &BTreeMap<&str, Spec>, line: &str) -> Result<String, Box<dyn Error>> {
+fn answer(specs: &BTreeMap<&str, Arc<Spec>>, line: &str) -> Result<String, Box<dyn Error>> {
     let mut words = line.split(' ');
     let command = words.next().unwrap_or_default();
     let spec = words.next().and_then(|name| specs.get(name)).ok_or("no such spec")?;

@@ -53,9 +53,12 @@ pub(crate) static TRACK_OF_BCD: [[u8; 2]; 256] = nibble_pairs(b'=');
 /// Upper-case hexadecimal pair of a byte.
 pub(crate) static HEX_OF_BYTE: [[u8; 2]; 256] = hex_pairs();
 
+/// The nibble of a hexadecimal digit of either case; 0xF0 for what is none.
+pub(crate) static NIBBLE_OF_HEX: [u8; 256] = hex_nibbles();
+
 /// The value of a hexadecimal digit of either case.
 #[inline]
-pub(crate) fn hex_value(digit: u8) -> Option<u8> {
+pub(crate) const fn hex_value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'A'..=b'F' => Some(digit - b'A' + 10),
@@ -74,7 +77,10 @@ pub(crate) fn nibble_of(character: u8) -> u8 {
 /// Whether a test finds nothing in `bytes`. The test answers, for eight bytes at once, zero when all are admitted.
 #[inline]
 fn in_words(bytes: &[u8], strangers: impl Fn(u64) -> u64) -> bool {
-    if let Some(last) = bytes.last_chunk::<8>() {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        if bytes.len() <= 16 {
+            return strangers(u64::from_ne_bytes(*first)) | strangers(u64::from_ne_bytes(*last)) == 0;
+        }
         let (words, _) = bytes.as_chunks::<8>();
         // The last word may overlap the one before: looking twice is cheaper than looking singly.
         return words
@@ -162,6 +168,18 @@ const fn hex_pairs() -> [[u8; 2]; 256] {
     let mut byte = 0;
     while byte < 256 {
         table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    table
+}
+
+const fn hex_nibbles() -> [u8; 256] {
+    let mut table = [0xF0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(nibble) = hex_value(byte as u8) {
+            table[byte] = nibble;
+        }
         byte += 1;
     }
     table

@@ -27,7 +27,7 @@ pub struct Message {
     /// Bit 63 of the first word is field 1, bit 0 is field 64; the second word goes on with 65: the order of the wire.
     present: [u64; 2],
     slots: [Slot; FIELD_NUMBER_MAX as usize],
-    /// Values without gaps: each byte belongs to exactly one field.
+    /// No byte belongs to two fields. Between values that were read from a wire there may be their length prefixes.
     bytes: Vec<u8>,
 }
 
@@ -177,16 +177,25 @@ impl Message {
     }
 
     /// Declares everything after `start` to be the value of the field.
-    #[inline]
-    pub(crate) fn commit(&mut self, field: u8, start: usize) {
+    fn commit(&mut self, field: u8, start: usize) {
         let len = self.bytes.len().saturating_sub(start);
-        if let Some((word, bit)) = place_of(field)
-            && let Some(slot) = self.slots.get_mut(usize::from(field - 1))
-        {
-            // Both fit: a message has at most MESSAGE_BYTES_MAX bytes, a field at most FIELD_BYTES_MAX.
-            *slot = Slot { start: start as u32, len: len as u16 };
+        if let Some((word, bit)) = place_of(field) {
+            self.place(field, Slot::new(start, len));
             self.present[word] |= bit;
         }
+    }
+
+    /// Says where the value of a field lies, for the decoder, which [announces](Message::announce) all fields at the end.
+    #[inline]
+    pub(crate) fn place(&mut self, field: u8, place: Slot) {
+        if let Some(slot) = self.slots.get_mut(usize::from(field.wrapping_sub(1))) {
+            *slot = place;
+        }
+    }
+
+    /// Says which fields there are: each has its [place](Message::place).
+    pub(crate) const fn announce(&mut self, present: [u64; 2]) {
+        self.present = present;
     }
 
     #[inline]
@@ -319,14 +328,21 @@ impl fmt::Debug for FieldLengths<'_> {
     }
 }
 
+/// Where a value lies in the buffer.
 #[derive(Clone, Copy)]
-struct Slot {
+pub(crate) struct Slot {
     start: u32,
     len: u16,
 }
 
 impl Slot {
     const EMPTY: Slot = Slot { start: 0, len: 0 };
+
+    /// Both fit: a buffer has little more than [`MESSAGE_BYTES_MAX`] bytes, a field at most [`FIELD_BYTES_MAX`].
+    #[inline]
+    pub(crate) const fn new(start: usize, len: usize) -> Slot {
+        Slot { start: start as u32, len: len as u16 }
+    }
 
     #[inline]
     const fn end(self) -> usize {

@@ -18,6 +18,10 @@ pub(crate) struct Plan {
     pub(crate) prefix_scale: u8,
     /// Longest value, or the length of a fixed one: characters, digits or, for binary, bytes; without the sign.
     pub(crate) units_max: u16,
+    /// Whether the value travels, sign and all, as the bytes of its canonical form.
+    pub(crate) travels_as_it_is: bool,
+    /// The digits of the length prefix (0 for a fixed length) of text and prefix in ASCII: nearly all that most messages have.
+    pub(crate) plain: Option<u8>,
 }
 
 /// How the value itself travels.
@@ -143,13 +147,16 @@ impl Plan {
             },
         };
         let doubled = wire == Wire::Hex && encodings.hex_count == HexCount::Characters;
+        let length = length_wire(format.extent, encodings.prefix);
         let plan = Plan {
+            plain: plain(wire, length).filter(|_| !matches!(format.content, Content::Track | Content::SignedDigits)),
             wire,
-            length: length_wire(format.extent, encodings.prefix),
+            length,
             sign: (format.content == Content::SignedDigits).then_some(encodings.text),
             odd_pad: encodings.odd_pad,
             prefix_scale: if doubled { 2 } else { 1 },
             units_max: format.length,
+            travels_as_it_is: travels_as_it_is(format.content, wire, encodings.text),
         };
         let prefix_max = usize::from(plan.units_max) * usize::from(plan.prefix_scale);
         if plan.length != LengthWire::Fixed && prefix_max > plan.prefix_limit() {
@@ -189,6 +196,24 @@ impl Plan {
             Wire::BcdTrack => Some(Class::Z),
             Wire::Raw | Wire::Hex => None,
         }
+    }
+}
+
+fn plain(wire: Wire, length: LengthWire) -> Option<u8> {
+    match (wire, length) {
+        (Wire::Ascii(_), LengthWire::Fixed) => Some(0),
+        (Wire::Ascii(_), LengthWire::Ascii2) => Some(2),
+        (Wire::Ascii(_), LengthWire::Ascii3) => Some(3),
+        _ => None,
+    }
+}
+
+fn travels_as_it_is(content: Content, wire: Wire, text: TextWire) -> bool {
+    match (content, wire) {
+        // The separator may be one of two characters.
+        (Content::Track, _) => false,
+        (Content::SignedDigits, Wire::Ascii(_)) => text == TextWire::Ascii,
+        (_, wire) => matches!(wire, Wire::Ascii(_) | Wire::Raw),
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::charset::Class;
@@ -9,6 +11,7 @@ use crate::message::{FIELD_NUMBER_MAX, Message};
 use crate::mti::Mti;
 use crate::plan::{LengthWire, Plan};
 use crate::spec::Spec;
+use crate::unpack::BUFFER_BYTES_MAX;
 use crate::{BerElements, Description, Subelements};
 
 /// Random numbers from a seed (splitmix64): proptest shrinks the seed's message by its fields, not by its bytes.
@@ -68,8 +71,8 @@ fn message_of(sketch: &Sketch, spec: &Spec) -> Message {
     message
 }
 
-fn specs() -> Vec<Spec> {
-    let mut specs: Vec<Spec> = Spec::builtin_names().map(|name| Spec::builtin(name).unwrap()).collect();
+fn specs() -> Vec<Arc<Spec>> {
+    let mut specs: Vec<Arc<Spec>> = Spec::builtin_names().map(|name| Spec::builtin(name).unwrap()).collect();
     // Encodings that no built-in spec has, so that none goes unproven.
     for encoding in [
         "numeric = \"bcd\"\nodd_pad = \"right-f\"\nlength = \"binary\"\nbinary = \"raw\"",
@@ -77,7 +80,8 @@ fn specs() -> Vec<Spec> {
         "numeric = \"ebcdic-037\"\ntext = \"ebcdic-037\"\nlength = \"ebcdic-037\"",
         "hex_length = \"bytes\"",
     ] {
-        specs.push(Spec::from_toml(&format!("extends = \"iso8583-1987-ascii\"\n[encoding]\n{encoding}")).unwrap());
+        let text = format!("extends = \"iso8583-1987-ascii\"\n[encoding]\n{encoding}");
+        specs.push(Arc::new(Spec::from_toml(&text).unwrap()));
     }
     specs
 }
@@ -148,6 +152,29 @@ proptest! {
     }
 
     #[test]
+    fn a_message_that_was_read_is_changed_like_one_that_was_built(
+        sketch in sketches(),
+        changes in prop::collection::vec((2..=FIELD_NUMBER_MAX, any::<bool>()), 1..20),
+    ) {
+        for spec in specs() {
+            let mut dice = Dice(!sketch.seed);
+            let mut built = message_of(&sketch, &spec);
+            let (mut wire, mut read) = (Vec::new(), Message::new());
+            spec.pack(&built, &mut wire).unwrap();
+            spec.unpack(&wire, &mut read).unwrap();
+            // Fields that are there are changed oftener than chance would have it.
+            let there = sketch.fields.iter().zip(&changes).map(|(&field, &(_, keep))| (field, keep));
+            for (field, keep) in changes.iter().copied().chain(there) {
+                let value = random_value(spec.plan(field).unwrap(), &mut dice);
+                for message in [&mut built, &mut read] {
+                    if keep { message.set(field, &value).unwrap() } else { message.remove(field); }
+                }
+                prop_assert!(built == read, "{} field {field}", spec.name());
+            }
+        }
+    }
+
+    #[test]
     fn unpacking_takes_no_more_memory_than_twice_the_wire(sketch in sketches()) {
         for spec in specs() {
             let mut wire = Vec::new();
@@ -195,5 +222,25 @@ proptest! {
         let shown = format!("{description}{}{description:?}", description.to_compact());
         prop_assert!(!shown.contains(&digits));
         prop_assert_eq!(Description::from_compact(&spec, &description.to_compact()).unwrap(), description);
+    }
+}
+
+#[test]
+fn the_longest_message_is_read_into_the_room_that_was_taken_for_it() {
+    for spec in specs() {
+        let mut message = Message::new();
+        message.set_mti(Mti::AUTHORIZATION_REQUEST);
+        for field in 2..=FIELD_NUMBER_MAX {
+            let plan = spec.plan(field).unwrap();
+            let digits = vec![b'1'; usize::from(plan.units_max)];
+            let value = if plan.class() == Some(Class::A) { vec![b'A'; digits.len()] } else { digits };
+            message.set(field, if plan.sign.is_some() { [b"C", &value[..]].concat() } else { value }).unwrap();
+        }
+        let (mut wire, mut back) = (Vec::new(), Message::new());
+        spec.pack(&message, &mut wire).unwrap();
+        spec.unpack(&wire, &mut back).unwrap();
+        assert!(back == message, "{}", spec.name());
+        // A buffer that grows leaves a copy behind that nobody wipes.
+        assert!(back.bytes_mut().capacity() <= (2 * wire.len()).min(BUFFER_BYTES_MAX), "{}", spec.name());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
@@ -11,7 +12,7 @@ use crate::spec_file::{SpecError, load};
 
 /// A message spec, compiled for packing, unpacking and describing.
 ///
-/// Loading parses TOML and takes about a millisecond: do it once and share it (`Arc<Spec>`).
+/// Loading parses TOML and takes about a millisecond: do it once and share it, as [`Spec::builtin`] does.
 pub struct Spec {
     pub(crate) name: String,
     pub(crate) mti: NumericWire,
@@ -51,13 +52,19 @@ pub enum Layout {
 }
 
 impl Spec {
-    /// A spec that is compiled in.
+    /// A spec that is compiled in. It is loaded once in a process and shared from then on.
     ///
     /// # Errors
     /// [`SpecError::UnknownBuiltin`] for a name that is not among [`Spec::builtin_names`].
-    pub fn builtin(name: &str) -> Result<Spec, SpecError> {
-        let text = builtin_text(name).ok_or_else(|| SpecError::UnknownBuiltin { name: name.to_owned() })?;
-        Spec::from_toml(text)
+    pub fn builtin(name: &str) -> Result<Arc<Spec>, SpecError> {
+        let found = BUILTINS.iter().find(|builtin| builtin.name == name);
+        let builtin = found.ok_or_else(|| SpecError::UnknownBuiltin { name: name.to_owned() })?;
+        if let Some(loaded) = builtin.loaded.get() {
+            return Ok(Arc::clone(loaded));
+        }
+        // Two that come at once both load it, and the first one's is kept.
+        let loaded = Arc::new(Spec::from_toml(builtin.text)?);
+        Ok(Arc::clone(builtin.loaded.get_or_init(|| loaded)))
     }
 
     /// The names of the specs that are compiled in.
@@ -139,12 +146,19 @@ pub(crate) struct PartLabel {
 struct Builtin {
     name: &'static str,
     text: &'static str,
+    loaded: OnceLock<Arc<Spec>>,
+}
+
+impl Builtin {
+    const fn new(name: &'static str, text: &'static str) -> Builtin {
+        Builtin { name, text, loaded: OnceLock::new() }
+    }
 }
 
 static BUILTINS: [Builtin; 3] = [
-    Builtin { name: "iso8583-1987-ascii", text: include_str!("../specs/iso8583-1987-ascii.toml") },
-    Builtin { name: "iso8583-1987-ascii-binary", text: include_str!("../specs/iso8583-1987-ascii-binary.toml") },
-    Builtin { name: "iso8583-1987-bcd", text: include_str!("../specs/iso8583-1987-bcd.toml") },
+    Builtin::new("iso8583-1987-ascii", include_str!("../specs/iso8583-1987-ascii.toml")),
+    Builtin::new("iso8583-1987-ascii-binary", include_str!("../specs/iso8583-1987-ascii-binary.toml")),
+    Builtin::new("iso8583-1987-bcd", include_str!("../specs/iso8583-1987-bcd.toml")),
 ];
 
 pub(crate) fn builtin_text(name: &str) -> Option<&'static str> {

@@ -35,7 +35,7 @@ const ACCEPT_PAUSE_MS: u64 = 50;
 
 /// What all connections share.
 pub(crate) struct Host {
-    pub(crate) spec: Spec,
+    pub(crate) spec: Arc<Spec>,
     pub(crate) framing: Framing,
     pub(crate) keys: AccountKeys,
     pub(crate) value_key: AuthenticationValueKey,

@@ -123,9 +123,8 @@ impl Session {
         }
     }
 
-    /// Plays the session to its end.
+    /// Plays the session, which begins now, to its end.
     pub async fn play(mut self, desk: &Desk) {
-        desk.sleep_until(self.begins_ms).await;
         if self.chance.happens(100) {
             self.ask_for_nothing_known(desk).await;
         }

@@ -1,5 +1,6 @@
 //! What there is before a run begins: cards, merchants, their accounts.
 
+use std::sync::LazyLock;
 use tollgate_app::{AccountError, Accounts, NewMerchant};
 use tollgate_core::bin::Brand;
 use tollgate_core::card::luhn;
@@ -23,7 +24,11 @@ pub const CARDS: u64 = 24;
 #[must_use]
 #[allow(clippy::expect_used, reason = "the table of ISO 4217 has these three, whatever a run does")]
 pub fn currencies() -> [Currency; 3] {
-    ["AED", "KWD", "JPY"].map(|alpha| Currency::from_alpha(alpha).expect("a currency of ISO 4217"))
+    // Each session is drawn from its seed many times over.
+    static CURRENCIES: LazyLock<[Currency; 3]> = LazyLock::new(|| {
+        ["AED", "KWD", "JPY"].map(|alpha| Currency::from_alpha(alpha).expect("a currency of ISO 4217"))
+    });
+    *CURRENCIES
 }
 
 /// The card numbers: those of no real card, with right check digits.

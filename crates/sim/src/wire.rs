@@ -5,6 +5,7 @@ use crate::issuer::{Name, Purpose, Reply, Request};
 use crate::record::OrderNumber;
 use crate::tables::HashMap;
 use anyhow::Context as _;
+use std::sync::Arc;
 use tollgate_iso8583::{Framing, Message, MtiClass, Spec, SubelementBuilder, Subelements};
 
 /// What stands before the order's number in field 62 of a first message.
@@ -12,7 +13,7 @@ pub const ORDER_MARK: &str = "sim-";
 
 /// The spec and what is needed to read messages.
 pub struct Wire {
-    spec: Spec,
+    spec: Arc<Spec>,
     framing: Framing,
     /// The places of the cards, by their numbers.
     cards: HashMap<String, usize>,

@@ -153,7 +153,11 @@ impl World {
         let numbers = plan.sessions.first..plan.sessions.first.saturating_add(plan.sessions.count);
         for number in numbers.clone() {
             let (session, desk) = (Session::of(plan, number), Arc::clone(&world.desk));
-            sessions.spawn(Box::pin(async move { session.play(&desk).await }));
+            // Made when it begins: all of them at once, at many kilobytes each, would drive everything else out of the cache.
+            sessions.spawn(async move {
+                desk.sleep_until(session.begins_ms).await;
+                Box::pin(session.play(&desk)).await;
+            });
         }
         while let Some(ended) = sessions.join_next().await {
             if let Err(error) = ended {
@@ -374,7 +378,7 @@ impl World {
         let sessions = numbers.map(|number| Session::of(&self.plan, number)).filter(|session| session.way != Way::Api);
         for session in sessions {
             let (desk, seed) = (Arc::clone(&self.desk), self.plan.seed);
-            late.spawn(async move { Customer::of(&session, &desk, seed).comes_late().await });
+            late.spawn(Box::pin(async move { Customer::of(&session, &desk, seed).comes_late().await }));
         }
         tokio::time::sleep(Duration::from_millis(LATE_CUSTOMERS_MS / 2)).await;
         self.watch.note(None, Event::Jump);

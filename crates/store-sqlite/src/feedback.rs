@@ -1,5 +1,7 @@
 //! Transaction feedback: the outbox, its leases, and what came of each attempt.
 
+mod lease;
+
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::read::{self, OperationTold};
@@ -7,6 +9,7 @@ use crate::references::orders_of_reference;
 use crate::rows::{all, first, limit};
 use crate::schedule;
 use crate::try_card;
+pub(crate) use lease::lease;
 use rusqlite::{Connection, Row, params};
 use tollgate_core::agreement::AgreementNumber;
 use tollgate_core::feedback::{FeedbackId, FeedbackLane};
@@ -14,8 +17,7 @@ use tollgate_core::ident::{FortId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
-    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackLease, FeedbackLeased,
-    FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, NewFeedback, NewFeedbackAttempt,
+    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, NewFeedback, NewFeedbackAttempt,
     OutcomeRecord, PauseReason,
 };
 
@@ -30,6 +32,7 @@ macro_rules! feedback_columns {
          feedbacks.delivered_at, feedbacks.pause_reason"
     };
 }
+use feedback_columns;
 
 /// Writes the feedback of an outcome at `place` among those of its operation.
 pub(crate) fn insert(
@@ -83,84 +86,6 @@ pub(crate) fn insert_seed(connection: &Connection, seed: &FeedbackSeed) -> Resul
             seed.place,
         ])?;
     Ok(())
-}
-
-/// Leases what is due, lane by lane in turns.
-pub(crate) fn lease(connection: &Connection, lease: &FeedbackLease) -> Result<FeedbackLeased, Failure> {
-    let mut turns = lanes_due(connection, lease)?;
-    let mut chosen: Vec<FeedbackRow> = Vec::new();
-    // In turns: one row of each lane, then a second one of each, until there is no place left.
-    let mut progress = true;
-    while progress && chosen.len() < lease.rows_max {
-        progress = false;
-        for turn in &mut turns {
-            if chosen.len() >= lease.rows_max {
-                break;
-            }
-            if let Some(row) = turn.next() {
-                chosen.push(row);
-                progress = true;
-            }
-        }
-    }
-    let mut statement = connection
-        .prepare_cached("UPDATE feedbacks SET due_at = ?3, leased_by = ?4 WHERE operation_id = ?1 AND place = ?2")?;
-    for row in &mut chosen {
-        statement.execute(params![row.id.operation.0, row.id.place, lease.until.0, lease.node])?;
-        row.due_at = lease.until;
-    }
-    // With room left every lane had its turn, and it does not matter where the next turn begins.
-    let last = chosen.last().map(|row| row.lane).filter(|_| chosen.len() >= lease.rows_max);
-    Ok(FeedbackLeased { rows: chosen, last })
-}
-
-/// The rows that are due of each lane that has places, lanes behind `after` first.
-fn lanes_due(connection: &Connection, lease: &FeedbackLease) -> Result<Vec<std::vec::IntoIter<FeedbackRow>>, Failure> {
-    let mut next = connection.prepare_cached(
-        "SELECT lane, due_at FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0 AND lane > ?1 \
-         ORDER BY lane, due_at LIMIT 1",
-    )?;
-    let mut due = connection.prepare_cached(concat!(
-        "SELECT ",
-        feedback_columns!(),
-        " FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0 AND lane = ?1 AND due_at <= ?2 \
-         ORDER BY due_at, created_at, operation_id, place LIMIT ?3"
-    ))?;
-    let begin = lease.after.map_or(-1, FeedbackLane::number);
-    let mut turns = Vec::new();
-    let mut at = begin;
-    let mut wrapped = begin < 0;
-    for _ in 0..LANES_LOOKED_AT_MAX {
-        let found: Option<LaneHead> =
-            first(next.query([at])?, |row| Ok(LaneHead { lane: row.get(0)?, due_at: Timestamp(row.get(1)?) }))?;
-        match found {
-            Some(head) if !(wrapped && begin >= 0 && head.lane > begin) => {
-                at = head.lane;
-                let free = places(lease, lane(head.lane)?);
-                if head.due_at <= lease.now && free > 0 {
-                    let rows = all(due.query(params![head.lane, lease.now.0, limit(free)])?, row)?;
-                    turns.push(rows.into_iter());
-                }
-            }
-            _ if wrapped => break,
-            _ => {
-                wrapped = true;
-                at = -1;
-            }
-        }
-    }
-    Ok(turns)
-}
-
-/// The first row of a lane.
-struct LaneHead {
-    lane: i64,
-    due_at: Timestamp,
-}
-
-fn places(lease: &FeedbackLease, lane: FeedbackLane) -> usize {
-    let fewer = lease.places.iter().find(|places| places.lane == lane);
-    fewer.map_or(lease.lane_rows_max, |places| places.free).min(lease.rows_max)
 }
 
 /// Leases the oldest paused row of each lane that was left alone for long enough.

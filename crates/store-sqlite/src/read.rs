@@ -146,7 +146,7 @@ pub(crate) fn unfinished(connection: &Connection, whose: Whose, rows_max: usize)
             " FROM orders JOIN operations ON operations.operation_id = orders.open_operation \
              LEFT JOIN lives ON lives.life = operations.owner AND lives.ended_at IS NULL \
              WHERE orders.open_state = 0 AND (lives.life IS NULL OR (lives.life = ?3 AND operations.sent_at < ?1)) \
-             ORDER BY operations.sent_at, operations.operation_id LIMIT ?2"
+             ORDER BY orders.open_operation LIMIT ?2"
         ),
     };
     let (before, finder) = match whose {

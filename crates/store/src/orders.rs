@@ -47,7 +47,8 @@ pub trait Orders {
     /// One operation with its order.
     fn operation(&self, id: OperationId) -> StoreFuture<'_, Option<StoredOperation>>;
 
-    /// Operations that have no outcome at all, oldest first: `whose` says which of them.
+    /// Operations that have no outcome at all, oldest first: `whose` says which of them. Lost ones are in the order of their
+    /// numbers, which grow with the time.
     fn unfinished(&self, whose: Whose, limit: usize) -> StoreFuture<'_, Vec<Unfinished>>;
 
     /// The whole story of one order.

@@ -77,7 +77,7 @@ impl Rig {
         let (hosts_sender, hosts) = mpsc::unbounded_channel();
         let (late_sender, late) = mpsc::channel(late_max);
         let pipes = Pipes { bytes_max: pipe_bytes_max, hosts: hosts_sender };
-        let spec = Arc::new(Spec::builtin(&settings.spec).unwrap());
+        let spec = Spec::builtin(&settings.spec).unwrap();
         let framing = settings.framing.parse().unwrap();
         let link = IsoLink::start_over(pipes, settings, Arc::new(FixedClock), late_sender).unwrap();
         Rig { link: Arc::new(link), late, hosts, spec, framing }

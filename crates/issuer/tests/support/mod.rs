@@ -5,6 +5,7 @@
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -128,7 +129,7 @@ pub fn reversal(of: Name, of_mti: &str, card: &str, amount: u64) -> Message {
 }
 
 pub struct Acquirer {
-    spec: Spec,
+    spec: Arc<Spec>,
     framing: Framing,
     frames: FrameReader,
     pub stream: TcpStream,
