@@ -17,8 +17,8 @@ use tollgate_core::ident::{FortId, OperationId};
 use tollgate_core::time::Timestamp;
 use tollgate_store::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FEEDBACK_ROWS_ROUSED_MAX, FeedbackAttempt,
-    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen, NewFeedback, NewFeedbackAttempt,
-    OutcomeRecord, PauseReason,
+    FeedbackBacklog, FeedbackContent, FeedbackFilter, FeedbackFinish, FeedbackFinished, FeedbackProbe, FeedbackRouse,
+    FeedbackRow, FeedbackState, FeedbackThen, NewFeedback, NewFeedbackAttempt, OutcomeRecord, PauseReason,
 };
 
 /// How many lanes one lease looks at; the next one goes on behind them.
