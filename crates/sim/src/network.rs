@@ -122,7 +122,7 @@ impl Network {
             recovery_messages: 0,
             rates,
         };
-        for turn in 0..inner.rates.of(Fault::HostAway) {
+        for turn in 0..plan.times(Fault::HostAway) {
             let mut chance = Chance::of(plan.seed, "away", &[turn]);
             let at_ms = chance.between(0, plan.calm_from_ms().saturating_sub(1));
             let for_ms = chance.between(100, 20_000);

@@ -85,7 +85,7 @@ impl Receivers {
             })
             .collect();
         let (rates, calm_from_ms) = (plan.rates(), plan.calm_from_ms());
-        for turn in 0..rates.of(Fault::ReceiverAway) {
+        for turn in 0..plan.times(Fault::ReceiverAway) {
             let mut chance = Chance::of(plan.seed, "receiver-away", &[turn]);
             let place = usize::try_from(chance.between(0, receivers.len() as u64 - 1)).unwrap_or(0);
             let from_ms = chance.between(0, calm_from_ms);

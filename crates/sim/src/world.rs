@@ -133,7 +133,7 @@ impl World {
             let lives = Arc::clone(&world);
             background.spawn(async move { lives.live_again_and_again(node).await });
         }
-        for turn in 0..plan.rates().of(Fault::CrashAtRandom) {
+        for turn in 0..plan.times(Fault::CrashAtRandom) {
             let world = Arc::clone(&world);
             background.spawn(async move { world.crash_once(turn).await });
         }
@@ -145,7 +145,7 @@ impl World {
             let world = Arc::clone(&world);
             background.spawn(async move { world.jump_once(turn).await });
         }
-        for turn in 0..plan.rates().of(Fault::Paused) {
+        for turn in 0..plan.times(Fault::Paused) {
             let world = Arc::clone(&world);
             background.spawn(async move { world.pause_once(turn).await });
         }
