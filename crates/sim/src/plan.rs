@@ -34,7 +34,7 @@ pub const SESSION_EVERY_MS: u64 = 50;
 /// has to come to its end.
 pub const STORM_TAIL_MS: u64 = 90_000;
 
-/// How often the time of the business may jump in each thousand sessions with customers at the page.
+/// How often the time of the business may jump in a run of the usual length with customers at the page.
 pub const PAGE_JUMPS_MAX: u64 = 3;
 
 /// How many gateways may run on one store.
@@ -92,18 +92,20 @@ impl Plan {
         if self.pages_per_10_000() == 0 || self.gateways() > 1 {
             return 0;
         }
-        Chance::of(self.seed, "page-jumps", &[]).between(0, PAGE_JUMPS_MAX) * self.thousands()
+        self.for_the_storm(Chance::of(self.seed, "page-jumps", &[]).between(0, PAGE_JUMPS_MAX))
     }
 
-    /// How often in this run what happens to a whole machine happens, for which a rate says how often in a thousand sessions.
+    /// How often in this run what happens to a whole machine happens. Its rate says how often in a run of the usual length; a
+    /// longer storm has more of it.
     #[must_use]
     pub fn times(&self, fault: Fault) -> u64 {
-        self.rates().of(fault) * self.thousands()
+        self.for_the_storm(self.rates().of(fault))
     }
 
-    /// In how many thousands of sessions the faults are spread, begun ones counted.
-    fn thousands(&self) -> u64 {
-        self.window_ms().div_ceil(u64::from(SESSIONS_PER_SEED) * SESSION_EVERY_MS).max(1)
+    /// So many in a storm of this length as there are `usually` in the usual one.
+    fn for_the_storm(&self, usually: u64) -> u64 {
+        let usual_ms = u64::from(SESSIONS_PER_SEED) * SESSION_EVERY_MS + STORM_TAIL_MS;
+        usually.saturating_mul(self.calm_from_ms().max(usual_ms)) / usual_ms
     }
 
     /// How often each fault happens under this seed.
@@ -164,7 +166,7 @@ faults! {
     Corrupt = "corrupt", 200;
     /// The link breaks while a message is written.
     LinkBreaks = "link-breaks", 15;
-    /// The link breaks, and the host is away for a while; so many times in each thousand sessions of the worst seed.
+    /// The link breaks, and the host is away for a while; so many times in a run of the usual length of the worst seed.
     HostAway = "host-away", 6;
     /// The issuer says a yes with conditions.
     ConditionalYes = "conditional-yes", 200;
@@ -180,7 +182,7 @@ faults! {
     CrashBefore = "crash-before", 8;
     /// The gateway dies after a commit.
     CrashAfter = "crash-after", 8;
-    /// The gateway dies at some moment; so many times in each thousand sessions of the worst seed.
+    /// The gateway dies at some moment; so many times in a run of the usual length of the worst seed.
     CrashAtRandom = "crash", 4;
     /// A feedback, or the answer to it, takes longer than it should, and often longer than the gateway waits.
     FeedbackSlow = "feedback-slow", 400;
@@ -188,10 +190,10 @@ faults! {
     FeedbackRefused = "feedback-refused", 600;
     /// A merchant's server acknowledges a feedback, and the answer is lost.
     FeedbackLost = "feedback-lost", 400;
-    /// A merchant's server is away for a while; so many times in each thousand sessions of the worst seed.
+    /// A merchant's server is away for a while; so many times in a run of the usual length of the worst seed.
     ReceiverAway = "receiver-away", 7;
-    /// A gateway stands still for a while, often for longer than its lease, and goes on; so many times in each
-    /// thousand sessions of the worst seed.
+    /// A gateway stands still for a while, often for longer than its lease, and goes on; so many times in a run of
+    /// the usual length of the worst seed.
     Paused = "paused", 5;
 }
 
@@ -285,9 +287,9 @@ mod tests {
         let seed = (1..).find(|seed| rate(*seed) > 0).unwrap();
         let of = |count| Plan { sessions: Sessions { first: 0, count }, ..Plan::of_seed(seed) };
         let once = rate(seed);
-        let times = [1, SESSIONS_PER_SEED, SESSIONS_PER_SEED + 1, 10 * SESSIONS_PER_SEED]
-            .map(|count| of(count).times(Fault::ReceiverAway));
-        assert_eq!(times, [once, once, 2 * once, 10 * once]);
+        let times = [1, SESSIONS_PER_SEED, 10 * SESSIONS_PER_SEED].map(|count| of(count).times(Fault::ReceiverAway));
+        // 50 s of sessions and 90 s of storm behind them are the usual length.
+        assert_eq!(times, [once, once, once * 590 / 140]);
     }
 
     #[test]
