@@ -52,21 +52,24 @@ pub(crate) struct Ages {
 }
 
 impl Ages {
-    /// Looks, unless it did a moment ago.
-    pub(crate) async fn look(&mut self, gateway: &Gateway) {
+    /// Looks, unless it did a moment ago. `waiting` is how many operations are unknown, if that is known already.
+    pub(crate) async fn look(&mut self, gateway: &Gateway, waiting: Option<u64>) {
         if self.next_look.is_some_and(|next| Instant::now() < next) {
             return;
         }
         self.next_look = Some(Instant::now() + Duration::from_millis(LOOK_EVERY_MS));
-        if let Err(error) = self.look_now(&gateway.inner).await {
+        if let Err(error) = self.look_now(&gateway.inner, waiting != Some(0)).await {
             tracing::error!(%error, "the ages of unknown outcomes cannot be read");
         }
     }
 
-    async fn look_now(&mut self, inner: &Inner) -> Result<(), StoreError> {
+    async fn look_now(&mut self, inner: &Inner, some_wait: bool) -> Result<(), StoreError> {
         let now = inner.clock.now();
         for level in Level::ALL {
-            let counts = inner.store.waiting_counts(level.since(inner, now)).await?;
+            let counts = match some_wait {
+                true => inner.store.waiting_counts(level.since(inner, now)).await?,
+                false => Vec::new(),
+            };
             for way_out in WayOut::ALL {
                 let count = counts.iter().find(|count| count.way_out == *way_out);
                 let age_ms = count.map_or(0, |count| now.since_ms(count.oldest));
@@ -79,7 +82,10 @@ impl Ages {
                 }
             }
         }
-        let rows = inner.store.waiting_since(Level::Alert.since(inner, now), TOLD_MAX).await?;
+        let rows = match some_wait {
+            true => inner.store.waiting_since(Level::Alert.since(inner, now), TOLD_MAX).await?,
+            false => Vec::new(),
+        };
         let alarm_since = Level::Alarm.since(inner, now);
         for (row, level) in self.news(&rows, alarm_since) {
             tell(row, level, now);

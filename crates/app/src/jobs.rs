@@ -153,16 +153,19 @@ async fn recovery_job(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
         doubts::look(&gateway.inner).await;
         // While the link is down no message could leave: the rows keep their place and their count.
-        if gateway.link() == LinkState::Up {
-            if let Err(error) = gateway.mark_interrupted().await {
-                tracing::error!(%error, "the janitor cannot read the store");
-            }
-            if let Err(error) = rolling.start_due(&gateway).await {
-                tracing::error!(%error, "the recovery queue cannot be read");
-            }
+        let link_is_up = gateway.link() == LinkState::Up;
+        if link_is_up && let Err(error) = gateway.mark_interrupted().await {
+            tracing::error!(%error, "the janitor cannot read the store");
         }
-        report_backlog(&gateway).await;
-        ages.look(&gateway).await;
+        // Counted first: with an empty queue, as nearly always, there is nothing else to ask about it.
+        let waiting = report_backlog(&gateway).await;
+        if link_is_up
+            && waiting != Some(0)
+            && let Err(error) = rolling.start_due(&gateway).await
+        {
+            tracing::error!(%error, "the recovery queue cannot be read");
+        }
+        ages.look(&gateway, waiting).await;
         lapses.look(&gateway.inner).await;
         expiries.look(&gateway).await;
         payment_link::watch::look(&gateway).await;
@@ -251,15 +254,16 @@ impl Rolling {
     }
 }
 
-async fn report_backlog(gateway: &Gateway) {
-    if let Ok((rows, oldest)) = gateway.inner.store.recovery_backlog().await {
-        let age_ms = oldest.map_or(0, |since| gateway.now().since_ms(since));
-        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        {
-            metrics::gauge!("tollgate_recovery_backlog").set(rows as f64);
-            metrics::gauge!("tollgate_recovery_oldest_seconds").set(age_ms as f64 / 1000.0);
-        }
+/// Tells how many rows the recovery queue has. `None` when it cannot be counted.
+async fn report_backlog(gateway: &Gateway) -> Option<u64> {
+    let (rows, oldest) = gateway.inner.store.recovery_backlog().await.ok()?;
+    let age_ms = oldest.map_or(0, |since| gateway.now().since_ms(since));
+    #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    {
+        metrics::gauge!("tollgate_recovery_backlog").set(rows as f64);
+        metrics::gauge!("tollgate_recovery_oldest_seconds").set(age_ms as f64 / 1000.0);
     }
+    Some(rows)
 }
 
 async fn late_job(gateway: Gateway, mut late: mpsc::Receiver<LateReply>, mut stopped: watch::Receiver<bool>) {
