@@ -2,12 +2,12 @@
 
 #![no_main]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use tollgate_iso8583::{BerElements, Description, Message, Spec, Subelements};
 
-static SPECS: LazyLock<Vec<Spec>> =
+static SPECS: LazyLock<Vec<Arc<Spec>>> =
     LazyLock::new(|| Spec::builtin_names().map(|name| Spec::builtin(name).expect("a built-in spec loads")).collect());
 
 fuzz_target!(|data: &[u8]| {
