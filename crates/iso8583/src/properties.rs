@@ -227,7 +227,18 @@ proptest! {
 
 #[test]
 fn the_longest_message_is_read_into_the_room_that_was_taken_for_it() {
-    for spec in specs() {
+    let mut specs = specs();
+    for (numeric, format) in [("ascii", "ans ...999"), ("bcd", "n ...999")] {
+        let mut text = format!(
+            "name = \"longest\"\n[encoding]\nmti = \"ascii\"\nbitmap = \"hex\"\nnumeric = \"{numeric}\"\ntext = \"ascii\"\n\
+             binary = \"hex\"\nlength = \"ascii\"\n"
+        );
+        for field in 2..=FIELD_NUMBER_MAX {
+            text.push_str(&format!("[fields.{field}]\nname = \"long\"\nformat = \"{format}\"\n"));
+        }
+        specs.push(Arc::new(Spec::from_toml(&text).unwrap()));
+    }
+    for spec in specs {
         let mut message = Message::new();
         message.set_mti(Mti::AUTHORIZATION_REQUEST);
         for field in 2..=FIELD_NUMBER_MAX {

@@ -243,7 +243,7 @@ fn either_track_separator_is_sent_as_the_same_and_read_as_equals() {
 #[test]
 fn what_cannot_be_read_is_named_with_its_place_and_offset() {
     use UnpackReason::{Character, LengthDigits, LengthOdd, NotInSpec, Sign, TooLong, Trailing, Truncated};
-    let cases: [(&[u8], Place, usize, UnpackReason); 14] = [
+    let cases: [(&[u8], Place, usize, UnpackReason); 15] = [
         (b"", Place::Mti, 0, Truncated { needed: 4, left: 0 }),
         (b"01x0", Place::Mti, 2, Character),
         (b"0100723C44", Place::Bitmap, 4, Truncated { needed: 16, left: 6 }),
@@ -251,6 +251,8 @@ fn what_cannot_be_read_is_named_with_its_place_and_offset() {
         (b"01008000000000000000", Place::SecondBitmap, 20, Truncated { needed: 16, left: 0 }),
         (b"010040000000000000001x", Place::Field(2), 20, LengthDigits),
         (b"0100400000000000000020", Place::Field(2), 20, TooLong { max: 19, found: 20 }),
+        // Too long also where all of it is there.
+        (b"010040000000000000002041111111111111111111", Place::Field(2), 20, TooLong { max: 19, found: 20 }),
         (b"010040000000000000000541", Place::Field(2), 22, Truncated { needed: 5, left: 2 }),
         (b"0100400000000000000005411a1", Place::Field(2), 25, Character),
         (b"01002000000000000000000000!", Place::End, 26, Trailing { bytes: 1 }),
@@ -266,6 +268,9 @@ fn what_cannot_be_read_is_named_with_its_place_and_offset() {
         assert_eq!((error.place, error.offset, error.reason), (place, offset, reason), "{}", wire.escape_ascii());
         assert_eq!(message.field_count(), 0);
     }
+    let longer = [b"01000000000000000400121", &[b'A'; 121][..]].concat();
+    let error = spec.unpack(&longer, &mut message).unwrap_err();
+    assert_eq!((error.place, error.offset, error.reason), (Place::Field(54), 20, TooLong { max: 120, found: 121 }));
     let small = Spec::from_toml(&format!("extends = \"{ASCII}\"\n[fields.2]\nused = false")).unwrap();
     let error = small.unpack(b"01004000000000000000", &mut message).unwrap_err();
     assert_eq!((error.place, error.offset, error.reason), (Place::Field(2), 20, NotInSpec));
@@ -280,6 +285,12 @@ fn bad_nibbles_are_found_in_every_place() {
         ("0100 4000000000000000 1A", Place::Field(2), 10, UnpackReason::LengthDigits),
         ("0100 4000000000000000 A1", Place::Field(2), 10, UnpackReason::LengthDigits),
         ("0100 4000000000000000 20", Place::Field(2), 10, UnpackReason::TooLong { max: 19, found: 20 }),
+        (
+            "0100 4000000000000000 20 41111111111111111111",
+            Place::Field(2),
+            10,
+            UnpackReason::TooLong { max: 19, found: 20 },
+        ),
         ("0100 4000000000000000 04 41F1", Place::Field(2), 12, UnpackReason::Character),
         ("0100 4000000000000000 03 041D", Place::Field(2), 12, UnpackReason::Character),
         ("0100 4000000000000000 03 0D11", Place::Field(2), 11, UnpackReason::Character),
@@ -297,6 +308,26 @@ fn bad_nibbles_are_found_in_every_place() {
             outcome => {
                 let error = outcome.unwrap_err();
                 assert_eq!((error.place, error.offset, error.reason), (place, offset, reason), "{wire:02X?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_nibble_that_is_no_digit_is_found_wherever_it_is() {
+    let spec = Spec::builtin(BCD).unwrap();
+    let mut message = Message::new();
+    for place in 0..16 {
+        for nibble in 0..16u8 {
+            let mut wire = hex("0100 4000000000000000 16 4111111111111111");
+            let byte = 11 + place / 2;
+            wire[byte] = if place % 2 == 0 { wire[byte] & 0x0F | nibble << 4 } else { wire[byte] & 0xF0 | nibble };
+            match spec.unpack(&wire, &mut message) {
+                Ok(()) => assert!(nibble < 10, "{nibble:X} at {place}"),
+                Err(error) => {
+                    assert!(nibble > 9, "{nibble:X} at {place}");
+                    assert_eq!((error.offset, error.reason), (byte, UnpackReason::Character));
+                }
             }
         }
     }
