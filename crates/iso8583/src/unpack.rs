@@ -108,8 +108,8 @@ pub(crate) const BUFFER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + FIELD_NUMBER_MAX 
 /// A length prefix at its widest.
 const PREFIX_BYTES_MAX: usize = 3;
 
-/// Fields one after the other that travel as they are kept. They are copied together, with their prefixes between them: a copy
-/// for each would take half of the time of reading a message.
+/// Fields one after the other that travel as they are kept. They are copied together, with their prefixes between them, which is a
+/// fifth less work than a copy for each.
 struct Run {
     /// Where it begins on the wire.
     begin: usize,

@@ -46,6 +46,7 @@ mod store_reports;
 mod store_schedules;
 mod token;
 mod try_card;
+mod turns;
 mod writer;
 
 pub use migrate::{SCHEMA_VERSION, SchemaVersion};

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, unreadable};
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
+use crate::turns::take_in_turns;
 use rusqlite::{Connection, Row, params};
 use tollgate_core::message::{
     MessageAbout, MessageChannel, MessageId, MessageKind, MessageLane, MessageLimit, NewMessage,
@@ -113,22 +114,7 @@ pub(crate) fn insert(connection: &Connection, messages: &[NewMessage]) -> Result
 
 /// Leases what is due, lane by lane in turns.
 fn leased(connection: &Connection, lease: &MessageLease) -> Result<MessagesLeased, Failure> {
-    let mut turns = lanes_due(connection, lease)?;
-    let mut chosen: Vec<MessageRow> = Vec::new();
-    // In turns: one row of each lane, then a second one of each, until there is no place left.
-    let mut progress = true;
-    while progress && chosen.len() < lease.rows_max {
-        progress = false;
-        for turn in &mut turns {
-            if chosen.len() >= lease.rows_max {
-                break;
-            }
-            if let Some(row) = turn.next() {
-                chosen.push(row);
-                progress = true;
-            }
-        }
-    }
+    let mut chosen = take_in_turns(lanes_due(connection, lease)?, lease.rows_max);
     let mut statement =
         connection.prepare_cached("UPDATE messages SET due_at = ?2, leased_by = ?3 WHERE message_id = ?1")?;
     for row in &mut chosen {

@@ -3,6 +3,7 @@
 use super::{LANES_LOOKED_AT_MAX, feedback_columns, lane, row};
 use crate::failure::Failure;
 use crate::rows::{all, first, limit};
+use crate::turns::take_in_turns;
 use rusqlite::{Connection, params};
 use tollgate_core::feedback::FeedbackLane;
 use tollgate_core::time::Timestamp;
@@ -13,22 +14,7 @@ const DUE_AT_ONCE_MAX: usize = 8;
 
 /// Leases what is due, lane by lane in turns.
 pub(crate) fn lease(connection: &Connection, lease: &FeedbackLease) -> Result<FeedbackLeased, Failure> {
-    let mut turns = lanes_due(connection, lease)?;
-    let mut chosen: Vec<FeedbackRow> = Vec::new();
-    // In turns: one row of each lane, then a second one of each, until there is no place left.
-    let mut progress = true;
-    while progress && chosen.len() < lease.rows_max {
-        progress = false;
-        for turn in &mut turns {
-            if chosen.len() >= lease.rows_max {
-                break;
-            }
-            if let Some(row) = turn.next() {
-                chosen.push(row);
-                progress = true;
-            }
-        }
-    }
+    let mut chosen = take_in_turns(lanes_due(connection, lease)?, lease.rows_max);
     let mut statement = connection
         .prepare_cached("UPDATE feedbacks SET due_at = ?3, leased_by = ?4 WHERE operation_id = ?1 AND place = ?2")?;
     for row in &mut chosen {
