@@ -3,9 +3,10 @@
 use crate::audit::Notes;
 use crate::card_rule::{self, Indexed};
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first};
 use crate::store::SqliteStore;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::audit::AuditAction;
 use tollgate_core::card_terms::UniqueTokens;
 use tollgate_core::ident::MerchantId;
@@ -21,7 +22,7 @@ impl SqliteStore {
     async fn index_cards(&self, merchant: MerchantId) -> Result<(), StoreError> {
         let mut reached = Indexed::NOTHING;
         let some = move |from| {
-            move |connection: &Connection| card_rule::index_some(connection, merchant, from, CARDS_PER_STEP)
+            move |connection: &Prepared<'_>| card_rule::index_some(connection, merchant, from, CARDS_PER_STEP)
         };
         while let Some(next) = self.writer.call(some(reached)).await? {
             reached = next;
@@ -43,7 +44,7 @@ impl Merchants for SqliteStore {
         Box::pin(async move {
             let terms = terms_text(&record)?;
             let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
+            let work = move |connection: &Prepared<'_>, notes: &mut Notes| {
                 let saved = add(connection, &record, &terms)?;
                 if let MerchantSave::Saved(id) = saved {
                     log.note(notes, AuditAction::MerchantAdded, |entry| entry.about(id).saying(record.name.as_str()));
@@ -61,7 +62,7 @@ impl Merchants for SqliteStore {
                 self.index_cards(record.id).await?;
             }
             let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
+            let work = move |connection: &Prepared<'_>, notes: &mut Notes| {
                 let saved = save(connection, &record, &terms)?;
                 if let MerchantSave::Saved(id) = saved {
                     log.note(notes, AuditAction::MerchantChanged, |entry| entry.about(id).saying(change.as_str()));
@@ -89,7 +90,7 @@ impl Merchants for SqliteStore {
 }
 
 /// All accounts, by id.
-pub(crate) fn merchants(connection: &Connection) -> Result<Vec<MerchantRecord>, Failure> {
+pub(crate) fn merchants(connection: &Prepared<'_>) -> Result<Vec<MerchantRecord>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT merchant_id, name, merchant_identifier, active, sealed_credentials, terms, version FROM merchants \
          ORDER BY merchant_id",
@@ -112,7 +113,7 @@ pub(crate) fn merchants(connection: &Connection) -> Result<Vec<MerchantRecord>, 
 }
 
 /// The number that grows with every change of an account, by whatever process.
-pub(crate) fn generation(connection: &Connection) -> Result<u64, Failure> {
+pub(crate) fn generation(connection: &Prepared<'_>) -> Result<u64, Failure> {
     let mut statement = connection.prepare_cached("SELECT value FROM counters WHERE name = 'merchants_generation'")?;
     let value: Option<i64> = first(statement.query([])?, |row| Ok(row.get(0)?))?;
     let value = value.and_then(|value| u64::try_from(value).ok());
@@ -120,7 +121,7 @@ pub(crate) fn generation(connection: &Connection) -> Result<u64, Failure> {
 }
 
 /// Adds an account under a new id, with version 1.
-pub(crate) fn add(connection: &Connection, record: &MerchantRecord, terms: &str) -> Result<MerchantSave, Failure> {
+pub(crate) fn add(connection: &Prepared<'_>, record: &MerchantRecord, terms: &str) -> Result<MerchantSave, Failure> {
     if let Some(taken) = taken(connection, record, None)? {
         return Ok(taken);
     }
@@ -138,7 +139,7 @@ pub(crate) fn add(connection: &Connection, record: &MerchantRecord, terms: &str)
 }
 
 /// Unique tokens are judged by an index that has all tokens of the merchant.
-fn index_cards(connection: &Connection, id: MerchantId, record: &MerchantRecord) -> Result<(), Failure> {
+fn index_cards(connection: &Prepared<'_>, id: MerchantId, record: &MerchantRecord) -> Result<(), Failure> {
     match record.terms.cards.unique {
         UniqueTokens::Off => Ok(()),
         UniqueTokens::PerMerchant | UniqueTokens::PerCustomer => card_rule::index_all(connection, id),
@@ -146,7 +147,7 @@ fn index_cards(connection: &Connection, id: MerchantId, record: &MerchantRecord)
 }
 
 /// Replaces an account that still has the version that was read.
-pub(crate) fn save(connection: &Connection, record: &MerchantRecord, terms: &str) -> Result<MerchantSave, Failure> {
+pub(crate) fn save(connection: &Prepared<'_>, record: &MerchantRecord, terms: &str) -> Result<MerchantSave, Failure> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM merchants WHERE merchant_id = ?1 AND version = ?2")?;
     if !statement.exists(params![record.id.0, record.version])? {
         return Ok(MerchantSave::Changed);
@@ -175,7 +176,7 @@ pub(crate) fn save(connection: &Connection, record: &MerchantRecord, terms: &str
 }
 
 /// The logo of a merchant's pages. Its kind and size are read from the picture again.
-pub(crate) fn logo(connection: &Connection, merchant: MerchantId) -> Result<Option<Logo>, Failure> {
+pub(crate) fn logo(connection: &Prepared<'_>, merchant: MerchantId) -> Result<Option<Logo>, Failure> {
     let mut statement = connection.prepare_cached("SELECT picture FROM merchant_logos WHERE merchant_id = ?1")?;
     let picture: Option<Vec<u8>> = first(statement.query([merchant.0])?, |row| Ok(row.get(0)?))?;
     let read = |bytes| Logo::read(bytes).map_err(|_| Failure::Store(unreadable("merchant_logos.picture")));
@@ -184,7 +185,7 @@ pub(crate) fn logo(connection: &Connection, merchant: MerchantId) -> Result<Opti
 
 /// Replaces or removes the logo of a merchant.
 pub(crate) fn set_logo(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     logo: Option<&Logo>,
 ) -> Result<MerchantSave, Failure> {
@@ -211,13 +212,13 @@ pub(crate) fn terms_text(record: &MerchantRecord) -> Result<String, StoreError> 
         .map_err(|_| StoreError::Refused("the merchant's terms cannot be kept as JSON".to_owned()))
 }
 
-fn access_codes(connection: &Connection, merchant: i64) -> Result<Vec<String>, Failure> {
+fn access_codes(connection: &Prepared<'_>, merchant: i64) -> Result<Vec<String>, Failure> {
     let mut statement =
         connection.prepare_cached("SELECT access_code FROM access_codes WHERE merchant_id = ?1 ORDER BY place")?;
     all(statement.query([merchant])?, |row| Ok(row.get(0)?))
 }
 
-fn write_access_codes(connection: &Connection, merchant: MerchantId, codes: &[String]) -> Result<(), Failure> {
+fn write_access_codes(connection: &Prepared<'_>, merchant: MerchantId, codes: &[String]) -> Result<(), Failure> {
     let mut statement =
         connection.prepare_cached("INSERT INTO access_codes (access_code, merchant_id, place) VALUES (?1, ?2, ?3)")?;
     for (code, place) in codes.iter().zip(0_i64..) {
@@ -226,7 +227,7 @@ fn write_access_codes(connection: &Connection, merchant: MerchantId, codes: &[St
     Ok(())
 }
 
-fn count_change(connection: &Connection) -> Result<(), Failure> {
+fn count_change(connection: &Prepared<'_>) -> Result<(), Failure> {
     connection
         .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = 'merchants_generation'")?
         .execute([])?;
@@ -235,13 +236,13 @@ fn count_change(connection: &Connection) -> Result<(), Failure> {
 
 /// What of the account belongs to a merchant other than `own` already.
 fn taken(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &MerchantRecord,
     own: Option<MerchantId>,
 ) -> Result<Option<MerchantSave>, Failure> {
     // Ids count from 1, so 0 is nobody's.
     let own = own.map_or(0, |id| id.0);
-    let exists = |sql: &str, value: &str| -> Result<bool, Failure> {
+    let exists = |sql: &'static str, value: &str| -> Result<bool, Failure> {
         Ok(connection.prepare_cached(sql)?.exists(params![value, own])?)
     };
     if exists("SELECT 1 FROM merchants WHERE name = ?1 AND merchant_id <> ?2", &record.name)? {

@@ -2,10 +2,11 @@
 
 use crate::codes;
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit, network_id};
 use crate::schedule;
 use crate::token::{self, Paid};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::agreement::{
     Agreement, AgreementEnd, AgreementNumber, AgreementRole, AgreementState, AgreementTerms, Day, EndReason,
     OrderAgreement,
@@ -37,7 +38,7 @@ const ACTIVE: i64 = 1;
 const ENDED: i64 = 2;
 
 /// The agreement of a merchant with this name.
-pub(crate) fn by_name(connection: &Connection, merchant: MerchantId, id: &str) -> Result<Option<Agreement>, Failure> {
+pub(crate) fn by_name(connection: &Prepared<'_>, merchant: MerchantId, id: &str) -> Result<Option<Agreement>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         agreement_columns!(),
@@ -47,14 +48,14 @@ pub(crate) fn by_name(connection: &Connection, merchant: MerchantId, id: &str) -
 }
 
 /// The agreement of this number.
-pub(crate) fn by_number(connection: &Connection, number: AgreementNumber) -> Result<Option<Agreement>, Failure> {
+pub(crate) fn by_number(connection: &Prepared<'_>, number: AgreementNumber) -> Result<Option<Agreement>, Failure> {
     let mut statement =
         connection.prepare_cached(concat!("SELECT ", agreement_columns!(), " FROM agreements WHERE agreement = ?1"))?;
     first(statement.query([number.0])?, agreement)
 }
 
 /// Agreements that fit a filter, in the order of their numbers.
-pub(crate) fn list(connection: &Connection, filter: &AgreementFilter) -> Result<Vec<Agreement>, Failure> {
+pub(crate) fn list(connection: &Prepared<'_>, filter: &AgreementFilter) -> Result<Vec<Agreement>, Failure> {
     let sql = match filter.token_name {
         None => concat!(
             "SELECT ",
@@ -74,7 +75,7 @@ pub(crate) fn list(connection: &Connection, filter: &AgreementFilter) -> Result<
 
 /// The charges of an agreement that count, newest first.
 pub(crate) fn charges(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     agreement: AgreementNumber,
     rows_max: usize,
 ) -> Result<Vec<AgreementCharge>, Failure> {
@@ -89,7 +90,7 @@ pub(crate) fn charges(
 
 /// Ends an agreement that is active.
 pub(crate) fn end(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     id: &str,
     end: AgreementEnd,
@@ -112,7 +113,7 @@ pub(crate) enum Ended {
 
 /// Ends an agreement that is active, and leaves its schedule alone.
 pub(crate) fn end_numbered(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     number: AgreementNumber,
     why: EndReason,
     at: Timestamp,
@@ -127,7 +128,7 @@ pub(crate) fn end_numbered(
 }
 
 /// Puts another card in the place of an agreement's. Charges go back to what the network called a payment with that card.
-pub(crate) fn put_card(connection: &Connection, number: AgreementNumber, card: &NextCard) -> Result<(), Failure> {
+pub(crate) fn put_card(connection: &Prepared<'_>, number: AgreementNumber, card: &NextCard) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE agreements SET token_name = ?2, token_since = ?3, token_id = ?4, network_transaction_id = NULL, \
@@ -139,7 +140,7 @@ pub(crate) fn put_card(connection: &Connection, number: AgreementNumber, card: &
 
 /// The agreements of a token that has another name now.
 pub(crate) fn rename_token(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     before: &str,
     after: &str,
@@ -154,7 +155,7 @@ pub(crate) fn rename_token(
 
 /// Whether the agreement that an order charges is the one that was judged, or the name of the one that it opens is free.
 /// Of an order without an agreement the database is asked nothing.
-pub(crate) fn is_as_judged(connection: &Connection, new: &NewOrder) -> Result<bool, Failure> {
+pub(crate) fn is_as_judged(connection: &Prepared<'_>, new: &NewOrder) -> Result<bool, Failure> {
     let told = new.order.credential.as_ref().and_then(|credential| credential.agreement.as_ref());
     match (&new.agreement, told) {
         (None, None) => Ok(true),
@@ -179,7 +180,7 @@ pub(crate) fn is_as_judged(connection: &Connection, new: &NewOrder) -> Result<bo
 }
 
 /// Takes the name of a new agreement, or counts a charge of one.
-pub(crate) fn insert_intent(connection: &Connection, new: &NewOrder) -> Result<(), Failure> {
+pub(crate) fn insert_intent(connection: &Prepared<'_>, new: &NewOrder) -> Result<(), Failure> {
     match &new.agreement {
         None => Ok(()),
         Some(AgreementIntent::Open(agreement)) => insert(connection, agreement),
@@ -197,7 +198,7 @@ pub(crate) fn insert_intent(connection: &Connection, new: &NewOrder) -> Result<(
 
 /// Does what the outcome of the operation that began an order, or of its newest try, means for its agreement and for a
 /// token that has to be noted: of other operations, and of orders that have to do with neither, nothing.
-pub(crate) fn settle(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+pub(crate) fn settle(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<(), Failure> {
     let Some(credential) = &record.order.credential else { return Ok(()) };
     if record.operation.rrn() != record.order.original.rrn {
         return Ok(());
@@ -214,7 +215,7 @@ pub(crate) fn settle(connection: &Connection, record: &OutcomeRecord) -> Result<
     }
 }
 
-fn note_token(connection: &Connection, record: &OutcomeRecord, note: TokenNote) -> Result<(), Failure> {
+fn note_token(connection: &Prepared<'_>, record: &OutcomeRecord, note: TokenNote) -> Result<(), Failure> {
     let tells_nothing_new =
         note.missing == MissingNote::NetworkTransactionId && record.network_transaction_id.is_none();
     if tells_nothing_new {
@@ -223,7 +224,7 @@ fn note_token(connection: &Connection, record: &OutcomeRecord, note: TokenNote) 
     token::note_payment(connection, TokenId(note.token), &Paid::by(record))
 }
 
-fn settle_opening(connection: &Connection, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
+fn settle_opening(connection: &Prepared<'_>, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
     let number = told.number;
     match (record.state_before, record.state) {
         (_, OperationState::Sent | OperationState::Unknown) => Ok(()),
@@ -240,7 +241,7 @@ fn settle_opening(connection: &Connection, record: &OutcomeRecord, told: &OrderA
 }
 
 /// Begins an agreement about the token that the order has come to name. Without a token there is nothing to charge.
-fn begin(connection: &Connection, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
+fn begin(connection: &Prepared<'_>, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
     let number = told.number;
     let begun = connection
         .prepare_cached(
@@ -257,7 +258,7 @@ fn begin(connection: &Connection, record: &OutcomeRecord, told: &OrderAgreement)
     }
 }
 
-fn forget(connection: &Connection, told: &OrderAgreement) -> Result<(), Failure> {
+fn forget(connection: &Prepared<'_>, told: &OrderAgreement) -> Result<(), Failure> {
     connection
         .prepare_cached("DELETE FROM agreements WHERE agreement = ?1 AND state = ?2")?
         .execute(params![told.number.0, OPENING])?;
@@ -267,7 +268,7 @@ fn forget(connection: &Connection, told: &OrderAgreement) -> Result<(), Failure>
     }
 }
 
-fn settle_charge(connection: &Connection, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
+fn settle_charge(connection: &Prepared<'_>, record: &OutcomeRecord, told: &OrderAgreement) -> Result<(), Failure> {
     let number = told.number;
     let counted = state_of_charge(connection, number, record.order.fort_id)?;
     match record.state {
@@ -286,7 +287,7 @@ fn settle_charge(connection: &Connection, record: &OutcomeRecord, told: &OrderAg
 }
 
 fn charge_succeeds(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &OutcomeRecord,
     number: AgreementNumber,
     counted: Option<ChargeState>,
@@ -308,7 +309,7 @@ fn charge_succeeds(
 }
 
 fn give_charge_back(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &OutcomeRecord,
     number: AgreementNumber,
     counted: ChargeState,
@@ -332,7 +333,7 @@ fn give_charge_back(
 }
 
 fn state_of_charge(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     number: AgreementNumber,
     fort_id: FortId,
 ) -> Result<Option<ChargeState>, Failure> {
@@ -344,7 +345,7 @@ fn state_of_charge(
 }
 
 fn insert_charge(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     number: AgreementNumber,
     order: &Order,
     state: ChargeState,
@@ -367,7 +368,7 @@ fn fits_its_order(agreement: &Agreement, order: &Order) -> Result<(), Failure> {
     Err(refused("an order opens an agreement of its own merchant about its own token, which begins with its success"))
 }
 
-fn insert(connection: &Connection, agreement: &Agreement) -> Result<(), Failure> {
+fn insert(connection: &Prepared<'_>, agreement: &Agreement) -> Result<(), Failure> {
     let terms = &agreement.terms;
     connection
         .prepare_cached(

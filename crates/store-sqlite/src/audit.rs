@@ -4,8 +4,9 @@
 //! (commands beside a gateway): then the next number is taken, the insert does nothing, and the end is read anew.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tollgate_core::audit::{AuditAction, AuditEntry, AuditReason, AuditWho};
 use tollgate_core::time::Timestamp;
@@ -65,7 +66,7 @@ impl AuditLog {
     }
 
     /// Adds the row of a batch, inside its transaction.
-    pub(crate) fn append(&self, connection: &Connection, notes: &[AuditEntry]) -> Result<(), Failure> {
+    pub(crate) fn append(&self, connection: &Prepared<'_>, notes: &[AuditEntry]) -> Result<(), Failure> {
         let mut state = self.state();
         let Some(desk) = state.desk.clone() else {
             return if notes.is_empty() { Ok(()) } else { Err(unreadable("the audit log's key").into()) };
@@ -112,7 +113,7 @@ impl AuditLog {
 }
 
 /// Notes the first entry of a log that has none.
-pub(crate) fn begin(connection: &Connection, log: &AuditLog, notes: &mut Notes) -> Result<(), Failure> {
+pub(crate) fn begin(connection: &Prepared<'_>, log: &AuditLog, notes: &mut Notes) -> Result<(), Failure> {
     if head(connection)?.is_none() {
         log.note(notes, AuditAction::LogBegun, |entry| entry);
     }
@@ -173,13 +174,13 @@ pub(crate) fn note_rewrapped(log: &AuditLog, notes: &mut Notes, keys: &[Rewrappe
 }
 
 /// The end of the log.
-pub(crate) fn head(connection: &Connection) -> Result<Option<AuditHead>, Failure> {
+pub(crate) fn head(connection: &Prepared<'_>) -> Result<Option<AuditHead>, Failure> {
     let mut statement = connection.prepare_cached("SELECT number, mac FROM audit ORDER BY number DESC LIMIT 1")?;
     first(statement.query([])?, |row| Ok(AuditHead { number: number(row, 0)?, mac: mac(row, 1)? }))
 }
 
 /// Rows behind `after`, by number.
-pub(crate) fn rows(connection: &Connection, after: u64, rows_max: usize) -> Result<Vec<AuditRow>, Failure> {
+pub(crate) fn rows(connection: &Prepared<'_>, after: u64, rows_max: usize) -> Result<Vec<AuditRow>, Failure> {
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(
         "SELECT number, at, key_id, entries, previous, mac FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2",
@@ -199,13 +200,13 @@ pub(crate) fn rows(connection: &Connection, after: u64, rows_max: usize) -> Resu
 
 /// The number of the first row at `at` or later. Goes over the rows before it, and reads nothing of them but the time:
 /// an index would cost every payment by token a write.
-pub(crate) fn row_since(connection: &Connection, at: Timestamp) -> Result<Option<u64>, Failure> {
+pub(crate) fn row_since(connection: &Prepared<'_>, at: Timestamp) -> Result<Option<u64>, Failure> {
     let mut statement = connection.prepare_cached("SELECT number FROM audit WHERE at >= ?1 ORDER BY number LIMIT 1")?;
     first(statement.query([at.0])?, |row| number(row, 0))
 }
 
 /// `false` when the number is taken.
-fn insert(connection: &Connection, row: &AuditRow) -> Result<bool, Failure> {
+fn insert(connection: &Prepared<'_>, row: &AuditRow) -> Result<bool, Failure> {
     let number = i64::try_from(row.number).map_err(|_| unreadable("audit.number"))?;
     let inserted = connection
         .prepare_cached(

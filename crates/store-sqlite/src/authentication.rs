@@ -2,14 +2,15 @@
 
 use crate::codes;
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::first;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::ident::OperationId;
 use tollgate_core::three_ds::{Authentication, AuthenticationStatus, AuthenticationValue};
 
 /// Writes what an operation that was just added tells, if it tells anything.
 pub(crate) fn insert(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     operation: OperationId,
     authentication: Option<&Authentication>,
 ) -> Result<(), Failure> {
@@ -33,7 +34,10 @@ pub(crate) fn insert(
 }
 
 /// What an operation told.
-pub(crate) fn of_operation(connection: &Connection, operation: OperationId) -> Result<Option<Authentication>, Failure> {
+pub(crate) fn of_operation(
+    connection: &Prepared<'_>,
+    operation: OperationId,
+) -> Result<Option<Authentication>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT status, eci, value, ds_transaction_id, xid, version, run_by FROM authentications WHERE operation_id = ?1",
     )?;

@@ -3,6 +3,7 @@
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::outcome::settled_state;
+use crate::prepared::Prepared;
 use crate::read;
 use crate::rows::{all, first, limit};
 use rusqlite::{Connection, Row, params};
@@ -61,7 +62,7 @@ impl Number {
 }
 
 /// Begins a batch. Nothing is changed unless the answer is `Begun`.
-pub(crate) fn begin(connection: &Connection, new: &NewBatch) -> Result<BatchBegun, Failure> {
+pub(crate) fn begin(connection: &Prepared<'_>, new: &NewBatch) -> Result<BatchBegun, Failure> {
     let mut taken = connection.prepare_cached("SELECT 1 FROM batches WHERE reference = ?1 AND merchant_id = ?2")?;
     if taken.exists(params![new.reference, new.merchant.0])? {
         return Ok(BatchBegun::ReferenceTaken);
@@ -86,7 +87,7 @@ pub(crate) fn begin(connection: &Connection, new: &NewBatch) -> Result<BatchBegu
 }
 
 /// Adds rows to a batch that is being received.
-pub(crate) fn add_rows(connection: &Connection, batch: BatchId, rows: &[NewBatchRow]) -> Result<(), Failure> {
+pub(crate) fn add_rows(connection: &Prepared<'_>, batch: BatchId, rows: &[NewBatchRow]) -> Result<(), Failure> {
     bounded(rows.len())?;
     let Some(number) = number_in(connection, batch, BatchState::Receiving)? else {
         return Err(refused("rows are added to a batch that is being received"));
@@ -108,7 +109,7 @@ pub(crate) fn add_rows(connection: &Connection, batch: BatchId, rows: &[NewBatch
 }
 
 /// Throws a batch that is being received away, piece by piece.
-pub(crate) fn discard(connection: &Connection, batch: BatchId, rows_max: usize) -> Result<bool, Failure> {
+pub(crate) fn discard(connection: &Prepared<'_>, batch: BatchId, rows_max: usize) -> Result<bool, Failure> {
     let Some(number) = number_in(connection, batch, BatchState::Receiving)? else { return Ok(true) };
     let deleted = connection
         .prepare_cached(
@@ -125,7 +126,7 @@ pub(crate) fn discard(connection: &Connection, batch: BatchId, rows_max: usize) 
 
 /// The batch of a reference.
 pub(crate) fn by_reference(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     reference: &str,
 ) -> Result<Option<Batch>, Failure> {
@@ -138,7 +139,7 @@ pub(crate) fn by_reference(
 }
 
 /// Batches, the newest first.
-pub(crate) fn list(connection: &Connection, filter: &BatchFilter) -> Result<Vec<Batch>, Failure> {
+pub(crate) fn list(connection: &Prepared<'_>, filter: &BatchFilter) -> Result<Vec<Batch>, Failure> {
     let before = match filter.before {
         None => i64::MAX,
         Some(id) => number_of(connection, id)?.map_or(0, |number| number.0),
@@ -154,7 +155,7 @@ pub(crate) fn list(connection: &Connection, filter: &BatchFilter) -> Result<Vec<
 
 /// Batches that this life may work on.
 pub(crate) fn to_do(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     finder: LifeId,
     now: Timestamp,
     rows_max: usize,
@@ -170,7 +171,7 @@ pub(crate) fn to_do(
 }
 
 /// Makes a batch this life's, unless it is another living one's.
-pub(crate) fn take(connection: &Connection, batch: BatchId, life: LifeId) -> Result<bool, Failure> {
+pub(crate) fn take(connection: &Prepared<'_>, batch: BatchId, life: LifeId) -> Result<bool, Failure> {
     let taken = connection
         .prepare_cached(
             "UPDATE batches SET owner = ?2 WHERE batch_id = ?1 AND (owner = ?2 OR NOT EXISTS \
@@ -181,7 +182,7 @@ pub(crate) fn take(connection: &Connection, batch: BatchId, life: LifeId) -> Res
 }
 
 /// Applies an event. Nothing is changed unless the answer is `true`.
-pub(crate) fn change(connection: &Connection, change: &BatchChange) -> Result<bool, Failure> {
+pub(crate) fn change(connection: &Prepared<'_>, change: &BatchChange) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached("SELECT state, owner FROM batches WHERE batch_id = ?1")?;
     let found = first(statement.query([change.batch.0])?, |row| {
         Ok(Whose { state: state(row.get(0)?)?, owner: LifeId(row.get(1)?) })
@@ -202,7 +203,7 @@ pub(crate) fn change(connection: &Connection, change: &BatchChange) -> Result<bo
         "UPDATE batches SET state = ?2, fault = coalesce(?3, fault), execute_at = coalesce(?5, execute_at){column} \
          WHERE batch_id = ?1 AND ?4 IS NOT NULL"
     );
-    connection.prepare_cached(&sql)?.execute(params![
+    Connection::prepare_cached(connection, &sql)?.execute(params![
         change.batch.0,
         after.number(),
         change.fault.map(BatchFault::number),
@@ -219,7 +220,7 @@ struct Whose {
 
 /// Rows in a state.
 pub(crate) fn rows_in(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     batch: BatchId,
     state: BatchRowState,
     after_line: u32,
@@ -244,7 +245,7 @@ pub(crate) fn rows_in(
 }
 
 /// Writes verdicts. Nothing is changed unless the answer is `true`.
-pub(crate) fn judge(connection: &Connection, judged: &JudgedRows) -> Result<bool, Failure> {
+pub(crate) fn judge(connection: &Prepared<'_>, judged: &JudgedRows) -> Result<bool, Failure> {
     bounded(judged.rows.len())?;
     let mut statement = connection
         .prepare_cached("SELECT number, rows_done FROM batches WHERE batch_id = ?1 AND owner = ?2 AND state = 2")?;
@@ -300,7 +301,7 @@ impl Counting {
     /// Gives a row its result, if it is in this state.
     fn end(
         &mut self,
-        connection: &Connection,
+        connection: &Prepared<'_>,
         key: i64,
         from: BatchRowState,
         code: &ResponseCode,
@@ -329,7 +330,7 @@ impl Counting {
 
 /// Rows that are begun, with how their operations stand.
 pub(crate) fn begun(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     batch: BatchId,
     after_line: u32,
     rows_max: usize,
@@ -354,7 +355,7 @@ pub(crate) fn begun(
 }
 
 /// Writes results; with the last one the batch is done.
-pub(crate) fn end(connection: &Connection, ended: &EndedRows) -> Result<u64, Failure> {
+pub(crate) fn end(connection: &Prepared<'_>, ended: &EndedRows) -> Result<u64, Failure> {
     bounded(ended.rows.len())?;
     let mut statement =
         connection.prepare_cached("SELECT number, rows_done FROM batches WHERE batch_id = ?1 AND state = 6")?;
@@ -380,7 +381,7 @@ pub(crate) fn end(connection: &Connection, ended: &EndedRows) -> Result<u64, Fai
 
 /// Results in the order in which they came.
 pub(crate) fn results(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     batch: BatchId,
     after_place: u32,
     rows_max: usize,
@@ -439,14 +440,14 @@ fn card(row: &Row<'_>) -> Result<Option<CardFacts>, Failure> {
 }
 
 /// Whether a row may be begun: it is valid, and its batch is processed.
-pub(crate) fn may_begin(connection: &Connection, row: BatchRowId) -> Result<bool, Failure> {
+pub(crate) fn may_begin(connection: &Prepared<'_>, row: BatchRowId) -> Result<bool, Failure> {
     let Some(number) = number_in(connection, row.batch, BatchState::Processing)? else { return Ok(false) };
     let mut statement = connection.prepare_cached("SELECT 1 FROM batch_rows WHERE row_id = ?1 AND state = 1")?;
     Ok(statement.exists([number.key(row.line)])?)
 }
 
 /// Begins a row for an operation, in the transaction that writes the operation's intent; [`may_begin`] has been asked in it.
-pub(crate) fn begin_row(connection: &Connection, row: BatchRowId, operation: OperationId) -> Result<(), Failure> {
+pub(crate) fn begin_row(connection: &Prepared<'_>, row: BatchRowId, operation: OperationId) -> Result<(), Failure> {
     let Some(number) = number_in(connection, row.batch, BatchState::Processing)? else {
         return Err(refused("a row is begun while its batch is processed"));
     };
@@ -465,7 +466,7 @@ pub(crate) fn begin_row(connection: &Connection, row: BatchRowId, operation: Ope
 /// Gives the row that a payment link was made for its result, in the transaction that keeps the link; [`may_begin`] has been
 /// asked in it. With the last row the batch is done.
 pub(crate) fn end_with_link(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     row: BatchRowId,
     link: PaymentLinkId,
     at: Timestamp,
@@ -486,7 +487,7 @@ pub(crate) fn end_with_link(
 }
 
 /// Counts results; with the last one the batch is done.
-fn note_done(connection: &Connection, counting: &Counting, succeeded: u32, at: Timestamp) -> Result<(), Failure> {
+fn note_done(connection: &Prepared<'_>, counting: &Counting, succeeded: u32, at: Timestamp) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE batches SET rows_done = ?2, rows_good = rows_good + ?3, \
@@ -497,12 +498,12 @@ fn note_done(connection: &Connection, counting: &Counting, succeeded: u32, at: T
     Ok(())
 }
 
-fn number_of(connection: &Connection, batch: BatchId) -> Result<Option<Number>, Failure> {
+fn number_of(connection: &Prepared<'_>, batch: BatchId) -> Result<Option<Number>, Failure> {
     let mut statement = connection.prepare_cached("SELECT number FROM batches WHERE batch_id = ?1")?;
     first(statement.query([batch.0])?, |row| Ok(Number(row.get(0)?)))
 }
 
-fn number_in(connection: &Connection, batch: BatchId, state: BatchState) -> Result<Option<Number>, Failure> {
+fn number_in(connection: &Prepared<'_>, batch: BatchId, state: BatchState) -> Result<Option<Number>, Failure> {
     let mut statement = connection.prepare_cached("SELECT number FROM batches WHERE batch_id = ?1 AND state = ?2")?;
     first(statement.query(params![batch.0, state.number()])?, |row| Ok(Number(row.get(0)?)))
 }

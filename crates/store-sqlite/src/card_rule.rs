@@ -3,8 +3,9 @@
 //! once can break it.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::card_terms::{CardTerms, UniqueTokens};
 use tollgate_core::ident::MerchantId;
 use tollgate_core::merchant::Terms;
@@ -41,7 +42,7 @@ pub(crate) struct KeptCard {
 }
 
 /// Judges a card that is to be kept, and notes whose it is unless it is not kept.
-pub(crate) fn judge(connection: &Connection, keeping: &Keeping<'_>) -> Result<Verdict, Failure> {
+pub(crate) fn judge(connection: &Prepared<'_>, keeping: &Keeping<'_>) -> Result<Verdict, Failure> {
     // A merchant that wants unique tokens has its cards indexed, and only of a card with a customer anything is noted: most
     // cards are done here, without reading the terms.
     if keeping.customer.is_none() && !are_indexed(connection, keeping.merchant)? {
@@ -76,7 +77,7 @@ pub(crate) fn judge(connection: &Connection, keeping: &Keeping<'_>) -> Result<Ve
 }
 
 /// Whether a token may be switched on: the name of the one that its card has already, else nothing.
-pub(crate) fn in_the_way_of(connection: &Connection, id: TokenId, at: Timestamp) -> Result<Option<String>, Failure> {
+pub(crate) fn in_the_way_of(connection: &Prepared<'_>, id: TokenId, at: Timestamp) -> Result<Option<String>, Failure> {
     let mut statement =
         connection.prepare_cached("SELECT merchant_id, fingerprint, customer FROM tokens WHERE token_id = ?1")?;
     let card = first(statement.query([id.0])?, |row| {
@@ -104,7 +105,7 @@ struct SwitchedOff {
 
 /// The customers that a card is kept for, longest first.
 pub(crate) fn customers(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     fingerprint: &Fingerprint,
     rows_max: usize,
@@ -119,7 +120,7 @@ pub(crate) fn customers(
 }
 
 /// How many cards of a merchant have more tokens than `unique` allows.
-pub(crate) fn doubles(connection: &Connection, merchant: MerchantId, unique: UniqueTokens) -> Result<u64, Failure> {
+pub(crate) fn doubles(connection: &Prepared<'_>, merchant: MerchantId, unique: UniqueTokens) -> Result<u64, Failure> {
     let sql = match unique {
         UniqueTokens::Off => return Ok(0),
         UniqueTokens::PerMerchant => {
@@ -137,7 +138,7 @@ pub(crate) fn doubles(connection: &Connection, merchant: MerchantId, unique: Uni
 
 /// Forgets whose a card is that no token keeps any more: none that names a customer, and none at all where tokens are unique.
 pub(crate) fn forget_customers(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     fingerprint: &[u8],
 ) -> Result<(), Failure> {
@@ -154,14 +155,14 @@ pub(crate) fn forget_customers(
 }
 
 /// Whether all tokens of a merchant can be found by their card.
-pub(crate) fn are_indexed(connection: &Connection, merchant: MerchantId) -> Result<bool, Failure> {
+pub(crate) fn are_indexed(connection: &Prepared<'_>, merchant: MerchantId) -> Result<bool, Failure> {
     let mut statement =
         connection.prepare_cached("SELECT 1 FROM merchants WHERE merchant_id = ?1 AND cards_indexed = 1")?;
     Ok(statement.exists([merchant.0])?)
 }
 
 /// Lets all tokens of a merchant be found by their card, from now on.
-pub(crate) fn index_all(connection: &Connection, merchant: MerchantId) -> Result<(), Failure> {
+pub(crate) fn index_all(connection: &Prepared<'_>, merchant: MerchantId) -> Result<(), Failure> {
     if are_indexed(connection, merchant)? {
         return Ok(());
     }
@@ -184,7 +185,7 @@ impl Indexed {
 /// Lets the next tokens of a merchant be found by their card; `None` when there is none left. What is written meanwhile
 /// [`index_all`] finds.
 pub(crate) fn index_some(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     from: Indexed,
     rows_max: usize,
@@ -211,7 +212,7 @@ pub(crate) fn index_some(
 
 /// `false` when the card is kept for as many others as it may be.
 fn note_customer(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     keeping: &Keeping<'_>,
     customer: &str,
     customers_max: Option<u32>,
@@ -233,7 +234,7 @@ fn note_customer(
 }
 
 /// The terms of a merchant; of one that is not there, those of a merchant that wants nothing.
-fn terms(connection: &Connection, merchant: MerchantId) -> Result<CardTerms, Failure> {
+fn terms(connection: &Prepared<'_>, merchant: MerchantId) -> Result<CardTerms, Failure> {
     let mut statement = connection.prepare_cached("SELECT terms FROM merchants WHERE merchant_id = ?1")?;
     let terms: Option<String> = first(statement.query([merchant.0])?, |row| Ok(row.get(0)?))?;
     let Some(terms) = terms else { return Ok(CardTerms::default()) };
@@ -246,6 +247,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::migrate;
+    use rusqlite::Connection;
 
     const MERCHANT: MerchantId = MerchantId(1);
 
@@ -276,7 +278,7 @@ mod tests {
     }
 
     /// The tokens that the index by card has.
-    fn found(connection: &Connection) -> i64 {
+    fn found(connection: &Prepared<'_>) -> i64 {
         connection
             .query_row("SELECT count(*) FROM tokens INDEXED BY tokens_of_card WHERE by_card = 1", [], |row| row.get(0))
             .unwrap()
@@ -284,7 +286,8 @@ mod tests {
 
     #[test]
     fn tokens_are_let_be_found_in_steps_that_leave_none_out() {
-        let connection = with_tokens(20);
+        let tokens = with_tokens(20);
+        let connection = Prepared::passing(&tokens);
         let (mut reached, mut steps) = (Indexed::NOTHING, Vec::new());
         while let Some(next) = index_some(&connection, MERCHANT, reached, 6).unwrap() {
             reached = next;
@@ -300,7 +303,8 @@ mod tests {
 
     #[test]
     fn what_comes_between_the_steps_and_the_change_is_found() {
-        let connection = with_tokens(5);
+        let tokens = with_tokens(5);
+        let connection = Prepared::passing(&tokens);
         index_all(&connection, MERCHANT).unwrap();
         assert_eq!(found(&connection), 5);
         connection.execute("UPDATE merchants SET cards_indexed = 0", []).unwrap();

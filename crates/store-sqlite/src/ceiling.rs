@@ -11,6 +11,7 @@ mod fill_cards;
 use crate::checkpoint::Checkpoints;
 use crate::connection::{self, Role};
 use crate::failure::{Failure, store_error};
+use crate::prepared::Prepared;
 use crate::store;
 use crate::writer::{Beside, Writer, WriterSettings};
 use rusqlite::{Connection, params};
@@ -164,6 +165,7 @@ impl BareBatches {
     /// # Errors
     /// When the database cannot be written.
     pub fn measure(&mut self, batch_payments: u32, duration: Duration) -> Result<Measured, StoreError> {
+        let prepared = Prepared::keeping(&self.connection);
         let begun = Instant::now();
         let mut payments = 0_u64;
         let mut latencies = Vec::new();
@@ -171,11 +173,11 @@ impl BareBatches {
         while begun.elapsed() < duration {
             let batch = Instant::now();
             for write in [insert, update] {
-                step(&self.connection, "BEGIN IMMEDIATE")?;
+                step(&prepared, "BEGIN IMMEDIATE")?;
                 for place in 0..u64::from(batch_payments) {
-                    write(&self.connection, self.next + place).map_err(work)?;
+                    write(&prepared, self.next + place).map_err(work)?;
                 }
-                step(&self.connection, "COMMIT")?;
+                step(&prepared, "COMMIT")?;
             }
             self.next += u64::from(batch_payments);
             payments += u64::from(batch_payments);
@@ -267,19 +269,19 @@ fn lengthen_log(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", cache)
 }
 
-fn insert(connection: &Connection, number: u64) -> Result<(), Failure> {
+fn insert(connection: &Prepared<'_>, number: u64) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached("INSERT INTO bare (id, reference, body) VALUES (?1, ?2, ?3)")?;
     statement.execute(params![number.cast_signed(), reference(number), [7_u8; BODY_BYTES].as_slice()])?;
     Ok(())
 }
 
-fn update(connection: &Connection, number: u64) -> Result<(), Failure> {
+fn update(connection: &Prepared<'_>, number: u64) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached("UPDATE bare SET body = ?2 WHERE id = ?1")?;
     statement.execute(params![number.cast_signed(), [9_u8; BODY_BYTES].as_slice()])?;
     Ok(())
 }
 
-fn step(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+fn step(connection: &Prepared<'_>, sql: &'static str) -> Result<(), StoreError> {
     let done = connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
     done.map(|_| ()).map_err(|error| store_error(&error))
 }

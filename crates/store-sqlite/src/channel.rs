@@ -1,8 +1,9 @@
 //! Keys and nonces of the encrypted trusted channel.
 
 use crate::failure::Failure;
+use crate::prepared::Prepared;
 use crate::rows::all;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecord, NonceUse};
 
@@ -10,7 +11,7 @@ use tollgate_store::{CHANNEL_KEYS_ADDED_MAX, ChannelKeyOccasion, ChannelKeyRecor
 const FORGOTTEN_PER_USE_MAX: u32 = 4;
 
 /// All keys, the newest first.
-pub(crate) fn keys(connection: &Connection) -> Result<Vec<ChannelKeyRecord>, Failure> {
+pub(crate) fn keys(connection: &Prepared<'_>) -> Result<Vec<ChannelKeyRecord>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT kid, algorithm, public, sealed, created_at, accepted_until FROM channel_keys \
          ORDER BY accepted_until IS NOT NULL, created_at DESC, kid",
@@ -29,7 +30,7 @@ pub(crate) fn keys(connection: &Connection) -> Result<Vec<ChannelKeyRecord>, Fai
 
 /// Adds keys; see the port.
 pub(crate) fn add_keys(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     keys: &[ChannelKeyRecord],
     occasion: ChannelKeyOccasion,
 ) -> Result<bool, Failure> {
@@ -67,7 +68,7 @@ pub(crate) fn add_keys(
 }
 
 /// Uses a nonce up; see the port.
-pub(crate) fn use_nonce(connection: &Connection, nonce: &NonceUse) -> Result<bool, Failure> {
+pub(crate) fn use_nonce(connection: &Prepared<'_>, nonce: &NonceUse) -> Result<bool, Failure> {
     connection
         .prepare_cached(
             "DELETE FROM channel_nonces WHERE digest IN (SELECT digest FROM channel_nonces WHERE expires_at < ?1 \

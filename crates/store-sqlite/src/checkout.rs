@@ -1,10 +1,11 @@
 //! Customers at the gateway's pages, and the tries of their payments.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::references::References;
 use crate::rows::{CardColumns, all, credential_text, first, limit, params_text};
 use crate::{agreement, authentication, claim, outcome, read, route, schedule, token, try_card};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::checkout::{Checkout, CheckoutId, End, Purpose, Step, TokenEnd};
 use tollgate_core::code::ResponseCode;
 use tollgate_core::feedback::Channel;
@@ -19,7 +20,7 @@ use tollgate_store::{
 
 /// Keeps a new checkout and its order, or begins again the one that the same order has. Nothing is changed otherwise.
 pub(crate) fn open(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     references: &References,
     new: &NewCheckout,
 ) -> Result<CheckoutOpened, Failure> {
@@ -52,7 +53,7 @@ pub(crate) fn open(
 
 /// What the order that has the reference, or the number, makes of a new checkout.
 fn taken(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     new: &Checkout,
     asked: &Order,
     holder: Option<FortId>,
@@ -111,18 +112,18 @@ fn named(purpose: &Purpose, fort_id: FortId) -> Purpose {
 }
 
 /// One checkout.
-pub(crate) fn one(connection: &Connection, id: CheckoutId) -> Result<Option<Checkout>, Failure> {
+pub(crate) fn one(connection: &Prepared<'_>, id: CheckoutId) -> Result<Option<Checkout>, Failure> {
     let mut statement = connection.prepare_cached("SELECT body FROM checkouts WHERE checkout_id = ?1")?;
     first(statement.query([id.0])?, checkout)
 }
 
-fn of_order(connection: &Connection, fort_id: FortId) -> Result<Option<Checkout>, Failure> {
+fn of_order(connection: &Prepared<'_>, fort_id: FortId) -> Result<Option<Checkout>, Failure> {
     let mut statement = connection.prepare_cached("SELECT body FROM checkouts WHERE fort_id = ?1")?;
     first(statement.query([fort_id.0])?, checkout)
 }
 
 /// Checkouts whose time is over, the oldest first.
-pub(crate) fn due(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<Vec<Checkout>, Failure> {
+pub(crate) fn due(connection: &Prepared<'_>, now: Timestamp, rows_max: usize) -> Result<Vec<Checkout>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT body FROM checkouts WHERE ended_at IS NULL AND expires_at <= ?1 ORDER BY expires_at, checkout_id LIMIT ?2",
     )?;
@@ -130,7 +131,7 @@ pub(crate) fn due(connection: &Connection, now: Timestamp, rows_max: usize) -> R
 }
 
 /// Forgets checkouts that ended long ago.
-pub(crate) fn forget(connection: &Connection, ended_before: Timestamp, rows_max: usize) -> Result<u64, Failure> {
+pub(crate) fn forget(connection: &Prepared<'_>, ended_before: Timestamp, rows_max: usize) -> Result<u64, Failure> {
     let forgotten = connection
         .prepare_cached(
             "DELETE FROM checkouts WHERE checkout_id IN \
@@ -141,7 +142,7 @@ pub(crate) fn forget(connection: &Connection, ended_before: Timestamp, rows_max:
 }
 
 /// Writes a checkout, and the card that is held with it. Nothing is changed unless the answer is `Written`.
-pub(crate) fn change(connection: &Connection, change: &CheckoutChange) -> Result<CheckoutChanged, Failure> {
+pub(crate) fn change(connection: &Prepared<'_>, change: &CheckoutChange) -> Result<CheckoutChanged, Failure> {
     let version_before = before(change.checkout.version)?;
     if !has_version(connection, change.checkout.id, version_before)? {
         return Ok(CheckoutChanged::Overtaken);
@@ -156,7 +157,7 @@ pub(crate) fn change(connection: &Connection, change: &CheckoutChange) -> Result
 }
 
 /// `false` when the order is no longer as it was, or no longer open.
-fn hold(connection: &Connection, held: &HeldCard) -> Result<bool, Failure> {
+fn hold(connection: &Prepared<'_>, held: &HeldCard) -> Result<bool, Failure> {
     let (order, card) = (&held.order, CardColumns::of(Some(&held.facts)));
     if !order.takes_a_try() {
         return Err(refused("a card is held for an order that takes a try"));
@@ -187,7 +188,7 @@ fn hold(connection: &Connection, held: &HeldCard) -> Result<bool, Failure> {
 }
 
 /// Keeps a card under a token and ends the checkout with it. Neither is written unless the answer is `Kept`.
-pub(crate) fn keep_card(connection: &Connection, keep: &CardKeep) -> Result<CardKept, Failure> {
+pub(crate) fn keep_card(connection: &Prepared<'_>, keep: &CardKeep) -> Result<CardKept, Failure> {
     let CardKeep { checkout, token: new, name, came, code, at } = keep;
     if checkout.order().is_some() || checkout.merchant != new.token.merchant {
         return Err(refused("a card is kept at a checkout of a token, for its own merchant"));
@@ -224,13 +225,13 @@ struct CardUnder {
 }
 
 /// The token that counts in place of a new one.
-fn kept_as(connection: &Connection, new: &StoredToken, name: &str) -> Result<Token, Failure> {
+fn kept_as(connection: &Prepared<'_>, new: &StoredToken, name: &str) -> Result<Token, Failure> {
     let kept = token::by_name(connection, new.token.merchant, name)?;
     Ok(kept.ok_or_else(|| unreadable("tokens.name"))?.token)
 }
 
 /// Begins a try. Nothing is changed unless the answer is `Claimed`.
-pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClaim, Failure> {
+pub(crate) fn claim_try(connection: &Prepared<'_>, new: &NewTry) -> Result<TryClaim, Failure> {
     let (order, operation) = (&new.intent.order, &new.intent.operation);
     if order.phase != Phase::Pending || order.open_operation != Some(operation.id) || order.card.is_none() {
         return Err(refused("a try makes its order pending, with a card and its operation open"));
@@ -266,13 +267,13 @@ pub(crate) fn claim_try(connection: &Connection, new: &NewTry) -> Result<TryClai
 }
 
 /// Whether the stored order is the one that was judged, and takes a try.
-fn takes_a_try(connection: &Connection, after: &Order) -> Result<bool, Failure> {
+fn takes_a_try(connection: &Prepared<'_>, after: &Order) -> Result<bool, Failure> {
     let version_before = before(after.version)?;
     let stored = read::order_row(connection, after.fort_id)?;
     Ok(stored.is_some_and(|row| row.stored.order.version == version_before && row.stored.order.takes_a_try()))
 }
 
-fn begin(connection: &Connection, order: &Order, operation: &Operation, sealed: &[u8]) -> Result<(), Failure> {
+fn begin(connection: &Prepared<'_>, order: &Order, operation: &Operation, sealed: &[u8]) -> Result<(), Failure> {
     let card = CardColumns::of(order.card.as_ref());
     connection
         .prepare_cached(
@@ -307,7 +308,7 @@ fn begin(connection: &Connection, order: &Order, operation: &Operation, sealed: 
 }
 
 /// Closes an order of which nothing was sent. Nothing is changed unless the answer is `Claimed`.
-pub(crate) fn close_unsent(connection: &Connection, close: &CloseUnsent) -> Result<TryClaim, Failure> {
+pub(crate) fn close_unsent(connection: &Prepared<'_>, close: &CloseUnsent) -> Result<TryClaim, Failure> {
     let CloseUnsent { attempt, outcome: record } = close;
     let (order, operation) = (&attempt.intent.order, &attempt.intent.operation);
     let checkout_before = before(attempt.checkout.version)?;
@@ -345,7 +346,7 @@ pub(crate) fn close_unsent(connection: &Connection, close: &CloseUnsent) -> Resu
 
 /// Writes the checkout that an outcome begins, or goes on with.
 pub(crate) fn follow(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     order: &Order,
     checkout: &Checkout,
     at: Timestamp,
@@ -364,7 +365,7 @@ pub(crate) fn follow(
 }
 
 /// `false` when the number is taken.
-fn insert(connection: &Connection, new: &Checkout) -> Result<bool, Failure> {
+fn insert(connection: &Prepared<'_>, new: &Checkout) -> Result<bool, Failure> {
     let inserted = connection
         .prepare_cached(
             "INSERT INTO checkouts (checkout_id, fort_id, expires_at, ended_at, version, body) \
@@ -376,7 +377,7 @@ fn insert(connection: &Connection, new: &Checkout) -> Result<bool, Failure> {
 
 /// `false` when its version is another. `ended_at` counts where it has ended.
 fn update(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     checkout: &Checkout,
     version_before: u32,
     ended_at: Option<Timestamp>,
@@ -398,7 +399,7 @@ fn update(
     Ok(updated == 1)
 }
 
-fn has_version(connection: &Connection, id: CheckoutId, version: u32) -> Result<bool, Failure> {
+fn has_version(connection: &Prepared<'_>, id: CheckoutId, version: u32) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM checkouts WHERE checkout_id = ?1 AND version = ?2")?;
     Ok(statement.exists(params![id.0, version])?)
 }

@@ -2,17 +2,18 @@
 
 use crate::codes;
 use crate::failure::Failure;
+use crate::prepared::Prepared;
 use crate::references::References;
 use crate::rows::{CardColumns, credential_text, first};
 use crate::{agreement, authentication, batch, route, schedule, token};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::ident::{MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order};
 use tollgate_store::{LifeId, NewOperation, NewOrder, OperationClaim, OrderClaim, StoreError};
 
 /// Makes an order and its first operation. Nothing is changed unless the answer is `Claimed`.
 pub(crate) fn claim_order(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     references: &References,
     new: &NewOrder,
     request: &str,
@@ -63,7 +64,7 @@ pub(crate) fn claim_order(
 /// Adds an operation to an order. Nothing is changed unless the answer is `Claimed`. An order that
 /// has changed is told before a reference that is taken, and that before a number that is taken.
 pub(crate) fn claim_operation(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     new: &NewOperation,
     request: &str,
 ) -> Result<OperationClaim, Failure> {
@@ -106,7 +107,7 @@ pub(crate) fn claim_operation(
 /// Makes an order that claims its reference, unless it is a verification. `false`, and nothing is changed, when the number or
 /// the merchant's reference is taken.
 pub(crate) fn insert_order(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     references: &References,
     order: &Order,
     open_state: Option<OperationState>,
@@ -125,14 +126,14 @@ pub(crate) fn insert_order(
 }
 
 /// Takes back an order that the same transaction has made.
-pub(crate) fn take_back(connection: &Connection, references: &References, order: &Order) -> Result<(), Failure> {
+pub(crate) fn take_back(connection: &Prepared<'_>, references: &References, order: &Order) -> Result<(), Failure> {
     connection.prepare_cached("DELETE FROM orders WHERE fort_id = ?1")?.execute([order.fort_id.0])?;
     if order.kind.is_verification() { Ok(()) } else { references.give_back(connection, order) }
 }
 
 /// `false` when the number is taken, or the reference of a payment by an order that is filed.
 fn insert_order_row(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     order: &Order,
     open_state: Option<OperationState>,
     sealed: &[u8],
@@ -186,7 +187,7 @@ fn insert_order_row(
 
 /// `false` when the number is taken.
 pub(crate) fn insert_operation(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     operation: &Operation,
     maintenance_reference: Option<&str>,
     request: &str,
@@ -214,7 +215,7 @@ pub(crate) fn insert_operation(
     Ok(inserted == 1)
 }
 
-fn order_is_as_judged(connection: &Connection, new: &NewOperation) -> Result<bool, Failure> {
+fn order_is_as_judged(connection: &Prepared<'_>, new: &NewOperation) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT 1 FROM orders WHERE fort_id = ?1 AND merchant_id = ?2 AND version = ?3 AND open_operation IS NULL",
     )?;
@@ -222,7 +223,7 @@ fn order_is_as_judged(connection: &Connection, new: &NewOperation) -> Result<boo
 }
 
 fn operation_of_reference(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     reference: &str,
 ) -> Result<Option<OperationId>, Failure> {

@@ -17,13 +17,8 @@ const WRITER_CACHE_KIB: i64 = 6 * 1024;
 const READER_CACHE_KIB: i64 = 512;
 /// Pages of the checkpointer, which reads no tables, in KiB.
 const CHECKPOINTER_CACHE_KIB: i64 = 64;
-/// Prepared statements that one reader keeps.
+/// Prepared statements that a connection keeps by itself: those of a reader. The writer's are in `prepared`.
 const STATEMENTS_KEPT_MAX: usize = 64;
-/// And the writer: payments, tokens, feedback, batches and schedules together use more than a reader, and one that is prepared
-/// anew takes several times as long as it runs.
-const STATEMENTS_KEPT_OF_WRITER_MAX: usize = 160;
-/// And one that both reads and writes.
-const STATEMENTS_KEPT_OF_ALL_MAX: usize = 256;
 
 /// Between two tries for a lock that SQLite does not wait for by itself.
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
@@ -67,7 +62,6 @@ pub(crate) fn open_in_memory() -> Result<Connection, StoreError> {
         // Before a page is changed it is copied for a rollback: the smaller, the less.
         connection.pragma_update(None, "page_size", 1_024)?;
         settle_any(&connection)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_OF_ALL_MAX);
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(connection)
     };
@@ -108,7 +102,6 @@ fn settle(connection: &Connection, role: Role, busy_timeout: Duration) -> rusqli
     if role == Role::Reader {
         return connection.pragma_update(None, "query_only", "ON");
     }
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_OF_WRITER_MAX);
     begin_log(connection, busy_timeout)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // macOS alone: a plain fsync there leaves data in the drive's cache.

@@ -3,14 +3,15 @@
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::outcome::{place_of_next, record_outcome};
+use crate::prepared::Prepared;
 use crate::rows::{self, all, first, limit, recovery_columns};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::ident::OperationId;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{Correction, CorrectionRecord, Proposal, Recorded, RecoveryRow, WaitingCount};
 
 /// Writes a forced outcome with its reasons. Nothing is changed unless the answer is `Written`.
-pub(crate) fn record(connection: &Connection, record: &CorrectionRecord) -> Result<Recorded, Failure> {
+pub(crate) fn record(connection: &Prepared<'_>, record: &CorrectionRecord) -> Result<Recorded, Failure> {
     let operation = record.outcome.operation;
     if is_crossed(connection, record)? {
         return Ok(Recorded::RecoveryBegun);
@@ -32,7 +33,7 @@ pub(crate) fn record(connection: &Connection, record: &CorrectionRecord) -> Resu
 }
 
 /// Whether a recovery message was begun that the correction did not see, or one of another life is under way.
-fn is_crossed(connection: &Connection, record: &CorrectionRecord) -> Result<bool, Failure> {
+fn is_crossed(connection: &Prepared<'_>, record: &CorrectionRecord) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT attempts IS NOT ?2 OR (attempt_by NOT IN (0, ?3) AND attempt_until > ?4) FROM recoveries \
          WHERE operation_id = ?1",
@@ -42,7 +43,7 @@ fn is_crossed(connection: &Connection, record: &CorrectionRecord) -> Result<bool
 }
 
 /// Keeps a proposal, if the operation has none.
-pub(crate) fn propose(connection: &Connection, proposal: &Proposal) -> Result<bool, Failure> {
+pub(crate) fn propose(connection: &Prepared<'_>, proposal: &Proposal) -> Result<bool, Failure> {
     let Correction { reason, evidence, evidence_sha256, by, approved_by: _ } = &proposal.correction;
     let kept = connection
         .prepare_cached(
@@ -63,13 +64,13 @@ pub(crate) fn propose(connection: &Connection, proposal: &Proposal) -> Result<bo
 }
 
 /// Removes a proposal, if there is one.
-pub(crate) fn withdraw(connection: &Connection, operation: OperationId) -> Result<bool, Failure> {
+pub(crate) fn withdraw(connection: &Prepared<'_>, operation: OperationId) -> Result<bool, Failure> {
     let removed = connection.prepare_cached("DELETE FROM proposals WHERE operation_id = ?1")?.execute([operation.0])?;
     Ok(removed == 1)
 }
 
 /// Proposals, oldest first.
-pub(crate) fn proposals(connection: &Connection, rows_max: usize) -> Result<Vec<Proposal>, Failure> {
+pub(crate) fn proposals(connection: &Prepared<'_>, rows_max: usize) -> Result<Vec<Proposal>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT operation_id, event, state_before, reason, evidence, evidence_sha256, made_by, at FROM proposals \
          ORDER BY at, operation_id LIMIT ?1",
@@ -93,7 +94,7 @@ pub(crate) fn proposals(connection: &Connection, rows_max: usize) -> Result<Vec<
 
 /// Operations that wait since `before` or longer, oldest first.
 pub(crate) fn waiting_since(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     before: Timestamp,
     rows_max: usize,
 ) -> Result<Vec<RecoveryRow>, Failure> {
@@ -106,7 +107,7 @@ pub(crate) fn waiting_since(
 }
 
 /// How many wait since `before` or longer, by their way out.
-pub(crate) fn waiting_counts(connection: &Connection, before: Timestamp) -> Result<Vec<WaitingCount>, Failure> {
+pub(crate) fn waiting_counts(connection: &Prepared<'_>, before: Timestamp) -> Result<Vec<WaitingCount>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT way_out, count(*), min(created_at) FROM recoveries WHERE created_at <= ?1 GROUP BY way_out ORDER BY way_out",
     )?;

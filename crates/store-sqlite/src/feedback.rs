@@ -4,13 +4,14 @@ mod lease;
 
 use crate::codes;
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::read::{self, OperationTold};
 use crate::references::orders_of_reference;
 use crate::rows::{all, first, limit};
 use crate::schedule;
 use crate::try_card;
 pub(crate) use lease::lease;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::agreement::AgreementNumber;
 use tollgate_core::feedback::{FeedbackId, FeedbackLane};
 use tollgate_core::ident::{FortId, OperationId};
@@ -36,7 +37,7 @@ use feedback_columns;
 
 /// Writes the feedback of an outcome at `place` among those of its operation.
 pub(crate) fn insert(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &OutcomeRecord,
     place: i64,
     new: NewFeedback,
@@ -70,7 +71,7 @@ pub(crate) struct FeedbackSeed {
 }
 
 /// Writes a feedback. It is due at once, unless an earlier one of the order and lane is not delivered.
-pub(crate) fn insert_seed(connection: &Connection, seed: &FeedbackSeed) -> Result<(), Failure> {
+pub(crate) fn insert_seed(connection: &Prepared<'_>, seed: &FeedbackSeed) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO feedbacks (operation_id, place, fort_id, lane, sequence, state, due_at, attempts, tries, \
@@ -89,7 +90,7 @@ pub(crate) fn insert_seed(connection: &Connection, seed: &FeedbackSeed) -> Resul
 }
 
 /// Leases the oldest paused row of each lane that was left alone for long enough.
-pub(crate) fn probe(connection: &Connection, probe: &FeedbackProbe) -> Result<Vec<FeedbackRow>, Failure> {
+pub(crate) fn probe(connection: &Prepared<'_>, probe: &FeedbackProbe) -> Result<Vec<FeedbackRow>, Failure> {
     let mut next = connection.prepare_cached(concat!(
         "SELECT ",
         feedback_columns!(),
@@ -119,7 +120,7 @@ pub(crate) fn probe(connection: &Connection, probe: &FeedbackProbe) -> Result<Ve
 }
 
 /// Gives back what a node that was killed had leased.
-pub(crate) fn release(connection: &Connection, node: u8, now: Timestamp) -> Result<u64, Failure> {
+pub(crate) fn release(connection: &Prepared<'_>, node: u8, now: Timestamp) -> Result<u64, Failure> {
     let released = connection
         .prepare_cached(
             "UPDATE feedbacks SET leased_by = NULL, due_at = min(due_at, ?2) WHERE state = 0 AND leased_by = ?1",
@@ -129,7 +130,7 @@ pub(crate) fn release(connection: &Connection, node: u8, now: Timestamp) -> Resu
 }
 
 /// Writes what came of an attempt.
-pub(crate) fn finish(connection: &Connection, finish: &FeedbackFinish) -> Result<FeedbackFinished, Failure> {
+pub(crate) fn finish(connection: &Prepared<'_>, finish: &FeedbackFinish) -> Result<FeedbackFinished, Failure> {
     let tried = i64::from(finish.attempt.is_some());
     if let Some(attempt) = &finish.attempt {
         note_attempt(connection, finish.id, attempt)?;
@@ -175,7 +176,7 @@ pub(crate) fn finish(connection: &Connection, finish: &FeedbackFinish) -> Result
 }
 
 /// The next one of the same order and lane need not wait any more.
-fn free_next(connection: &Connection, id: FeedbackId, now: Timestamp) -> Result<(), Failure> {
+fn free_next(connection: &Prepared<'_>, id: FeedbackId, now: Timestamp) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE feedbacks SET state = 0, due_at = ?3 WHERE state = 3 AND (operation_id, place) = (\
@@ -188,7 +189,7 @@ fn free_next(connection: &Connection, id: FeedbackId, now: Timestamp) -> Result<
     Ok(())
 }
 
-fn note_attempt(connection: &Connection, id: FeedbackId, attempt: &NewFeedbackAttempt) -> Result<(), Failure> {
+fn note_attempt(connection: &Prepared<'_>, id: FeedbackId, attempt: &NewFeedbackAttempt) -> Result<(), Failure> {
     let mut statement =
         connection.prepare_cached("SELECT attempts + 1 FROM feedbacks WHERE operation_id = ?1 AND place = ?2")?;
     let Some(number): Option<u32> = first(statement.query(params![id.operation.0, id.place])?, |row| Ok(row.get(0)?))?
@@ -222,7 +223,7 @@ fn note_attempt(connection: &Connection, id: FeedbackId, attempt: &NewFeedbackAt
 }
 
 /// Makes rows due at once.
-pub(crate) fn rouse(connection: &Connection, rouse: &FeedbackRouse) -> Result<u64, Failure> {
+pub(crate) fn rouse(connection: &Prepared<'_>, rouse: &FeedbackRouse) -> Result<u64, Failure> {
     match rouse {
         FeedbackRouse::Replay { ids, now } => {
             let mut replayed = 0;
@@ -259,7 +260,7 @@ pub(crate) fn rouse(connection: &Connection, rouse: &FeedbackRouse) -> Result<u6
     }
 }
 
-fn unpause(connection: &Connection, ids: &[FeedbackId], now: Timestamp) -> Result<u64, Failure> {
+fn unpause(connection: &Prepared<'_>, ids: &[FeedbackId], now: Timestamp) -> Result<u64, Failure> {
     let mut statement = connection.prepare_cached(
         "UPDATE feedbacks SET state = 0, due_at = ?3, tries = 0, tried_since = ?3, pause_reason = NULL \
          WHERE operation_id = ?1 AND place = ?2",
@@ -273,7 +274,7 @@ fn unpause(connection: &Connection, ids: &[FeedbackId], now: Timestamp) -> Resul
 }
 
 /// Sends one again. What is on its way at this moment is left to it.
-fn replay(connection: &Connection, id: FeedbackId, now: Timestamp) -> Result<u64, Failure> {
+fn replay(connection: &Prepared<'_>, id: FeedbackId, now: Timestamp) -> Result<u64, Failure> {
     let replayed = connection
         .prepare_cached(
             "UPDATE feedbacks SET state = 0, due_at = ?3, tries = 0, tried_since = ?3, pause_reason = NULL \
@@ -286,7 +287,7 @@ fn replay(connection: &Connection, id: FeedbackId, now: Timestamp) -> Result<u64
 
 /// Of the rows of one order and lane that are to go out, only the first waits; the others stand behind
 /// it.
-fn settle_order(connection: &Connection, id: FeedbackId) -> Result<(), Failure> {
+fn settle_order(connection: &Prepared<'_>, id: FeedbackId) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE feedbacks INDEXED BY feedbacks_of_order SET state = 3 \
@@ -302,7 +303,7 @@ fn settle_order(connection: &Connection, id: FeedbackId) -> Result<(), Failure> 
 }
 
 /// Everything that the body of a feedback is made of.
-pub(crate) fn content(connection: &Connection, id: FeedbackId) -> Result<Option<FeedbackContent>, Failure> {
+pub(crate) fn content(connection: &Prepared<'_>, id: FeedbackId) -> Result<Option<FeedbackContent>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         feedback_columns!(),
@@ -325,7 +326,7 @@ pub(crate) fn content(connection: &Connection, id: FeedbackId) -> Result<Option<
 }
 
 /// Rows by a filter, newest first.
-pub(crate) fn list(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, Failure> {
+pub(crate) fn list(connection: &Prepared<'_>, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, Failure> {
     let mut sql = concat!("SELECT ", feedback_columns!(), " FROM feedbacks WHERE 1").to_owned();
     let mut values: Vec<rusqlite::types::Value> = Vec::new();
     let mut also = |condition: &str, value: rusqlite::types::Value| {
@@ -365,7 +366,7 @@ pub(crate) fn list(connection: &Connection, filter: &FeedbackFilter) -> Result<V
 }
 
 /// The attempts that are kept, oldest first.
-pub(crate) fn attempts(connection: &Connection, id: FeedbackId) -> Result<Vec<FeedbackAttempt>, Failure> {
+pub(crate) fn attempts(connection: &Prepared<'_>, id: FeedbackId) -> Result<Vec<FeedbackAttempt>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT number, at, target, status, error, latency_ms, answer FROM feedback_attempts \
          WHERE operation_id = ?1 AND place = ?2 ORDER BY number",
@@ -387,7 +388,7 @@ pub(crate) fn attempts(connection: &Connection, id: FeedbackId) -> Result<Vec<Fe
 }
 
 /// When the next row falls due.
-pub(crate) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+pub(crate) fn next_due(connection: &Prepared<'_>) -> Result<Option<Timestamp>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT due_at FROM feedbacks INDEXED BY feedbacks_due WHERE state = 0 ORDER BY due_at LIMIT 1",
     )?;
@@ -395,7 +396,7 @@ pub(crate) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Fai
 }
 
 /// What is not delivered yet.
-pub(crate) fn backlog(connection: &Connection) -> Result<FeedbackBacklog, Failure> {
+pub(crate) fn backlog(connection: &Prepared<'_>) -> Result<FeedbackBacklog, Failure> {
     let waiting = held(
         connection,
         "SELECT count(*), min(created_at) FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0",
@@ -421,7 +422,7 @@ struct Held {
     oldest: Option<Timestamp>,
 }
 
-fn held(connection: &Connection, sql: &str) -> Result<Held, Failure> {
+fn held(connection: &Prepared<'_>, sql: &'static str) -> Result<Held, Failure> {
     let mut statement = connection.prepare_cached(sql)?;
     let found = first(statement.query([])?, |row| {
         let rows: i64 = row.get(0)?;

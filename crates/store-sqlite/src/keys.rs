@@ -1,8 +1,9 @@
 //! Data keys, and what they have sealed.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::time::Timestamp;
 use tollgate_core::token::TokenId;
@@ -17,14 +18,14 @@ macro_rules! data_key_columns {
 }
 
 /// All data keys, by id.
-pub(crate) fn data_keys(connection: &Connection) -> Result<Vec<WrappedDataKey>, Failure> {
+pub(crate) fn data_keys(connection: &Prepared<'_>) -> Result<Vec<WrappedDataKey>, Failure> {
     let mut statement =
         connection.prepare_cached(concat!("SELECT ", data_key_columns!(), " FROM data_keys ORDER BY data_key_id"))?;
     all(statement.query([])?, data_key)
 }
 
 /// Adds a data key, or answers the one that its merchant, period and generation already have.
-pub(crate) fn add_data_key(connection: &Connection, new: &NewDataKey) -> Result<KeptDataKey, Failure> {
+pub(crate) fn add_data_key(connection: &Prepared<'_>, new: &NewDataKey) -> Result<KeptDataKey, Failure> {
     let added = connection
         .prepare_cached(
             "INSERT INTO data_keys (merchant_id, period, generation, rotation, kek_version, wrapped, created_at) \
@@ -59,7 +60,7 @@ pub(crate) struct KeptDataKey {
 }
 
 /// The number that grows with every change of a data key.
-pub(crate) fn generation(connection: &Connection) -> Result<u64, Failure> {
+pub(crate) fn generation(connection: &Prepared<'_>) -> Result<u64, Failure> {
     let mut statement = connection.prepare_cached("SELECT value FROM counters WHERE name = 'data_keys_generation'")?;
     let value: Option<i64> = first(statement.query([])?, |row| Ok(row.get(0)?))?;
     let value = value.and_then(|value| u64::try_from(value).ok());
@@ -67,7 +68,7 @@ pub(crate) fn generation(connection: &Connection) -> Result<u64, Failure> {
 }
 
 /// Replaces the wrapping of keys that are still under the version that was read.
-pub(crate) fn rewrap(connection: &Connection, rewrapped: &[RewrappedDataKey]) -> Result<u64, Failure> {
+pub(crate) fn rewrap(connection: &Prepared<'_>, rewrapped: &[RewrappedDataKey]) -> Result<u64, Failure> {
     let mut statement = connection.prepare_cached(
         "UPDATE data_keys SET kek_version = ?3, wrapped = ?4 WHERE data_key_id = ?1 AND kek_version = ?2",
     )?;
@@ -82,7 +83,7 @@ pub(crate) fn rewrap(connection: &Connection, rewrapped: &[RewrappedDataKey]) ->
 }
 
 /// Notes that the rotation to a key is finished.
-pub(crate) fn finish_rotation(connection: &Connection, id: DataKeyId) -> Result<(), Failure> {
+pub(crate) fn finish_rotation(connection: &Prepared<'_>, id: DataKeyId) -> Result<(), Failure> {
     let finished = RotationState::Finished.number();
     connection
         .prepare_cached("UPDATE data_keys SET rotation = ?2 WHERE data_key_id = ?1")?
@@ -92,7 +93,7 @@ pub(crate) fn finish_rotation(connection: &Connection, id: DataKeyId) -> Result<
 
 /// Rows of a sealed column from behind `after`, by number.
 pub(crate) fn sealed_rows(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     column: SealedColumn,
     after: Option<i64>,
     rows_max: usize,
@@ -138,7 +139,7 @@ pub(crate) fn sealed_rows(
 
 /// Puts sealed bytes in place of those that were read.
 pub(crate) fn replace_sealed(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     column: SealedColumn,
     rows: &[ReplacedSealed],
 ) -> Result<u64, Failure> {
@@ -160,7 +161,7 @@ pub(crate) fn replace_sealed(
     Ok(replaced as u64)
 }
 
-fn count_change(connection: &Connection) -> Result<(), Failure> {
+fn count_change(connection: &Prepared<'_>) -> Result<(), Failure> {
     connection
         .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = 'data_keys_generation'")?
         .execute([])?;

@@ -29,6 +29,7 @@ mod message;
 mod migrate;
 mod outcome;
 mod payment_link;
+mod prepared;
 mod queue;
 mod read;
 mod readers;

@@ -1,13 +1,14 @@
 //! Lives: which gateways run on this store.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{CLOCK_SKEW_MS_MAX, LIVES_OVER_KEPT_MAX, LifeBegun, LifeId, LifeRow, NewLife, Tenancy};
 
 /// Begins a life, unless one of the same node is in the way.
-pub(crate) fn begin(connection: &Connection, new: &NewLife) -> Result<LifeBegun, Failure> {
+pub(crate) fn begin(connection: &Prepared<'_>, new: &NewLife) -> Result<LifeBegun, Failure> {
     let over = match new.tenancy {
         Tenancy::Sole => living(connection)?,
         Tenancy::Shared => living(connection)?.into_iter().filter(|row| row.node == new.node).collect(),
@@ -30,7 +31,7 @@ pub(crate) fn begin(connection: &Connection, new: &NewLife) -> Result<LifeBegun,
 }
 
 /// Renews a life, if it is not over.
-pub(crate) fn renew(connection: &Connection, life: LifeId, alive_until: Timestamp) -> Result<bool, Failure> {
+pub(crate) fn renew(connection: &Prepared<'_>, life: LifeId, alive_until: Timestamp) -> Result<bool, Failure> {
     let renewed = connection
         .prepare_cached(
             "UPDATE lives SET alive_until = ?2, renewals = renewals + 1 WHERE life = ?1 AND ended_at IS NULL",
@@ -41,7 +42,7 @@ pub(crate) fn renew(connection: &Connection, life: LifeId, alive_until: Timestam
 
 /// Ends a life, if it was not renewed since it was seen.
 pub(crate) fn end(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     life: LifeId,
     seen_renewals: Option<u64>,
     now: Timestamp,
@@ -63,7 +64,7 @@ pub(crate) fn end(
 }
 
 /// The lives that are not over, by number.
-pub(crate) fn living(connection: &Connection) -> Result<Vec<LifeRow>, Failure> {
+pub(crate) fn living(connection: &Prepared<'_>) -> Result<Vec<LifeRow>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT life, node, began_at, alive_until, renewals FROM lives INDEXED BY lives_one_per_node \
          WHERE ended_at IS NULL ORDER BY life",
@@ -81,12 +82,12 @@ pub(crate) fn living(connection: &Connection) -> Result<Vec<LifeRow>, Failure> {
 }
 
 /// Whether a life is not over.
-pub(crate) fn is_living(connection: &Connection, life: LifeId) -> Result<bool, Failure> {
+pub(crate) fn is_living(connection: &Prepared<'_>, life: LifeId) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM lives WHERE life = ?1 AND ended_at IS NULL")?;
     Ok(first(statement.query([life.0])?, |_| Ok(()))?.is_some())
 }
 
-fn forget_old(connection: &Connection, newest: LifeId) -> Result<(), Failure> {
+fn forget_old(connection: &Prepared<'_>, newest: LifeId) -> Result<(), Failure> {
     connection
         .prepare_cached("DELETE FROM lives WHERE life <= ?1 AND ended_at IS NOT NULL")?
         .execute([newest.0.saturating_sub(i64::from(LIVES_OVER_KEPT_MAX))])?;

@@ -1,10 +1,11 @@
 //! Messages: the outbox, its leases, and what came of each attempt.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
 use crate::turns::take_in_turns;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::message::{
     MessageAbout, MessageChannel, MessageId, MessageKind, MessageLane, MessageLimit, NewMessage,
 };
@@ -66,7 +67,7 @@ macro_rules! message_columns {
 }
 
 /// Which limit the messages would break, if they break one. To be asked before anything is written; nothing changes.
-pub(crate) fn over_limit(connection: &Connection, too: &MessagesToo) -> Result<Option<MessageLimit>, Failure> {
+pub(crate) fn over_limit(connection: &Prepared<'_>, too: &MessagesToo) -> Result<Option<MessageLimit>, Failure> {
     let Some(limits) = too.limits else { return Ok(None) };
     let to_customers = || too.messages.iter().filter(|message| message.channel.reaches_customers());
     let Some(first_new) = to_customers().next() else { return Ok(None) };
@@ -89,7 +90,7 @@ pub(crate) fn over_limit(connection: &Connection, too: &MessagesToo) -> Result<O
 }
 
 /// Writes messages, due at once. One that was written before is left as it is.
-pub(crate) fn insert(connection: &Connection, messages: &[NewMessage]) -> Result<(), Failure> {
+pub(crate) fn insert(connection: &Prepared<'_>, messages: &[NewMessage]) -> Result<(), Failure> {
     if messages.is_empty() {
         return Ok(());
     }
@@ -113,7 +114,7 @@ pub(crate) fn insert(connection: &Connection, messages: &[NewMessage]) -> Result
 }
 
 /// Leases what is due, lane by lane in turns.
-fn leased(connection: &Connection, lease: &MessageLease) -> Result<MessagesLeased, Failure> {
+fn leased(connection: &Prepared<'_>, lease: &MessageLease) -> Result<MessagesLeased, Failure> {
     let mut chosen = take_in_turns(lanes_due(connection, lease)?, lease.rows_max);
     let mut statement =
         connection.prepare_cached("UPDATE messages SET due_at = ?2, leased_by = ?3 WHERE message_id = ?1")?;
@@ -128,7 +129,7 @@ fn leased(connection: &Connection, lease: &MessageLease) -> Result<MessagesLease
 
 /// The rows that are due of each lane that has places, lanes behind `after` first. Of those for one server about one
 /// thing only the first that waits goes out.
-fn lanes_due(connection: &Connection, lease: &MessageLease) -> Result<Vec<std::vec::IntoIter<MessageRow>>, Failure> {
+fn lanes_due(connection: &Prepared<'_>, lease: &MessageLease) -> Result<Vec<std::vec::IntoIter<MessageRow>>, Failure> {
     let mut next = connection.prepare_cached(
         "SELECT lane, due_at FROM messages INDEXED BY messages_waiting WHERE state = 0 AND lane > ?1 \
          ORDER BY lane, due_at LIMIT 1",
@@ -179,7 +180,7 @@ fn places(lease: &MessageLease, lane: MessageLane) -> usize {
 }
 
 /// Gives back what a node that was killed had leased.
-fn release(connection: &Connection, node: u8, now: Timestamp) -> Result<u64, Failure> {
+fn release(connection: &Prepared<'_>, node: u8, now: Timestamp) -> Result<u64, Failure> {
     let released = connection
         .prepare_cached(
             "UPDATE messages SET leased_by = NULL, due_at = min(due_at, ?2) WHERE state = 0 AND leased_by = ?1",
@@ -189,7 +190,7 @@ fn release(connection: &Connection, node: u8, now: Timestamp) -> Result<u64, Fai
 }
 
 /// Writes what came of a leased message.
-fn finished(connection: &Connection, finish: &MessageFinish) -> Result<MessageFinished, Failure> {
+fn finished(connection: &Prepared<'_>, finish: &MessageFinish) -> Result<MessageFinished, Failure> {
     if let Some(attempt) = &finish.attempt {
         note_attempt(connection, finish.id, attempt)?;
     }
@@ -226,7 +227,7 @@ fn finished(connection: &Connection, finish: &MessageFinish) -> Result<MessageFi
 }
 
 fn settle(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     finish: &MessageFinish,
     tried: i64,
     state: MessageState,
@@ -249,7 +250,7 @@ fn settle(
     Ok(settled)
 }
 
-fn note_attempt(connection: &Connection, id: MessageId, attempt: &NewMessageAttempt) -> Result<(), Failure> {
+fn note_attempt(connection: &Prepared<'_>, id: MessageId, attempt: &NewMessageAttempt) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached("SELECT attempts + 1 FROM messages WHERE message_id = ?1")?;
     let number: Option<u32> = first(statement.query([id.0])?, |row| Ok(row.get(0)?))?;
     let Some(number) = number.filter(|number| *number <= MESSAGE_ATTEMPTS_KEPT_MAX) else { return Ok(()) };
@@ -272,7 +273,7 @@ fn note_attempt(connection: &Connection, id: MessageId, attempt: &NewMessageAtte
 }
 
 /// Makes a message due at once that is not on its way and was not sent.
-fn rouse(connection: &Connection, id: MessageId, now: Timestamp) -> Result<bool, Failure> {
+fn rouse(connection: &Prepared<'_>, id: MessageId, now: Timestamp) -> Result<bool, Failure> {
     let roused = connection
         .prepare_cached(
             "UPDATE messages SET state = 0, due_at = ?2, tries = 0, tried_since = ?2, settled_at = NULL, reason = NULL \
@@ -282,14 +283,14 @@ fn rouse(connection: &Connection, id: MessageId, now: Timestamp) -> Result<bool,
     Ok(roused == 1)
 }
 
-fn by_id(connection: &Connection, id: MessageId) -> Result<Option<MessageRow>, Failure> {
+fn by_id(connection: &Prepared<'_>, id: MessageId) -> Result<Option<MessageRow>, Failure> {
     let mut statement =
         connection.prepare_cached(concat!("SELECT ", message_columns!(), " FROM messages WHERE message_id = ?1"))?;
     first(statement.query([id.0])?, row)
 }
 
 /// Messages by a filter, newest first.
-fn list(connection: &Connection, filter: &MessageFilter) -> Result<Vec<MessageRow>, Failure> {
+fn list(connection: &Prepared<'_>, filter: &MessageFilter) -> Result<Vec<MessageRow>, Failure> {
     let mut sql = concat!("SELECT ", message_columns!(), " FROM messages WHERE 1").to_owned();
     let mut values: Vec<i64> = Vec::new();
     let mut also = |condition: &str, value: i64| {
@@ -321,7 +322,7 @@ fn list(connection: &Connection, filter: &MessageFilter) -> Result<Vec<MessageRo
     all(statement.query(rusqlite::params_from_iter(values))?, row)
 }
 
-fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<MessageAttempt>, Failure> {
+fn attempts(connection: &Prepared<'_>, id: MessageId) -> Result<Vec<MessageAttempt>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT number, at, target, status, error, latency_ms, answer FROM message_attempts WHERE message_id = ?1 \
          ORDER BY number",
@@ -342,14 +343,14 @@ fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<MessageAttempt
     })
 }
 
-fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+fn next_due(connection: &Prepared<'_>) -> Result<Option<Timestamp>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT due_at FROM messages INDEXED BY messages_due WHERE state = 0 ORDER BY due_at LIMIT 1",
     )?;
     first(statement.query([])?, |row| Ok(Timestamp(row.get(0)?)))
 }
 
-fn backlog(connection: &Connection) -> Result<MessageBacklog, Failure> {
+fn backlog(connection: &Prepared<'_>) -> Result<MessageBacklog, Failure> {
     let mut waiting = connection
         .prepare_cached("SELECT count(*), min(created_at) FROM messages INDEXED BY messages_due WHERE state = 0")?;
     let mut failed =

@@ -1,9 +1,10 @@
 //! Writing what became of an operation.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{OUTCOMES_MAX, OUTCOMES_PER_OPERATION_MAX, first, params_text};
 use crate::{agreement, checkout, claim, codes, feedback, message, token};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::advice::RetryAdvice;
 use tollgate_core::credential::NetworkTransactionId;
 use tollgate_core::ident::OperationId;
@@ -13,7 +14,7 @@ use tollgate_store::{OperationClaim, OutcomeRecord, Recorded, RecoveryChange, St
 
 /// Writes an outcome: the order, the outcome itself, its place in the recovery queue. Nothing is
 /// changed unless the answer is `Written`.
-pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) -> Result<Recorded, Failure> {
+pub(crate) fn record_outcome(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<Recorded, Failure> {
     let Some(version_before) = record.order.version.checked_sub(1) else {
         return Err(refused("the version of a changed order is at least 2"));
     };
@@ -49,7 +50,7 @@ pub(crate) fn record_outcome(connection: &Connection, record: &OutcomeRecord) ->
 }
 
 /// Adds the operation that follows at once.
-fn begin_next(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+fn begin_next(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<(), Failure> {
     let Some(next) = &record.next else { return Ok(()) };
     let request = params_text(&next.request)?;
     match claim::claim_operation(connection, next, &request)? {
@@ -76,7 +77,7 @@ enum Guard {
 
 /// `None` when a settled operation has another state than the one that was judged.
 fn open_after(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &OutcomeRecord,
     version_before: u32,
 ) -> Result<Option<OpenAfter>, Failure> {
@@ -112,7 +113,7 @@ fn open_after(
 
 /// `false` when the order's version, its open operation or that operation's state is another.
 fn update_order(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &OutcomeRecord,
     version_before: u32,
     open: OpenAfter,
@@ -151,14 +152,14 @@ fn update_order(
 }
 
 /// The place of a new outcome among those of its operation, from 0.
-pub(crate) fn place_of_next(connection: &Connection, record: &OutcomeRecord) -> Result<i64, Failure> {
+pub(crate) fn place_of_next(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<i64, Failure> {
     match record.state_before {
         OperationState::Sent => Ok(0),
         _ => outcomes_of(connection, record.operation),
     }
 }
 
-fn insert_outcome(connection: &Connection, record: &OutcomeRecord, place: i64) -> Result<(), Failure> {
+fn insert_outcome(connection: &Prepared<'_>, record: &OutcomeRecord, place: i64) -> Result<(), Failure> {
     let (sql, id) = if place < OUTCOMES_PER_OPERATION_MAX {
         let sql = "INSERT INTO outcomes (outcome_id, event, state, code, network_code, authorization_code, trace, at, \
                    network_transaction_id, advice) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -192,7 +193,7 @@ fn insert_outcome(connection: &Connection, record: &OutcomeRecord, place: i64) -
     Ok(())
 }
 
-fn change_recovery(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+fn change_recovery(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<(), Failure> {
     match record.recovery {
         RecoveryChange::None => Ok(()),
         RecoveryChange::Begin { way_out, due_at } => begin_recovery(connection, record, way_out, due_at),
@@ -208,7 +209,7 @@ fn change_recovery(connection: &Connection, record: &OutcomeRecord) -> Result<()
 }
 
 fn begin_recovery(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &OutcomeRecord,
     way_out: WayOut,
     due_at: Timestamp,
@@ -230,7 +231,7 @@ fn begin_recovery(
 }
 
 /// A refund that came to nothing gives its reference back.
-fn free_maintenance_reference(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+fn free_maintenance_reference(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<(), Failure> {
     let is_first = record.operation.0 == record.order.fort_id.0;
     let came_to_nothing =
         matches!(record.state, OperationState::Declined | OperationState::Reversed | OperationState::NotSent);
@@ -254,7 +255,7 @@ fn free_maintenance_reference(connection: &Connection, record: &OutcomeRecord) -
 
 /// A refund that was taken for nothing and counts after all has its reference again, unless another
 /// refund took it in between.
-fn take_maintenance_reference_back(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+fn take_maintenance_reference_back(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO maintenance_references (merchant_id, reference, operation_id) \
@@ -265,13 +266,13 @@ fn take_maintenance_reference_back(connection: &Connection, record: &OutcomeReco
     Ok(())
 }
 
-fn recovery_has_begun(connection: &Connection, operation: OperationId) -> Result<bool, Failure> {
+fn recovery_has_begun(connection: &Prepared<'_>, operation: OperationId) -> Result<bool, Failure> {
     let mut statement =
         connection.prepare_cached("SELECT 1 FROM recoveries WHERE operation_id = ?1 AND attempts > 0")?;
     Ok(statement.exists([operation.0])?)
 }
 
-fn is_as_judged(connection: &Connection, record: &OutcomeRecord, version_before: u32) -> Result<bool, Failure> {
+fn is_as_judged(connection: &Prepared<'_>, record: &OutcomeRecord, version_before: u32) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT 1 FROM orders WHERE fort_id = ?1 AND version = ?2 AND open_operation = ?3 AND open_state = ?4",
     )?;
@@ -285,7 +286,7 @@ fn is_as_judged(connection: &Connection, record: &OutcomeRecord, version_before:
 
 /// The state that the last outcome of an operation left, if it has one.
 pub(crate) fn settled_state(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     operation: OperationId,
 ) -> Result<Option<OperationState>, Failure> {
     let mut statement = connection.prepare_cached(
@@ -320,8 +321,8 @@ pub(crate) fn first_outcome(operation: OperationId) -> i64 {
     operation.0.saturating_mul(OUTCOMES_PER_OPERATION_MAX)
 }
 
-fn outcomes_of(connection: &Connection, operation: OperationId) -> Result<i64, Failure> {
-    let count = |sql: &str, values: &[i64]| -> Result<i64, Failure> {
+fn outcomes_of(connection: &Prepared<'_>, operation: OperationId) -> Result<i64, Failure> {
+    let count = |sql: &'static str, values: &[i64]| -> Result<i64, Failure> {
         let mut statement = connection.prepare_cached(sql)?;
         let found = first(statement.query(rusqlite::params_from_iter(values))?, |row| Ok(row.get(0)?))?;
         found.ok_or_else(|| Failure::Store(unreadable("a count")))

@@ -1,11 +1,12 @@
 //! Payment links.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::references::References;
 use crate::rows::{all, first, limit};
 use crate::store::SqliteStore;
 use crate::{batch, checkout, message, read};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::message::NewMessage;
 use tollgate_core::payment_link::{LinkTarget, Openings, PaymentLink, PaymentLinkId};
@@ -72,7 +73,7 @@ macro_rules! link_columns {
 
 /// Keeps a new link. Nothing is changed unless the answer is `Added`.
 pub(crate) fn add(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     references: &References,
     new: &NewPaymentLink,
 ) -> Result<LinkAdded, Failure> {
@@ -126,7 +127,7 @@ pub(crate) fn add(
 }
 
 /// The id of the open link that has a new one's reference.
-fn open_for(connection: &Connection, link: &PaymentLink) -> Result<Option<String>, Failure> {
+fn open_for(connection: &Prepared<'_>, link: &PaymentLink) -> Result<Option<String>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT name FROM payment_links WHERE merchant_id = ?1 AND merchant_reference = ?2 AND closed_at IS NULL \
          AND expires_at > ?3 LIMIT 1",
@@ -137,7 +138,7 @@ fn open_for(connection: &Connection, link: &PaymentLink) -> Result<Option<String
 
 /// A merchant's link; of several with one reference the newest.
 pub(crate) fn named(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     target: &LinkTarget,
 ) -> Result<Option<StoredPaymentLink>, Failure> {
@@ -157,26 +158,26 @@ pub(crate) fn named(
     }
 }
 
-fn by_name(connection: &Connection, merchant: MerchantId, name: &str) -> Result<Option<StoredPaymentLink>, Failure> {
+fn by_name(connection: &Prepared<'_>, merchant: MerchantId, name: &str) -> Result<Option<StoredPaymentLink>, Failure> {
     let mut statement = connection.prepare_cached(concat!(link_columns!(), " WHERE merchant_id = ?1 AND name = ?2"))?;
     first(statement.query(params![merchant.0, name])?, stored)
 }
 
 /// The link with this number.
-pub(crate) fn by_id(connection: &Connection, id: PaymentLinkId) -> Result<Option<StoredPaymentLink>, Failure> {
+pub(crate) fn by_id(connection: &Prepared<'_>, id: PaymentLinkId) -> Result<Option<StoredPaymentLink>, Failure> {
     let mut statement = connection.prepare_cached(concat!(link_columns!(), " WHERE link_id = ?1"))?;
     first(statement.query([id.0])?, stored)
 }
 
 /// The newest link by which an order began.
-pub(crate) fn of_order(connection: &Connection, fort_id: FortId) -> Result<Option<StoredPaymentLink>, Failure> {
+pub(crate) fn of_order(connection: &Prepared<'_>, fort_id: FortId) -> Result<Option<StoredPaymentLink>, Failure> {
     let mut statement =
         connection.prepare_cached(concat!(link_columns!(), " WHERE fort_id = ?1 ORDER BY link_id DESC LIMIT 1"))?;
     first(statement.query([fort_id.0])?, stored)
 }
 
 /// Links that fit a filter, newest first.
-pub(crate) fn list(connection: &Connection, filter: &PaymentLinkFilter) -> Result<Vec<StoredPaymentLink>, Failure> {
+pub(crate) fn list(connection: &Prepared<'_>, filter: &PaymentLinkFilter) -> Result<Vec<StoredPaymentLink>, Failure> {
     let before = filter.before.map_or(i64::MAX, |id| id.0);
     let rows_max = limit(filter.limit);
     match &filter.merchant_reference {
@@ -198,7 +199,7 @@ pub(crate) fn list(connection: &Connection, filter: &PaymentLinkFilter) -> Resul
 }
 
 /// Writes a link, if it is the one that was judged. Whose it is and how it is named never changes.
-pub(crate) fn change(connection: &Connection, link: &PaymentLink) -> Result<LinkChanged, Failure> {
+pub(crate) fn change(connection: &Prepared<'_>, link: &PaymentLink) -> Result<LinkChanged, Failure> {
     let before = link.version.checked_sub(1).filter(|before| *before >= 1);
     let before = before.ok_or_else(|| refused("a changed version is at least 2"))?;
     let updated = connection
@@ -223,7 +224,7 @@ pub(crate) fn change(connection: &Connection, link: &PaymentLink) -> Result<Link
 
 /// The same, with what people are told of it; the link is watched anew.
 fn change_and_tell(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     link: &PaymentLink,
     too: &MessagesToo,
     at: Timestamp,
@@ -246,7 +247,7 @@ fn watch_at(link: &PaymentLink, after: Timestamp) -> Option<i64> {
 }
 
 /// Links at which something follows by the time, longest due first.
-fn to_watch(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<Vec<WatchedLink>, Failure> {
+fn to_watch(connection: &Prepared<'_>, now: Timestamp, rows_max: usize) -> Result<Vec<WatchedLink>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT body, openings, first_opened_at, last_opened_at, watch_at FROM payment_links \
          INDEXED BY payment_links_watched WHERE watch_at IS NOT NULL AND watch_at <= ?1 ORDER BY watch_at LIMIT ?2",
@@ -257,7 +258,7 @@ fn to_watch(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<
 }
 
 /// Writes what follows for a link by the time, if it is the one that was judged.
-fn watch(connection: &Connection, follows: &LinkWatch) -> Result<LinkChanged, Failure> {
+fn watch(connection: &Prepared<'_>, follows: &LinkWatch) -> Result<LinkChanged, Failure> {
     if let Some(limit) = message::over_limit(connection, &follows.too)? {
         return Ok(LinkChanged::TooManyMessages(limit));
     }
@@ -273,7 +274,7 @@ fn watch(connection: &Connection, follows: &LinkWatch) -> Result<LinkChanged, Fa
 
 /// Counts an opening.
 pub(crate) fn note_opened(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     id: PaymentLinkId,
     at: Timestamp,
     first_one: Option<NewMessage>,
@@ -296,7 +297,11 @@ pub(crate) fn note_opened(
 }
 
 /// Opens the checkout of a link. Nothing is changed unless a checkout is open afterwards.
-pub(crate) fn begin(connection: &Connection, references: &References, begin: &LinkBegin) -> Result<LinkBegun, Failure> {
+pub(crate) fn begin(
+    connection: &Prepared<'_>,
+    references: &References,
+    begin: &LinkBegin,
+) -> Result<LinkBegun, Failure> {
     let LinkBegin { link, opened } = begin;
     if opened.checkout.payment_link != Some(link.id) || opened.order.is_none() {
         return Err(refused("the checkout of a payment link is one of a payment, and names the link"));

@@ -3,14 +3,15 @@
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::outcome::{first_outcome, settled_state};
+use crate::prepared::Prepared;
 use crate::references::{Recent, orders_of_reference, unfiled};
 use crate::rows::{
     self, OUTCOMES_PER_OPERATION_MAX, OrderRow, all, first, limit, operation_columns, order_columns, outcome_columns,
     recovery_columns,
 };
 use crate::{authentication, refusal};
+use rusqlite::params;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
 use tollgate_core::command::{OrderTarget, SafeParams};
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState, Order, Phase};
@@ -22,7 +23,7 @@ use tollgate_store::{
 
 /// The order that `target` names, if it is this merchant's.
 pub(crate) fn order(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     target: &OrderTarget,
     recent: Recent,
@@ -38,7 +39,7 @@ pub(crate) fn order(
 }
 
 fn order_of_reference(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     reference: &str,
     recent: Recent,
@@ -69,7 +70,7 @@ fn order_of_reference(
 
 /// The newest verification of a merchant under this reference.
 pub(crate) fn verification(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     reference: &str,
 ) -> Result<Option<Order>, Failure> {
@@ -83,7 +84,7 @@ pub(crate) fn verification(
 }
 
 /// One operation with its order.
-pub(crate) fn operation(connection: &Connection, id: OperationId) -> Result<Option<StoredOperation>, Failure> {
+pub(crate) fn operation(connection: &Prepared<'_>, id: OperationId) -> Result<Option<StoredOperation>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         operation_columns!(),
@@ -111,7 +112,7 @@ pub(crate) struct OperationTold {
 }
 
 /// One operation with its order, its request and its outcomes.
-pub(crate) fn operation_told(connection: &Connection, id: OperationId) -> Result<Option<OperationTold>, Failure> {
+pub(crate) fn operation_told(connection: &Prepared<'_>, id: OperationId) -> Result<Option<OperationTold>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         operation_columns!(),
@@ -131,7 +132,7 @@ pub(crate) fn operation_told(connection: &Connection, id: OperationId) -> Result
 }
 
 /// Sent operations without an outcome, oldest first.
-pub(crate) fn unfinished(connection: &Connection, whose: Whose, rows_max: usize) -> Result<Vec<Unfinished>, Failure> {
+pub(crate) fn unfinished(connection: &Prepared<'_>, whose: Whose, rows_max: usize) -> Result<Vec<Unfinished>, Failure> {
     let sql = match whose {
         Whose::Everybody { .. } => concat!(
             "SELECT ",
@@ -167,7 +168,7 @@ pub(crate) fn unfinished(connection: &Connection, whose: Whose, rows_max: usize)
 }
 
 /// Everything about one order.
-pub(crate) fn story(connection: &Connection, fort_id: FortId) -> Result<Option<Story>, Failure> {
+pub(crate) fn story(connection: &Prepared<'_>, fort_id: FortId) -> Result<Option<Story>, Failure> {
     let Some(row) = order_row(connection, fort_id)? else { return Ok(None) };
     // The first operation has the order's number and no entry in the index of the later ones.
     let mut statement = connection.prepare_cached(concat!(
@@ -189,7 +190,7 @@ pub(crate) fn story(connection: &Connection, fort_id: FortId) -> Result<Option<S
 
 /// Orders with this reference, newest first.
 pub(crate) fn orders_by_reference(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     reference: &str,
     rows_max: usize,
 ) -> Result<Vec<FortId>, Failure> {
@@ -202,7 +203,7 @@ pub(crate) fn orders_by_reference(
 }
 
 /// The sums of all orders by currency, by its alphabetic code. Goes over the whole table.
-pub(crate) fn totals(connection: &Connection) -> Result<Vec<CurrencyTotals>, Failure> {
+pub(crate) fn totals(connection: &Prepared<'_>) -> Result<Vec<CurrencyTotals>, Failure> {
     // What counts as held is the rule of `tollgate_store::held_amount`.
     let mut statement = connection.prepare_cached(
         "SELECT currency, count(*), count(open_operation), \
@@ -228,14 +229,14 @@ pub(crate) fn totals(connection: &Connection) -> Result<Vec<CurrencyTotals>, Fai
     Ok(totals)
 }
 
-pub(crate) fn order_row(connection: &Connection, fort_id: FortId) -> Result<Option<OrderRow>, Failure> {
+pub(crate) fn order_row(connection: &Prepared<'_>, fort_id: FortId) -> Result<Option<OrderRow>, Failure> {
     let mut statement =
         connection.prepare_cached(concat!("SELECT ", order_columns!(), " FROM orders WHERE fort_id = ?1"))?;
     first(statement.query([fort_id.0])?, rows::stored_order)
 }
 
 /// An operation's state: the order's row has that of the open one, the outcomes that of the others.
-fn state_of(connection: &Connection, row: &OrderRow, id: OperationId) -> Result<OperationState, Failure> {
+fn state_of(connection: &Prepared<'_>, row: &OrderRow, id: OperationId) -> Result<OperationState, Failure> {
     match open_state(row, id) {
         Some(state) => Ok(state),
         None => settled_state(connection, id)?.ok_or_else(|| Failure::Store(unreadable("an operation's last outcome"))),
@@ -252,7 +253,7 @@ fn request(value: ValueRef<'_>) -> Result<SafeParams, Failure> {
 }
 
 fn story_operation(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     order: &OrderRow,
     row: &rusqlite::Row<'_>,
 ) -> Result<StoryOperation, Failure> {
@@ -271,7 +272,7 @@ fn story_operation(
 }
 
 /// The outcomes of an operation, oldest first.
-pub(crate) fn outcomes(connection: &Connection, operation: OperationId) -> Result<Vec<StoryOutcome>, Failure> {
+pub(crate) fn outcomes(connection: &Prepared<'_>, operation: OperationId) -> Result<Vec<StoryOutcome>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         outcome_columns!(),
@@ -293,7 +294,7 @@ pub(crate) fn outcomes(connection: &Connection, operation: OperationId) -> Resul
     Ok(outcomes)
 }
 
-fn recovery(connection: &Connection, operation: OperationId) -> Result<Option<tollgate_store::RecoveryRow>, Failure> {
+fn recovery(connection: &Prepared<'_>, operation: OperationId) -> Result<Option<tollgate_store::RecoveryRow>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         recovery_columns!(),
@@ -302,7 +303,7 @@ fn recovery(connection: &Connection, operation: OperationId) -> Result<Option<to
     first(statement.query([operation.0])?, rows::recovery)
 }
 
-fn attempts(connection: &Connection, operation: OperationId) -> Result<Vec<Attempt>, Failure> {
+fn attempts(connection: &Prepared<'_>, operation: OperationId) -> Result<Vec<Attempt>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT number, result, trace, at FROM recovery_attempts WHERE operation_id = ?1 ORDER BY number",
     )?;

@@ -5,8 +5,10 @@
 //! a blocking thread. A connection is opened when all others are in use, so an idle store has few.
 
 use crate::failure::Failure;
+use crate::prepared::Prepared;
 use crate::writer::step;
 use rusqlite::Connection;
+use send_wrapper::SendWrapper;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tollgate_store::StoreError;
@@ -26,8 +28,41 @@ pub(crate) enum Slot {
     Unopened,
     /// Ready.
     Open(Connection),
+    /// Ready, for one thread alone, which reads and writes over it.
+    OfOneThread(SendWrapper<Held>),
     /// The store is closed.
     Closed,
+}
+
+self_cell::self_cell!(
+    /// A connection together with the statements prepared on it.
+    pub(crate) struct Held {
+        owner: Connection,
+        #[not_covariant]
+        dependent: Prepared,
+    }
+);
+
+impl Slot {
+    /// For the thread that calls this.
+    pub(crate) fn of_this_thread(connection: Connection) -> Slot {
+        Slot::OfOneThread(SendWrapper::new(Held::new(connection, |connection| Prepared::keeping(connection))))
+    }
+
+    /// Does `work` over the connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is none, or none for this thread.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&Prepared<'_>) -> T) -> Result<T, StoreError> {
+        match self {
+            Slot::Open(connection) => Ok(work(&Prepared::passing(connection))),
+            Slot::OfOneThread(held) if held.valid() => Ok(held.with_dependent(|_, prepared| work(prepared))),
+            Slot::OfOneThread(_) => {
+                Err(StoreError::Unavailable("a store in memory is for the thread that made it".to_owned()))
+            }
+            Slot::Unopened | Slot::Closed => Err(StoreError::Unavailable("the store is closed".to_owned())),
+        }
+    }
 }
 
 impl Readers {
@@ -47,27 +82,38 @@ impl Readers {
     }
 
     /// One statement, which sees one state of the database.
-    pub(crate) fn point<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let mut slot = self.free_slot();
-        let connection = self.connection(&mut slot)?;
-        read(connection).map_err(Failure::into_store_error)
+    pub(crate) fn point<T>(&self, read: impl FnOnce(&Prepared<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.open_slot()?.with(read)?.map_err(Failure::into_store_error)
     }
 
     /// Several statements, which all see the same state of the database.
-    pub(crate) fn snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let mut slot = self.free_slot();
-        let connection = self.connection(&mut slot)?;
+    pub(crate) fn snapshot<T>(&self, read: impl FnOnce(&Prepared<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let slot = self.open_slot()?;
         if self.alone {
             // The slot is the writer's as well: what is read cannot change until it is given back.
-            return read(connection).map_err(Failure::into_store_error);
+            return slot.with(read)?.map_err(Failure::into_store_error);
         }
-        let ran = (|| {
+        let read = |connection: &Prepared<'_>| {
             let snapshot = Snapshot::begin(connection)?;
             let answer = read(connection)?;
             snapshot.end()?;
             Ok(answer)
-        })();
-        ran.map_err(Failure::into_store_error)
+        };
+        slot.with(read)?.map_err(Failure::into_store_error)
+    }
+
+    /// A snapshot that may take long: on a thread that may be blocked, unless everything happens on one.
+    pub(crate) async fn long_snapshot<T, F>(self: &Arc<Readers>, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Prepared<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        if self.alone {
+            return self.snapshot(read);
+        }
+        let readers = Arc::clone(self);
+        let ran = tokio::task::spawn_blocking(move || readers.snapshot(read)).await;
+        ran.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a long read broke off: {error}"))))
     }
 
     /// Closes all connections; waits for reads under way.
@@ -99,23 +145,21 @@ impl Readers {
         self.slots[turn].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn connection<'a>(&self, slot: &'a mut MutexGuard<'_, Slot>) -> Result<&'a Connection, StoreError> {
-        if matches!(**slot, Slot::Unopened) {
-            **slot = Slot::Open((self.open)()?);
+    fn open_slot(&self) -> Result<MutexGuard<'_, Slot>, StoreError> {
+        let mut slot = self.free_slot();
+        if matches!(*slot, Slot::Unopened) {
+            *slot = Slot::Open((self.open)()?);
         }
-        match &**slot {
-            Slot::Open(connection) => Ok(connection),
-            Slot::Unopened | Slot::Closed => Err(StoreError::Unavailable("the store is closed".to_owned())),
-        }
+        Ok(slot)
     }
 }
 
 /// A transaction that only reads, by prepared statements: each is used as often as the reads between them, and preparing
 /// one takes as long as a read. Ends when it is dropped, so that a panic leaves none open.
-struct Snapshot<'a>(&'a Connection);
+struct Snapshot<'a, 'c>(&'a Prepared<'c>);
 
-impl<'a> Snapshot<'a> {
-    fn begin(connection: &'a Connection) -> rusqlite::Result<Snapshot<'a>> {
+impl<'a, 'c> Snapshot<'a, 'c> {
+    fn begin(connection: &'a Prepared<'c>) -> rusqlite::Result<Snapshot<'a, 'c>> {
         step(connection, "BEGIN")?;
         Ok(Snapshot(connection))
     }
@@ -125,7 +169,7 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-impl Drop for Snapshot<'_> {
+impl Drop for Snapshot<'_, '_> {
     fn drop(&mut self) {
         if !self.0.is_autocommit()
             && let Err(error) = step(self.0, "ROLLBACK")

@@ -2,14 +2,15 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::life;
+use crate::prepared::Prepared;
 use crate::rows::{self, all, first, limit, recovery_columns};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{Attempt, LifeId, NewAttempt, RecoveryRow};
 
 /// Rows that are due and not under another life's attempt, the longest due first.
 pub(crate) fn due(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     finder: LifeId,
     now: Timestamp,
     rows_max: usize,
@@ -24,13 +25,13 @@ pub(crate) fn due(
 }
 
 /// When the next row falls due.
-pub(crate) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+pub(crate) fn next_due(connection: &Prepared<'_>) -> Result<Option<Timestamp>, Failure> {
     let mut statement = connection.prepare_cached("SELECT due_at FROM recoveries ORDER BY due_at LIMIT 1")?;
     first(statement.query([])?, |row| Ok(Timestamp(row.get(0)?)))
 }
 
 /// Counts one more message, if nobody else did and none of another life is under way.
-pub(crate) fn begin_attempt(connection: &Connection, new: &NewAttempt) -> Result<bool, Failure> {
+pub(crate) fn begin_attempt(connection: &Prepared<'_>, new: &NewAttempt) -> Result<bool, Failure> {
     if !life::is_living(connection, new.by)? {
         return Ok(false);
     }
@@ -44,7 +45,7 @@ pub(crate) fn begin_attempt(connection: &Connection, new: &NewAttempt) -> Result
 }
 
 /// Keeps what came of a message.
-pub(crate) fn note_attempt(connection: &Connection, attempt: &Attempt) -> Result<(), Failure> {
+pub(crate) fn note_attempt(connection: &Prepared<'_>, attempt: &Attempt) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO recovery_attempts (operation_id, number, result, trace, at) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -62,7 +63,7 @@ pub(crate) fn note_attempt(connection: &Connection, attempt: &Attempt) -> Result
 }
 
 /// How many rows there are, and since when the oldest waits.
-pub(crate) fn backlog(connection: &Connection) -> Result<(u64, Option<Timestamp>), Failure> {
+pub(crate) fn backlog(connection: &Prepared<'_>) -> Result<(u64, Option<Timestamp>), Failure> {
     let mut statement = connection.prepare_cached("SELECT count(*), min(created_at) FROM recoveries")?;
     let found = first(statement.query([])?, |row| {
         let count: i64 = row.get(0)?;

@@ -15,8 +15,9 @@
 //! 3. A reference is claimed in the transaction that writes its order, and given back when that is rolled back.
 
 use crate::failure::Failure;
+use crate::prepared::Prepared;
 use crate::rows::{all, first};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -130,7 +131,7 @@ impl References {
     /// The order that holds a reference, in a transaction of the writer.
     pub(crate) fn holder(
         &self,
-        connection: &Connection,
+        connection: &Prepared<'_>,
         merchant: MerchantId,
         reference: &str,
     ) -> Result<Option<FortId>, Failure> {
@@ -143,7 +144,7 @@ impl References {
     /// The same without a look at the table.
     pub(crate) fn unfiled_holder(
         &self,
-        connection: &Connection,
+        connection: &Prepared<'_>,
         merchant: MerchantId,
         reference: &str,
     ) -> Result<Option<FortId>, Failure> {
@@ -152,7 +153,7 @@ impl References {
     }
 
     /// A new order claims its reference, which nobody holds, in a transaction of the writer.
-    pub(crate) fn claim(&self, connection: &Connection, order: &Order) -> Result<(), Failure> {
+    pub(crate) fn claim(&self, connection: &Prepared<'_>, order: &Order) -> Result<(), Failure> {
         let key = Key::new(order.merchant, &order.merchant_reference);
         let mut state = self.looked(connection)?;
         if order.fort_id.0 <= state.filed_to {
@@ -165,7 +166,7 @@ impl References {
     }
 
     /// Takes back what the same transaction has claimed for an order that is not made after all.
-    pub(crate) fn give_back(&self, connection: &Connection, order: &Order) -> Result<(), Failure> {
+    pub(crate) fn give_back(&self, connection: &Prepared<'_>, order: &Order) -> Result<(), Failure> {
         let key = Key::new(order.merchant, &order.merchant_reference);
         let mut state = self.state();
         if let Some(place) = state.claimed.iter().rposition(|claimed| *claimed == key) {
@@ -183,12 +184,12 @@ impl References {
     }
 
     /// Sees to it that memory is complete, in a transaction of the writer.
-    pub(crate) fn look(&self, connection: &Connection) -> Result<(), Failure> {
+    pub(crate) fn look(&self, connection: &Prepared<'_>) -> Result<(), Failure> {
         self.looked(connection).map(|_| ())
     }
 
     /// The same, once in each transaction.
-    fn looked(&self, connection: &Connection) -> Result<MutexGuard<'_, State>, Failure> {
+    fn looked(&self, connection: &Prepared<'_>) -> Result<MutexGuard<'_, State>, Failure> {
         let mut state = self.state();
         if state.looked {
             return Ok(state);
@@ -211,7 +212,7 @@ impl References {
     }
 
     /// Files some of what waits for it, in the transaction of `calls` calls.
-    pub(crate) fn file_some(&self, connection: &Connection, calls: usize) -> Result<(), Failure> {
+    pub(crate) fn file_some(&self, connection: &Prepared<'_>, calls: usize) -> Result<(), Failure> {
         let least = self.fresh_max / COMMITS_OF_FILING_MAX;
         let count = least.saturating_add(calls.saturating_mul(FILED_PER_CALL));
         let state = self.state();
@@ -237,7 +238,7 @@ impl References {
     }
 
     /// Files everything, in a transaction of its own that changes nothing else.
-    pub(crate) fn file_all(&self, connection: &Connection) -> Result<(), Failure> {
+    pub(crate) fn file_all(&self, connection: &Prepared<'_>) -> Result<(), Failure> {
         let (mut held, filed_to) = {
             let state = self.looked(connection)?;
             let held = state.filing.iter().chain(&state.fresh);
@@ -357,13 +358,13 @@ impl State {
 }
 
 /// The order that holds a reference by the table.
-fn filed(connection: &Connection, merchant: MerchantId, reference: &str) -> Result<Option<FortId>, Failure> {
+fn filed(connection: &Prepared<'_>, merchant: MerchantId, reference: &str) -> Result<Option<FortId>, Failure> {
     let mut statement = connection
         .prepare_cached("SELECT fort_id FROM order_references WHERE merchant_reference = ?1 AND merchant_id = ?2")?;
     first(statement.query(params![reference, merchant.0])?, |row| Ok(FortId(row.get(0)?)))
 }
 
-fn file(connection: &Connection, key: &Key, fort_id: FortId) -> Result<(), Failure> {
+fn file(connection: &Prepared<'_>, key: &Key, fort_id: FortId) -> Result<(), Failure> {
     let added = connection
         .prepare_cached(
             "INSERT INTO order_references (merchant_reference, merchant_id, fort_id) VALUES (?1, ?2, ?3) \
@@ -385,7 +386,7 @@ fn file(connection: &Connection, key: &Key, fort_id: FortId) -> Result<(), Failu
     Ok(())
 }
 
-fn unfiled_orders(connection: &Connection) -> Result<Held, Failure> {
+fn unfiled_orders(connection: &Prepared<'_>) -> Result<Held, Failure> {
     let mut statement = connection
         .prepare_cached(concat!("SELECT merchant_reference, merchant_id, fort_id FROM orders WHERE ", unfiled!()))?;
     let read = |row: &rusqlite::Row<'_>| {
@@ -395,12 +396,12 @@ fn unfiled_orders(connection: &Connection) -> Result<Held, Failure> {
     Ok(all(statement.query([])?, read)?.into_iter().collect())
 }
 
-fn filed_to(connection: &Connection) -> Result<i64, Failure> {
+fn filed_to(connection: &Prepared<'_>) -> Result<i64, Failure> {
     let mut statement = connection.prepare_cached("SELECT value FROM counters WHERE name = 'references_filed_to'")?;
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-fn note_filed_to(connection: &Connection, filed_to: i64) -> Result<(), Failure> {
+fn note_filed_to(connection: &Prepared<'_>, filed_to: i64) -> Result<(), Failure> {
     connection
         .prepare_cached("UPDATE counters SET value = ?1 WHERE name = 'references_filed_to'")?
         .execute([filed_to])?;

@@ -2,9 +2,10 @@
 
 use crate::codes;
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::references::orders_of_reference;
 use crate::rows::{self, all, limit};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::Order;
 use tollgate_core::time::Timestamp;
@@ -21,7 +22,7 @@ macro_rules! refusal_columns {
 }
 
 /// Adds a row, and forgets the oldest ones above [`REFUSALS_KEPT_MAX`].
-pub(crate) fn note(connection: &Connection, row: &RefusalRow, request: &str) -> Result<(), Failure> {
+pub(crate) fn note(connection: &Prepared<'_>, row: &RefusalRow, request: &str) -> Result<(), Failure> {
     connection
         .prepare_cached(concat!(
             "INSERT INTO refusals (",
@@ -53,7 +54,7 @@ pub(crate) fn note(connection: &Connection, row: &RefusalRow, request: &str) -> 
 
 /// Rows with this reference, or for an order with it, oldest first.
 pub(crate) fn by_reference(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     reference: &str,
     rows_max: usize,
 ) -> Result<Vec<RefusalRow>, Failure> {
@@ -69,7 +70,7 @@ pub(crate) fn by_reference(
 }
 
 /// Rows that named this order, by its number or by its merchant's reference, oldest first.
-pub(crate) fn of_order(connection: &Connection, order: &Order) -> Result<Vec<RefusalRow>, Failure> {
+pub(crate) fn of_order(connection: &Prepared<'_>, order: &Order) -> Result<Vec<RefusalRow>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         refusal_columns!(),

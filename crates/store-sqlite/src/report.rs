@@ -2,11 +2,12 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::outcome::first_outcome;
+use crate::prepared::Prepared;
 use crate::rows::{
     self, OUTCOMES_PER_OPERATION_MAX, OrderRow, all, first, limit, operation_at, operation_columns, order_columns,
 };
 use crate::{codes, try_card};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::command::SafeParams;
 use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationState};
@@ -27,7 +28,7 @@ const OPERATION_FROM: usize = 31;
 const REQUEST: usize = OPERATION_FROM + 8;
 
 /// Orders a report. Nothing is changed unless the answer is `Begun`.
-pub(crate) fn begin(connection: &Connection, new: &NewReport) -> Result<ReportBegun, Failure> {
+pub(crate) fn begin(connection: &Prepared<'_>, new: &NewReport) -> Result<ReportBegun, Failure> {
     let body = serde_json::to_string(&new.spec)
         .map_err(|_| StoreError::Refused("a report's specification cannot be kept as JSON".to_owned()))?;
     let written = connection
@@ -42,7 +43,7 @@ pub(crate) fn begin(connection: &Connection, new: &NewReport) -> Result<ReportBe
 
 /// The report of a reference.
 pub(crate) fn by_reference(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     reference: &str,
 ) -> Result<Option<Report>, Failure> {
@@ -64,7 +65,7 @@ pub(crate) fn by_reference(
 }
 
 /// Writes how many rows a report has. Nothing is changed unless the answer is `true`.
-pub(crate) fn count(connection: &Connection, counted: &ReportCounted) -> Result<bool, Failure> {
+pub(crate) fn count(connection: &Prepared<'_>, counted: &ReportCounted) -> Result<bool, Failure> {
     let written = connection
         .prepare_cached(
             "UPDATE reports SET state = ?4, row_count = ?5 \
@@ -81,7 +82,7 @@ pub(crate) fn count(connection: &Connection, counted: &ReportCounted) -> Result<
 }
 
 /// The next operations of a report.
-pub(crate) fn page(connection: &Connection, scan: &ReportScan) -> Result<ReportPage, Failure> {
+pub(crate) fn page(connection: &Prepared<'_>, scan: &ReportScan) -> Result<ReportPage, Failure> {
     let operations_max = scan.operations_max.clamp(1, REPORT_OPERATIONS_PER_CALL_MAX);
     let mut found = in_step(connection, scan, operations_max)?;
     let out_of_step = out_of_step(connection, scan, operations_max)?;
@@ -111,7 +112,7 @@ struct Taken {
 
 /// Operations by their numbers. Those whose number says little of their time are looked at, so that the limit counts them,
 /// and not taken.
-fn in_step(connection: &Connection, scan: &ReportScan, operations_max: usize) -> Result<Vec<LookedAt>, Failure> {
+fn in_step(connection: &Prepared<'_>, scan: &ReportScan, operations_max: usize) -> Result<Vec<LookedAt>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         order_columns!(),
@@ -140,7 +141,7 @@ fn in_step(connection: &Connection, scan: &ReportScan, operations_max: usize) ->
 }
 
 /// The others, by the moment at which they were sent.
-fn out_of_step(connection: &Connection, scan: &ReportScan, operations_max: usize) -> Result<Vec<LookedAt>, Failure> {
+fn out_of_step(connection: &Prepared<'_>, scan: &ReportScan, operations_max: usize) -> Result<Vec<LookedAt>, Failure> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         order_columns!(),
@@ -178,7 +179,7 @@ fn taken(row: &Row<'_>, merchant: MerchantId) -> Result<Option<Box<Taken>>, Fail
     })))
 }
 
-fn report_row(connection: &Connection, taken: Box<Taken>) -> Result<ReportRow, Failure> {
+fn report_row(connection: &Prepared<'_>, taken: Box<Taken>) -> Result<ReportRow, Failure> {
     let Taken { order, mut operation, request } = *taken;
     let last = last_outcome(connection, operation.id)?;
     let open = order.open_state.filter(|_| order.stored.order.open_operation == Some(operation.id));
@@ -203,7 +204,7 @@ struct LastOutcome {
     outcome: ReportOutcome,
 }
 
-fn last_outcome(connection: &Connection, operation: OperationId) -> Result<Option<LastOutcome>, Failure> {
+fn last_outcome(connection: &Prepared<'_>, operation: OperationId) -> Result<Option<LastOutcome>, Failure> {
     let read = |row: &Row<'_>| {
         Ok(LastOutcome {
             place: row.get(0)?,
@@ -232,7 +233,7 @@ fn last_outcome(connection: &Connection, operation: OperationId) -> Result<Optio
 }
 
 /// The parameters of an order's first operation.
-fn request_of(connection: &Connection, order: FortId) -> Result<Option<SafeParams>, Failure> {
+fn request_of(connection: &Prepared<'_>, order: FortId) -> Result<Option<SafeParams>, Failure> {
     let mut statement = connection.prepare_cached("SELECT request FROM operations WHERE operation_id = ?1")?;
     first(statement.query([order.0])?, |row| {
         let text = row.get_ref(0)?.as_str().map_err(|_| unreadable("operations.request"))?;
@@ -241,7 +242,7 @@ fn request_of(connection: &Connection, order: FortId) -> Result<Option<SafeParam
 }
 
 /// Whether the network was told of an authentication: by the operation itself, or by one of those that began its order.
-fn authentication(connection: &Connection, operation: &Operation) -> Result<ReportAuthentication, Failure> {
+fn authentication(connection: &Prepared<'_>, operation: &Operation) -> Result<ReportAuthentication, Failure> {
     let own = "SELECT 1 FROM authentications WHERE operation_id = ?1";
     let of_order = "SELECT 1 FROM authentications WHERE operation_id = ?1 OR operation_id IN \
                     (SELECT operation_id FROM operations WHERE fort_id = ?1 AND operation_id <> fort_id)";
@@ -298,7 +299,7 @@ mod tests {
         let mut scan = ReportScan { merchant: MerchantId(1), interval, after: None, operations_max: 15 };
         let mut pages = 0;
         loop {
-            let found = page(&connection, &scan).unwrap();
+            let found = page(&Prepared::passing(&connection), &scan).unwrap();
             assert!(found.rows.is_empty(), "they are another merchant's");
             pages += 1;
             scan.after = found.next;
@@ -308,6 +309,6 @@ mod tests {
         }
         assert_eq!(pages, 3, "15, 15 and 10 of {ORDERS}");
         let all = ReportScan { merchant: MerchantId(2), after: None, operations_max: usize::MAX, ..scan };
-        assert_eq!(page(&connection, &all).unwrap().rows.len(), 40);
+        assert_eq!(page(&Prepared::passing(&connection), &all).unwrap().rows.len(), 40);
     }
 }

@@ -1,8 +1,9 @@
 //! The routes by which merchants' payments have come.
 
 use crate::failure::Failure;
+use crate::prepared::Prepared;
 use crate::rows::all;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::ident::{FortId, MerchantId};
 use tollgate_core::order::Order;
 use tollgate_core::scope::{Route, Use, UsedRoute};
@@ -10,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_store::{RouteNote, RouteRow, StoreError};
 
 /// Notes that an order came by a route.
-pub(crate) fn note_order(connection: &Connection, order: &Order, route: Route) -> Result<(), Failure> {
+pub(crate) fn note_order(connection: &Prepared<'_>, order: &Order, route: Route) -> Result<(), Failure> {
     let used = Use {
         at: order.created_at,
         fort_id: Some(order.fort_id),
@@ -21,7 +22,7 @@ pub(crate) fn note_order(connection: &Connection, order: &Order, route: Route) -
 
 /// Notes that a card which is kept came by a route, where that is to be noted.
 pub(crate) fn note_card(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     came: Option<&RouteNote>,
 ) -> Result<(), Failure> {
@@ -29,7 +30,7 @@ pub(crate) fn note_card(
 }
 
 /// Notes the use of a route: its first one, or one later than the last that was noted.
-fn note(connection: &Connection, merchant: MerchantId, route: Route, used: &Use) -> Result<(), Failure> {
+fn note(connection: &Prepared<'_>, merchant: MerchantId, route: Route, used: &Use) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO route_uses (merchant_id, route, first_at, first_fort_id, first_reference, last_at, last_fort_id, \
@@ -48,7 +49,7 @@ fn note(connection: &Connection, merchant: MerchantId, route: Route, used: &Use)
 }
 
 /// All of them, by merchant and route.
-pub(crate) fn list(connection: &Connection) -> Result<Vec<RouteRow>, Failure> {
+pub(crate) fn list(connection: &Prepared<'_>) -> Result<Vec<RouteRow>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT merchant_id, route, first_at, first_fort_id, first_reference, last_at, last_fort_id, last_reference \
          FROM route_uses ORDER BY merchant_id, route",

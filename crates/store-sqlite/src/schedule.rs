@@ -4,8 +4,9 @@ use crate::agreement;
 use crate::codes;
 use crate::failure::{Failure, unreadable};
 use crate::feedback::{self, FeedbackSeed};
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::advice::RetryAdvice;
 use tollgate_core::agreement::{AgreementNumber, Day, DueAttempt, EndReason, OrderSchedule};
 use tollgate_core::feedback::{Channel, FeedbackKind, FeedbackLane};
@@ -37,13 +38,13 @@ const DECLINED: i64 = 2;
 const NOTHING: i64 = 3;
 
 /// The schedule of an agreement.
-pub(crate) fn one(connection: &Connection, agreement: AgreementNumber) -> Result<Option<Schedule>, Failure> {
+pub(crate) fn one(connection: &Prepared<'_>, agreement: AgreementNumber) -> Result<Option<Schedule>, Failure> {
     let mut statement = connection.prepare_cached("SELECT body FROM schedules WHERE agreement = ?1")?;
     first(statement.query([agreement.0])?, schedule)
 }
 
 /// Schedules that fit a filter, in the order of their agreements.
-pub(crate) fn list(connection: &Connection, filter: &ScheduleFilter) -> Result<Vec<Schedule>, Failure> {
+pub(crate) fn list(connection: &Prepared<'_>, filter: &ScheduleFilter) -> Result<Vec<Schedule>, Failure> {
     let after = filter.after.map_or(i64::MIN, |after| after.0);
     let mut statement = connection.prepare_cached(
         "SELECT body FROM schedules WHERE merchant_id = ?1 AND agreement > ?2 AND state = coalesce(?3, state) \
@@ -55,7 +56,7 @@ pub(crate) fn list(connection: &Connection, filter: &ScheduleFilter) -> Result<V
 
 /// The attempts of a schedule, newest first.
 pub(crate) fn attempts(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     agreement: AgreementNumber,
     before: Option<FortId>,
     rows_max: usize,
@@ -69,7 +70,7 @@ pub(crate) fn attempts(
 }
 
 /// When something is to be done about any schedule.
-pub(crate) fn next_at(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+pub(crate) fn next_at(connection: &Prepared<'_>) -> Result<Option<Timestamp>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT next_at FROM schedules INDEXED BY schedules_due WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1",
     )?;
@@ -78,7 +79,7 @@ pub(crate) fn next_at(connection: &Connection) -> Result<Option<Timestamp>, Fail
 
 /// Merchants with due schedules, in their order.
 pub(crate) fn merchants_with_due(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     now: Timestamp,
     after: Option<MerchantId>,
     merchants_max: usize,
@@ -110,7 +111,7 @@ struct MerchantHead {
 }
 
 /// Makes due schedules a life's, the longest due first.
-pub(crate) fn take_due(connection: &Connection, take: &DueTake) -> Result<Vec<Schedule>, Failure> {
+pub(crate) fn take_due(connection: &Prepared<'_>, take: &DueTake) -> Result<Vec<Schedule>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT body FROM schedules INDEXED BY schedules_due_of_merchant \
          LEFT JOIN lives ON lives.life = schedules.owner AND lives.ended_at IS NULL \
@@ -127,7 +128,11 @@ pub(crate) fn take_due(connection: &Connection, take: &DueTake) -> Result<Vec<Sc
 }
 
 /// Gives schedules back that a life has taken.
-pub(crate) fn give_back(connection: &Connection, life: LifeId, agreements: &[AgreementNumber]) -> Result<(), Failure> {
+pub(crate) fn give_back(
+    connection: &Prepared<'_>,
+    life: LifeId,
+    agreements: &[AgreementNumber],
+) -> Result<(), Failure> {
     let mut disown = connection.prepare_cached("UPDATE schedules SET owner = 0 WHERE agreement = ?1 AND owner = ?2")?;
     for agreement in agreements {
         disown.execute([agreement.0, life.0])?;
@@ -136,7 +141,7 @@ pub(crate) fn give_back(connection: &Connection, life: LifeId, agreements: &[Agr
 }
 
 /// Writes a schedule as it is after a change. Nothing is changed unless the answer is `Written`.
-pub(crate) fn change(connection: &Connection, change: &ScheduleChange) -> Result<ScheduleChanged, Failure> {
+pub(crate) fn change(connection: &Prepared<'_>, change: &ScheduleChange) -> Result<ScheduleChanged, Failure> {
     let after = &change.schedule;
     let Some(before) = one(connection, after.agreement)? else { return Ok(ScheduleChanged::Overtaken) };
     if before.version.checked_add(1) != Some(after.version) {
@@ -160,7 +165,7 @@ pub(crate) fn change(connection: &Connection, change: &ScheduleChange) -> Result
 
 /// Whether the schedule that an order charges is the one that was judged. Of an order without one the database is asked
 /// nothing.
-pub(crate) fn is_as_judged(connection: &Connection, new: &NewOrder) -> Result<bool, Failure> {
+pub(crate) fn is_as_judged(connection: &Prepared<'_>, new: &NewOrder) -> Result<bool, Failure> {
     let told = new.order.credential.as_ref().and_then(|credential| credential.agreement.as_ref());
     match (&new.schedule, told.and_then(|told| told.schedule.map(|schedule| (told.number, schedule)))) {
         (None, None) => Ok(true),
@@ -188,7 +193,7 @@ pub(crate) fn is_as_judged(connection: &Connection, new: &NewOrder) -> Result<bo
 }
 
 /// Writes a new schedule, or begins an attempt; [`is_as_judged`] has been asked in the same transaction.
-pub(crate) fn insert_intent(connection: &Connection, new: &NewOrder) -> Result<(), Failure> {
+pub(crate) fn insert_intent(connection: &Prepared<'_>, new: &NewOrder) -> Result<(), Failure> {
     match &new.schedule {
         None => Ok(()),
         Some(ScheduleIntent::Open(draft)) => insert(connection, draft),
@@ -213,7 +218,7 @@ struct Step {
 }
 
 /// Begins the schedule of an agreement that begins.
-pub(crate) fn begin(connection: &Connection, number: AgreementNumber, at: Timestamp) -> Result<(), Failure> {
+pub(crate) fn begin(connection: &Prepared<'_>, number: AgreementNumber, at: Timestamp) -> Result<(), Failure> {
     let (Some(before), Some(agreement)) = (one(connection, number)?, agreement::by_number(connection, number)?) else {
         return Ok(());
     };
@@ -221,13 +226,13 @@ pub(crate) fn begin(connection: &Connection, number: AgreementNumber, at: Timest
 }
 
 /// Forgets the schedule of an agreement whose payment came to nothing.
-pub(crate) fn forget(connection: &Connection, number: AgreementNumber) -> Result<(), Failure> {
+pub(crate) fn forget(connection: &Prepared<'_>, number: AgreementNumber) -> Result<(), Failure> {
     connection.prepare_cached("DELETE FROM schedules WHERE agreement = ?1 AND state = 0")?.execute([number.0])?;
     Ok(())
 }
 
 /// Ends the schedule of an agreement that has ended, if it has one that has not.
-pub(crate) fn end(connection: &Connection, number: AgreementNumber, at: Timestamp) -> Result<(), Failure> {
+pub(crate) fn end(connection: &Prepared<'_>, number: AgreementNumber, at: Timestamp) -> Result<(), Failure> {
     let Some(before) = one(connection, number)? else { return Ok(()) };
     match before.ended(EndWhy::Cancelled, at) {
         Ok(after) => write(connection, &before, &after, at),
@@ -237,7 +242,7 @@ pub(crate) fn end(connection: &Connection, number: AgreementNumber, at: Timestam
 
 /// Moves a schedule on by the outcome of one of its attempts. The agreement has been dealt with before.
 pub(crate) fn settle(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     record: &OutcomeRecord,
     number: AgreementNumber,
     due: DueAttempt,
@@ -264,7 +269,7 @@ pub(crate) fn settle(
 }
 
 /// What is told of a schedule in a feedback.
-pub(crate) fn news(connection: &Connection, agreement: AgreementNumber, place: u16) -> Result<ScheduleNews, Failure> {
+pub(crate) fn news(connection: &Prepared<'_>, agreement: AgreementNumber, place: u16) -> Result<ScheduleNews, Failure> {
     let mut statement =
         connection.prepare_cached("SELECT body FROM schedule_news WHERE agreement = ?1 AND place = ?2")?;
     let found = first(statement.query(params![agreement.0, place])?, |row| {
@@ -274,7 +279,7 @@ pub(crate) fn news(connection: &Connection, agreement: AgreementNumber, place: u
     found.ok_or_else(|| unreadable("what a feedback tells of a schedule").into())
 }
 
-fn insert(connection: &Connection, schedule: &Schedule) -> Result<(), Failure> {
+fn insert(connection: &Prepared<'_>, schedule: &Schedule) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO schedules (agreement, merchant_id, state, due_day, attempt, body, version) \
@@ -293,7 +298,7 @@ fn insert(connection: &Connection, schedule: &Schedule) -> Result<(), Failure> {
 }
 
 /// Writes a step of a schedule, and what is told of it.
-fn write(connection: &Connection, before: &Schedule, after: &Schedule, at: Timestamp) -> Result<(), Failure> {
+fn write(connection: &Prepared<'_>, before: &Schedule, after: &Schedule, at: Timestamp) -> Result<(), Failure> {
     let written = connection
         .prepare_cached(
             "UPDATE schedules SET state = ?2, due_day = ?3, attempt = ?4, next_at = ?5, open_order = ?6, owner = 0, \
@@ -319,7 +324,7 @@ fn write(connection: &Connection, before: &Schedule, after: &Schedule, at: Times
     }
 }
 
-fn tell(connection: &Connection, schedule: &Schedule, news: &ScheduleNews) -> Result<(), Failure> {
+fn tell(connection: &Prepared<'_>, schedule: &Schedule, news: &ScheduleNews) -> Result<(), Failure> {
     let number = schedule.agreement;
     let Some(agreement) = agreement::by_number(connection, number)? else {
         return Err(unreadable("the agreement of a schedule").into());
@@ -348,7 +353,7 @@ fn tell(connection: &Connection, schedule: &Schedule, news: &ScheduleNews) -> Re
     feedback::insert_seed(connection, &seed)
 }
 
-fn insert_attempt(connection: &Connection, schedule: &Schedule, order: &Order) -> Result<(), Failure> {
+fn insert_attempt(connection: &Prepared<'_>, schedule: &Schedule, order: &Order) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO schedule_attempts (agreement, due_day, attempt, fort_id, currency, amount, begun_at, state) \
@@ -367,7 +372,7 @@ fn insert_attempt(connection: &Connection, schedule: &Schedule, order: &Order) -
     Ok(())
 }
 
-fn end_attempt(connection: &Connection, number: AgreementNumber, end: &AttemptEnd) -> Result<(), Failure> {
+fn end_attempt(connection: &Prepared<'_>, number: AgreementNumber, end: &AttemptEnd) -> Result<(), Failure> {
     let (state, advice) = match end.outcome {
         AttemptOutcome::Approved => (APPROVED, None),
         AttemptOutcome::Declined(advice) => (DECLINED, Some(advice.number())),

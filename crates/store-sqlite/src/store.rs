@@ -4,6 +4,7 @@ use crate::audit::{AuditLog, Notes};
 use crate::checkpoint::{self, Checkpoints};
 use crate::connection::{self, Role};
 use crate::migrate::{self, SchemaVersion};
+use crate::prepared::Prepared;
 use crate::readers::{Readers, Slot};
 use crate::references::{Recent, References};
 use crate::rows::params_text;
@@ -12,7 +13,6 @@ use crate::{
     agreement, audit, card_rule, channel, checkout, claim, correction, feedback, keys, life, outcome, read, recovery,
     refusal, route, token,
 };
-use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -126,14 +126,15 @@ impl SqliteStore {
     /// A new, empty store in memory that has no threads: each call runs and commits on its caller's turn.
     ///
     /// For simulations, which have to run again exactly as before. Nothing of it is ever on a disk, so no
-    /// option and no setting of a gateway leads here.
+    /// option and no setting of a gateway leads here. It is for the thread that calls this: calls of another one are answered
+    /// [`StoreError::Unavailable`], and it must be dropped or closed on its own.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when there is no memory for it.
     pub fn in_memory_for_simulation() -> Result<SqliteStore, StoreError> {
         let mut connection = connection::open_in_memory()?;
         let schema = migrate::copy_migrated(&mut connection)?;
-        let slot = Arc::new(Mutex::new(Slot::Open(connection)));
+        let slot = Arc::new(Mutex::new(Slot::of_this_thread(connection)));
         let beside = Beside::new(SIMULATED_REFERENCES_FRESH_MAX);
         beside.references.be_alone();
         Ok(SqliteStore {
@@ -244,7 +245,7 @@ impl Orders for SqliteStore {
         Box::pin(async move {
             let request = params_text(&new.request)?;
             let (log, references) = (self.audit.clone(), self.references.clone());
-            let work = move |connection: &Connection, notes: &mut Notes| {
+            let work = move |connection: &Prepared<'_>, notes: &mut Notes| {
                 log.take(notes, &new.audit)?;
                 claim::claim_order(connection, &references, &new, &request)
             };
@@ -256,7 +257,7 @@ impl Orders for SqliteStore {
         Box::pin(async move {
             let request = params_text(&new.request)?;
             let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
+            let work = move |connection: &Prepared<'_>, notes: &mut Notes| {
                 log.take(notes, &new.audit)?;
                 claim::claim_operation(connection, &new, &request)
             };
@@ -281,7 +282,7 @@ impl Orders for SqliteStore {
                 OrderTarget::Reference(reference) => self.references.recent(merchant, reference),
                 OrderTarget::FortId(_) | OrderTarget::Both(..) => Recent::FiledOrFree,
             };
-            let read = |connection: &Connection| read::order(connection, merchant, target, recent);
+            let read = |connection: &Prepared<'_>| read::order(connection, merchant, target, recent);
             // Another process may file it between two statements.
             if recent == Recent::Unknown { self.readers.snapshot(read) } else { self.readers.point(read) }
         })
@@ -316,14 +317,8 @@ impl Orders for SqliteStore {
     }
 
     fn totals(&self) -> StoreFuture<'_, Vec<CurrencyTotals>> {
-        let readers = Arc::clone(&self.readers);
-        Box::pin(async move {
-            // Goes over all orders: the only read that may take seconds.
-            match tokio::task::spawn_blocking(move || readers.point(read::totals)).await {
-                Ok(totals) => totals,
-                Err(error) => Err(StoreError::Unavailable(format!("a read broke off: {error}"))),
-            }
-        })
+        // Goes over all orders: the only read that may take seconds.
+        Box::pin(self.readers.long_snapshot(read::totals))
     }
 }
 
@@ -650,7 +645,7 @@ impl DataKeys for SqliteStore {
     fn add_data_key(&self, new: NewDataKey) -> PortFuture<'_, WrappedDataKey> {
         Box::pin(async move {
             let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
+            let work = move |connection: &Prepared<'_>, notes: &mut Notes| {
                 let kept = keys::add_data_key(connection, &new)?;
                 if kept.is_new {
                     audit::note_data_key(&log, notes, &kept.key);
@@ -669,7 +664,7 @@ impl DataKeys for SqliteStore {
     fn rewrap_data_keys(&self, rewrapped: Vec<RewrappedDataKey>) -> PortFuture<'_, u64> {
         Box::pin(async move {
             let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
+            let work = move |connection: &Prepared<'_>, notes: &mut Notes| {
                 let replaced = keys::rewrap(connection, &rewrapped)?;
                 if replaced > 0 {
                     audit::note_rewrapped(&log, notes, &rewrapped, replaced);
@@ -684,7 +679,7 @@ impl DataKeys for SqliteStore {
     fn finish_rotation(&self, id: DataKeyId) -> PortFuture<'_, ()> {
         Box::pin(async move {
             let log = self.audit.clone();
-            let work = move |connection: &Connection, notes: &mut Notes| {
+            let work = move |connection: &Prepared<'_>, notes: &mut Notes| {
                 keys::finish_rotation(connection, id)?;
                 log.note(notes, AuditAction::DataKeyRotated, |entry| entry.saying(format!("to key {id}")));
                 Ok(())

@@ -2,11 +2,8 @@
 
 use crate::report;
 use crate::store::SqliteStore;
-use std::sync::Arc;
 use tollgate_core::ident::MerchantId;
-use tollgate_store::{
-    NewReport, Report, ReportBegun, ReportCounted, ReportPage, ReportScan, Reports, StoreError, StoreFuture,
-};
+use tollgate_store::{NewReport, Report, ReportBegun, ReportCounted, ReportPage, ReportScan, Reports, StoreFuture};
 
 impl Reports for SqliteStore {
     fn begin_report(&self, new: NewReport) -> StoreFuture<'_, ReportBegun> {
@@ -24,14 +21,8 @@ impl Reports for SqliteStore {
     }
 
     fn report_page<'a>(&'a self, scan: &'a ReportScan) -> StoreFuture<'a, ReportPage> {
-        let (readers, scan) = (Arc::clone(&self.readers), *scan);
-        Box::pin(async move {
-            // A page takes milliseconds, and a report has thousands of them.
-            let read = move || readers.snapshot(|connection| report::page(connection, &scan));
-            match tokio::task::spawn_blocking(read).await {
-                Ok(page) => page,
-                Err(error) => Err(StoreError::Unavailable(format!("a read broke off: {error}"))),
-            }
-        })
+        // A page takes milliseconds, and a report has thousands of them.
+        let scan = *scan;
+        Box::pin(self.readers.long_snapshot(move |connection| report::page(connection, &scan)))
     }
 }

@@ -3,9 +3,10 @@
 use crate::card_rule::{self, Keeping, Verdict};
 use crate::codes;
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit, network_id};
 use crate::{agreement, route};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 use tollgate_core::card::CardFacts;
 use tollgate_core::command::Eci;
 use tollgate_core::credential::NetworkTransactionId;
@@ -30,7 +31,7 @@ macro_rules! token_columns {
 
 /// The token of a merchant with this name.
 pub(crate) fn by_name(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     merchant: MerchantId,
     name: &str,
 ) -> Result<Option<StoredToken>, Failure> {
@@ -43,7 +44,7 @@ pub(crate) fn by_name(
 }
 
 /// Tokens that fit a filter, oldest first.
-pub(crate) fn list(connection: &Connection, filter: &TokenFilter) -> Result<Vec<Token>, Failure> {
+pub(crate) fn list(connection: &Prepared<'_>, filter: &TokenFilter) -> Result<Vec<Token>, Failure> {
     let sql = match &filter.fingerprint {
         None => concat!(
             "SELECT ",
@@ -81,7 +82,7 @@ pub(crate) fn list(connection: &Connection, filter: &TokenFilter) -> Result<Vec<
 
 /// [`add`], with a note of the route by which the card came where it is kept.
 pub(crate) fn add_noted(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     new: &StoredToken,
     came: Option<&RouteNote>,
 ) -> Result<TokenSave, Failure> {
@@ -94,7 +95,7 @@ pub(crate) fn add_noted(
 
 /// [`put`], with a note of the route by which the card came where it is kept.
 pub(crate) fn put_noted(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     new: &StoredToken,
     came: Option<&RouteNote>,
 ) -> Result<TokenPut, Failure> {
@@ -106,7 +107,7 @@ pub(crate) fn put_noted(
 }
 
 /// Keeps a token under its name, with the card of a known one replaced. Nothing is changed when that one is off.
-pub(crate) fn put(connection: &Connection, new: &StoredToken) -> Result<TokenPut, Failure> {
+pub(crate) fn put(connection: &Prepared<'_>, new: &StoredToken) -> Result<TokenPut, Failure> {
     match add(connection, new)? {
         TokenSave::Saved => return Ok(TokenPut::Added),
         TokenSave::CardHas(name) => return Ok(TokenPut::CardHas(name)),
@@ -132,7 +133,7 @@ struct Holder {
     customer: Option<String>,
 }
 
-fn holder_of(connection: &Connection, token: &Token) -> Result<Option<Holder>, Failure> {
+fn holder_of(connection: &Prepared<'_>, token: &Token) -> Result<Option<Holder>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT fingerprint, customer FROM tokens WHERE merchant_id = ?1 AND name = ?2 AND status = 0",
     )?;
@@ -141,7 +142,7 @@ fn holder_of(connection: &Connection, token: &Token) -> Result<Option<Holder>, F
     })
 }
 
-fn replace(connection: &Connection, new: &StoredToken, customer: Option<&str>) -> Result<(), Failure> {
+fn replace(connection: &Prepared<'_>, new: &StoredToken, customer: Option<&str>) -> Result<(), Failure> {
     let token = &new.token;
     connection
         .prepare_cached(
@@ -174,7 +175,7 @@ fn replace(connection: &Connection, new: &StoredToken, customer: Option<&str>) -
 }
 
 /// Keeps a new token. Nothing is changed unless the answer is `Saved`.
-pub(crate) fn add(connection: &Connection, new: &StoredToken) -> Result<TokenSave, Failure> {
+pub(crate) fn add(connection: &Prepared<'_>, new: &StoredToken) -> Result<TokenSave, Failure> {
     let Token { merchant, name, created_at, .. } = &new.token;
     connection
         .prepare_cached("DELETE FROM tokens WHERE merchant_id = ?1 AND name = ?2 AND lapses_at <= ?3")?
@@ -193,7 +194,11 @@ pub(crate) fn add(connection: &Connection, new: &StoredToken) -> Result<TokenSav
 
 /// The token that counts in place of a new one of the same card, by the rule of the merchant's cards; it takes over
 /// what is new of the card, and while it waits for a payment the wish about what comes after that.
-fn kept_already(connection: &Connection, new: &StoredToken, customer: Option<&str>) -> Result<Option<String>, Failure> {
+fn kept_already(
+    connection: &Prepared<'_>,
+    new: &StoredToken,
+    customer: Option<&str>,
+) -> Result<Option<String>, Failure> {
     let Token { merchant, name, created_at, card, lapses_at, after_payment, .. } = &new.token;
     let fingerprint = new.fingerprint.as_bytes().as_slice();
     let keeping = Keeping { merchant: *merchant, fingerprint, name, customer, at: *created_at };
@@ -206,7 +211,7 @@ fn kept_already(connection: &Connection, new: &StoredToken, customer: Option<&st
 }
 
 /// Changes a token. Nothing is changed unless the answer is `Saved`.
-pub(crate) fn change(connection: &Connection, token: &Token) -> Result<TokenSave, Failure> {
+pub(crate) fn change(connection: &Prepared<'_>, token: &Token) -> Result<TokenSave, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT status, name FROM tokens WHERE token_id = ?1 AND merchant_id = ?2 AND version = ?3 - 1",
     )?;
@@ -252,7 +257,7 @@ struct Before {
 }
 
 /// Deletes a token, and what a payment under way would keep under its name.
-pub(crate) fn delete(connection: &Connection, merchant: MerchantId, name: &str) -> Result<Option<Token>, Failure> {
+pub(crate) fn delete(connection: &Prepared<'_>, merchant: MerchantId, name: &str) -> Result<Option<Token>, Failure> {
     let found = by_name(connection, merchant, name)?;
     for sql in [
         "DELETE FROM tokens WHERE merchant_id = ?1 AND name = ?2",
@@ -267,7 +272,7 @@ pub(crate) fn delete(connection: &Connection, merchant: MerchantId, name: &str) 
 }
 
 /// Deletes tokens that have lapsed, but for those that a payment under way may still keep.
-pub(crate) fn delete_lapsed(connection: &Connection, now: Timestamp, rows_max: usize) -> Result<u64, Failure> {
+pub(crate) fn delete_lapsed(connection: &Prepared<'_>, now: Timestamp, rows_max: usize) -> Result<u64, Failure> {
     let deleted = connection
         .prepare_cached(
             "DELETE FROM tokens WHERE token_id IN (SELECT token_id FROM tokens WHERE lapses_at <= ?1 \
@@ -279,7 +284,7 @@ pub(crate) fn delete_lapsed(connection: &Connection, now: Timestamp, rows_max: u
 }
 
 /// Whether there are tokens that [`delete_lapsed`] would delete.
-pub(crate) fn has_lapsed(connection: &Connection, now: Timestamp) -> Result<bool, Failure> {
+pub(crate) fn has_lapsed(connection: &Prepared<'_>, now: Timestamp) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT 1 FROM tokens WHERE lapses_at <= ?1 \
          AND NOT EXISTS (SELECT 1 FROM token_intents WHERE token_intents.token_id = tokens.token_id) LIMIT 1",
@@ -288,7 +293,7 @@ pub(crate) fn has_lapsed(connection: &Connection, now: Timestamp) -> Result<bool
 }
 
 /// Writes what becomes of a token when a new order's payment succeeds.
-pub(crate) fn insert_intent(connection: &Connection, new: &NewOrder) -> Result<(), Failure> {
+pub(crate) fn insert_intent(connection: &Prepared<'_>, new: &NewOrder) -> Result<(), Failure> {
     let waits = new.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
     let customer = new.request.customer();
     match &new.token {
@@ -308,7 +313,7 @@ pub(crate) fn insert_intent(connection: &Connection, new: &NewOrder) -> Result<(
 }
 
 fn insert_put(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     order: &Order,
     stored: &StoredToken,
     customer: Option<String>,
@@ -344,7 +349,7 @@ fn insert_put(
 
 /// Does what the outcome of the operation that began an order, or of its newest try, means for a token: of other
 /// operations, and of orders without a token, nothing.
-pub(crate) fn settle_intent(connection: &Connection, record: &OutcomeRecord) -> Result<(), Failure> {
+pub(crate) fn settle_intent(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<(), Failure> {
     let waits = record.order.token.as_ref().is_some_and(|token| token.role.waits_for_success());
     if !waits || record.operation.rrn() != record.order.original.rrn {
         return Ok(());
@@ -388,7 +393,7 @@ struct Intended {
     customer: Option<String>,
 }
 
-fn fulfil(connection: &Connection, record: &OutcomeRecord) -> Result<Fulfilled, Failure> {
+fn fulfil(connection: &Prepared<'_>, record: &OutcomeRecord) -> Result<Fulfilled, Failure> {
     let (fort_id, at, paid) = (record.order.fort_id, record.at, Paid::by(record));
     let Some(card) = intended(connection, fort_id)? else { return Ok(Fulfilled::NotKept) };
     let Intended { merchant, fingerprint, name, customer, .. } = &card;
@@ -408,7 +413,7 @@ fn fulfil(connection: &Connection, record: &OutcomeRecord) -> Result<Fulfilled, 
 }
 
 /// The card of an order's intent, from the intent itself or from the provisional token that it keeps.
-fn intended(connection: &Connection, fort_id: FortId) -> Result<Option<Intended>, Failure> {
+fn intended(connection: &Prepared<'_>, fort_id: FortId) -> Result<Option<Intended>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT token_intents.merchant_id, coalesce(token_intents.fingerprint, tokens.fingerprint), \
          coalesce(token_intents.name, tokens.name), coalesce(token_intents.card_expiry, tokens.card_expiry), \
@@ -430,7 +435,7 @@ fn intended(connection: &Connection, fort_id: FortId) -> Result<Option<Intended>
 
 /// What a card that is kept again brings to the token that it has.
 fn renew(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     id: TokenId,
     expiry: &str,
     holder: Option<&str>,
@@ -465,7 +470,7 @@ impl Paid<'_> {
 }
 
 /// Notes a payment with a token that is there; what is noted already stays.
-pub(crate) fn note_payment(connection: &Connection, id: TokenId, paid: &Paid<'_>) -> Result<(), Failure> {
+pub(crate) fn note_payment(connection: &Prepared<'_>, id: TokenId, paid: &Paid<'_>) -> Result<(), Failure> {
     if paid.at.is_none() {
         return Ok(());
     }
@@ -479,7 +484,7 @@ pub(crate) fn note_payment(connection: &Connection, id: TokenId, paid: &Paid<'_>
 }
 
 fn keep(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     fort_id: FortId,
     card: &Intended,
     paid: &Paid<'_>,
@@ -522,7 +527,7 @@ fn keep(
     }
 }
 
-fn insert(connection: &Connection, stored: &StoredToken) -> Result<(), Failure> {
+fn insert(connection: &Prepared<'_>, stored: &StoredToken) -> Result<(), Failure> {
     let token = &stored.token;
     connection
         .prepare_cached(

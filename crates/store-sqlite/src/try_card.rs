@@ -1,13 +1,14 @@
 //! With what the tries of an order were made: its row has the card of the newest one alone.
 
 use crate::failure::{Failure, unreadable};
+use crate::prepared::Prepared;
 use crate::rows::{CardColumns, card_of, first};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::order::{Operation, Order};
 use tollgate_core::token::{OrderToken, TokenRole};
 
 /// Notes the card and the token of a try that begins.
-pub(crate) fn insert(connection: &Connection, order: &Order, operation: &Operation) -> Result<(), Failure> {
+pub(crate) fn insert(connection: &Prepared<'_>, order: &Order, operation: &Operation) -> Result<(), Failure> {
     let card = CardColumns::of(order.card.as_ref());
     connection
         .prepare_cached(
@@ -28,7 +29,7 @@ pub(crate) fn insert(connection: &Connection, order: &Order, operation: &Operati
 
 /// An order as one of its operations is told: with the card and the token of its own try, where a later one has replaced
 /// them.
-pub(crate) fn of_its_own(connection: &Connection, order: Order, operation: &Operation) -> Result<Order, Failure> {
+pub(crate) fn of_its_own(connection: &Prepared<'_>, order: Order, operation: &Operation) -> Result<Order, Failure> {
     if !operation.kind.begins() || operation.wire.rrn == order.original.rrn {
         return Ok(order);
     }

@@ -11,6 +11,7 @@
 use crate::audit::{AuditLog, Notes};
 use crate::checkpoint::Checkpoints;
 use crate::failure::{Failure, store_error};
+use crate::prepared::Prepared;
 use crate::queue::{NotQueued, Queue};
 use crate::readers::Slot;
 use crate::references::References;
@@ -26,7 +27,7 @@ use tollgate_store::StoreError;
 pub(crate) trait Job: Send {
     /// Does the work inside the batch's transaction and keeps the answer. May be called again after
     /// a rollback.
-    fn run(&mut self, connection: &Connection) -> Result<(), Failure>;
+    fn run(&mut self, connection: &Prepared<'_>) -> Result<(), Failure>;
 
     /// What it has noted for the audit log when it ran.
     fn notes(&self) -> &[AuditEntry];
@@ -99,7 +100,7 @@ impl Writer {
     pub(crate) async fn call<T, F>(&self, mut work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
+        F: FnMut(&Prepared<'_>) -> Result<T, Failure> + Send + 'static,
     {
         self.call_noted(move |connection, _| work(connection)).await
     }
@@ -109,7 +110,7 @@ impl Writer {
     pub(crate) async fn call_noted<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&Connection, &mut Notes) -> Result<T, Failure> + Send + 'static,
+        F: FnMut(&Prepared<'_>, &mut Notes) -> Result<T, Failure> + Send + 'static,
     {
         let queue = match &self.way {
             Way::Thread(queue) => queue,
@@ -126,7 +127,7 @@ impl Writer {
     /// Runs `work` some time soon, if few calls wait. `false` when it will not run.
     pub(crate) fn call_unheard<F>(&self, mut work: F) -> bool
     where
-        F: FnMut(&Connection) -> Result<(), Failure> + Send + 'static,
+        F: FnMut(&Prepared<'_>) -> Result<(), Failure> + Send + 'static,
     {
         match &self.way {
             Way::Thread(queue) => queue.push_idle(Box::new(Unheard { work })).is_ok(),
@@ -146,24 +147,37 @@ impl Writer {
     pub(crate) fn run(&self, mut settings: WriterSettings) {
         let Way::Thread(queue) = &self.way else { return };
         let abandon = AbandonOnDrop(queue);
-        let mut connection = settings.first.take();
-        let mut jobs: Vec<Box<dyn Job>> = Vec::new();
-        while abandon.0.take(&mut jobs, settings.batch_calls_max) {
-            let batch = std::mem::take(&mut jobs);
-            let open = match connection.take() {
+        let mut first = settings.first.take();
+        let mut batch: Vec<Box<dyn Job>> = Vec::new();
+        while abandon.0.take(&mut batch, settings.batch_calls_max) {
+            let opened = match first.take() {
                 Some(open) => Ok(open),
                 None => {
                     self.beside.distrust();
                     (settings.open)()
                 }
             };
-            match open {
-                Ok(open) => connection = write_or_break(open, batch, &settings.checkpoints, &self.beside),
-                Err(error) => answer_all(batch, &Err(error)),
+            match opened {
+                Ok(connection) => self.write_over(&connection, queue, &mut batch, &settings),
+                Err(error) => answer_all(std::mem::take(&mut batch), &Err(error)),
             }
         }
-        if let Some(connection) = &connection {
-            file_references(connection, &self.beside);
+    }
+
+    /// Writes `batch` and then whatever waits, until nothing will come any more; or until a call panics, after which nobody
+    /// knows what state the connection is in.
+    fn write_over(
+        &self,
+        connection: &Connection,
+        queue: &Queue<Box<dyn Job>>,
+        batch: &mut Vec<Box<dyn Job>>,
+        settings: &WriterSettings,
+    ) {
+        let prepared = Prepared::keeping(connection);
+        while write_or_break(&prepared, std::mem::take(batch), &settings.checkpoints, &self.beside) {
+            if !queue.take(batch, settings.batch_calls_max) {
+                return file_references(&prepared, &self.beside);
+            }
         }
     }
 }
@@ -193,23 +207,25 @@ impl Drop for AbandonOnDrop<'_> {
 fn write_now<T>(
     slot: &Mutex<Slot>,
     beside: &Beside,
-    mut work: impl FnMut(&Connection, &mut Notes) -> Result<T, Failure>,
+    mut work: impl FnMut(&Prepared<'_>, &mut Notes) -> Result<T, Failure>,
 ) -> Result<T, StoreError> {
     let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-    let Slot::Open(connection) = &*slot else { return Err(not_queued(NotQueued::Closed)) };
-    begin(connection)?;
-    let mut notes = Notes::new();
-    match work(connection, &mut notes).and_then(|done| before_commit(connection, &notes, 1, beside).map(|()| done)) {
-        Err(failure) => {
-            roll_back(connection);
-            beside.rolled_back();
-            Err(failure.into_store_error())
+    slot.with(|connection| {
+        begin(connection)?;
+        let mut notes = Notes::new();
+        match work(connection, &mut notes).and_then(|done| before_commit(connection, &notes, 1, beside).map(|()| done))
+        {
+            Err(failure) => {
+                roll_back(connection);
+                beside.rolled_back();
+                Err(failure.into_store_error())
+            }
+            Ok(done) => match commit(connection, beside) {
+                End::Failed(error) => Err(error),
+                End::Committed | End::Broken => Ok(done),
+            },
         }
-        Ok(done) => match commit(connection, beside) {
-            End::Failed(error) => Err(error),
-            End::Committed | End::Broken => Ok(done),
-        },
-    }
+    })?
 }
 
 struct Call<T, F> {
@@ -222,9 +238,9 @@ struct Call<T, F> {
 impl<T, F> Job for Call<T, F>
 where
     T: Send,
-    F: FnMut(&Connection, &mut Notes) -> Result<T, Failure> + Send,
+    F: FnMut(&Prepared<'_>, &mut Notes) -> Result<T, Failure> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
+    fn run(&mut self, connection: &Prepared<'_>) -> Result<(), Failure> {
         self.done = None;
         self.notes.clear();
         self.done = Some((self.work)(connection, &mut self.notes)?);
@@ -252,9 +268,9 @@ struct Unheard<F> {
 
 impl<F> Job for Unheard<F>
 where
-    F: FnMut(&Connection) -> Result<(), Failure> + Send,
+    F: FnMut(&Prepared<'_>) -> Result<(), Failure> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
+    fn run(&mut self, connection: &Prepared<'_>) -> Result<(), Failure> {
         (self.work)(connection)
     }
 
@@ -272,29 +288,28 @@ where
 /// Writes the batch. After a panic the connection is dropped, which rolls back, and the callers of
 /// the batch learn of it because their jobs are dropped.
 fn write_or_break(
-    connection: Connection,
+    connection: &Prepared<'_>,
     batch: Vec<Box<dyn Job>>,
     checkpoints: &Checkpoints,
     beside: &Beside,
-) -> Option<Connection> {
+) -> bool {
     let written = catch_unwind(AssertUnwindSafe(|| {
-        checkpoints.finish_if_asked(&connection);
+        checkpoints.finish_if_asked(connection);
         let calls = batch.len();
         let begun = Instant::now();
-        let wrote = write(&connection, batch, beside);
+        let wrote = write(connection, batch, beside);
         metrics::histogram!("tollgate_store_batch_calls").record(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)));
         metrics::histogram!("tollgate_store_batch_seconds").record(begun.elapsed().as_secs_f64());
         if wrote == Wrote::Batch {
-            checkpoints.note_commit(&connection, calls);
+            checkpoints.note_commit(connection, calls);
         }
-        connection
     }));
     if written.is_err() {
         beside.rolled_back();
         metrics::counter!("tollgate_store_writer_panics_total").increment(1);
         tracing::error!("the store's writer panicked; it goes on with a new connection");
     }
-    written.ok()
+    written.is_ok()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -303,7 +318,7 @@ enum Wrote {
     Nothing,
 }
 
-fn write(connection: &Connection, mut batch: Vec<Box<dyn Job>>, beside: &Beside) -> Wrote {
+fn write(connection: &Prepared<'_>, mut batch: Vec<Box<dyn Job>>, beside: &Beside) -> Wrote {
     let mut end = run_plainly(connection, &mut batch, beside);
     if let End::Broken = end {
         (batch, end) = run_with_savepoints(connection, batch, beside);
@@ -337,7 +352,7 @@ enum End {
     Failed(StoreError),
 }
 
-fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>], beside: &Beside) -> End {
+fn run_plainly(connection: &Prepared<'_>, batch: &mut [Box<dyn Job>], beside: &Beside) -> End {
     if let Err(error) = begin(connection) {
         return End::Failed(error);
     }
@@ -352,7 +367,7 @@ fn run_plainly(connection: &Connection, batch: &mut [Box<dyn Job>], beside: &Bes
 }
 
 /// Adds what the batch leaves behind, and commits.
-fn end(connection: &Connection, batch: &[Box<dyn Job>], beside: &Beside) -> End {
+fn end(connection: &Prepared<'_>, batch: &[Box<dyn Job>], beside: &Beside) -> End {
     let notes: Notes = batch.iter().flat_map(|job| job.notes()).cloned().collect();
     if let Err(failure) = before_commit(connection, &notes, batch.len(), beside) {
         roll_back(connection);
@@ -363,14 +378,19 @@ fn end(connection: &Connection, batch: &[Box<dyn Job>], beside: &Beside) -> End 
 }
 
 /// What the calls have noted goes to the audit log, and some older references to their table.
-fn before_commit(connection: &Connection, notes: &[AuditEntry], calls: usize, beside: &Beside) -> Result<(), Failure> {
+fn before_commit(
+    connection: &Prepared<'_>,
+    notes: &[AuditEntry],
+    calls: usize,
+    beside: &Beside,
+) -> Result<(), Failure> {
     beside.audit.append(connection, notes)?;
     beside.references.file_some(connection, calls)
 }
 
 /// Before the store is closed: then whoever opens it next finds all references in their table. Without it they are read from
 /// the orders.
-fn file_references(connection: &Connection, beside: &Beside) {
+fn file_references(connection: &Prepared<'_>, beside: &Beside) {
     if !beside.references.are_unfiled() {
         return;
     }
@@ -387,7 +407,11 @@ fn file_references(connection: &Connection, beside: &Beside) {
 }
 
 /// Runs the batch again, each call alone inside a savepoint; answers and removes those that fail.
-fn run_with_savepoints(connection: &Connection, batch: Vec<Box<dyn Job>>, beside: &Beside) -> (Vec<Box<dyn Job>>, End) {
+fn run_with_savepoints(
+    connection: &Prepared<'_>,
+    batch: Vec<Box<dyn Job>>,
+    beside: &Beside,
+) -> (Vec<Box<dyn Job>>, End) {
     if let Err(error) = begin(connection) {
         return (batch, End::Failed(error));
     }
@@ -410,7 +434,7 @@ fn run_with_savepoints(connection: &Connection, batch: Vec<Box<dyn Job>>, beside
     (good, ended)
 }
 
-fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, beside: &Beside) -> Result<(), Failure> {
+fn run_in_savepoint(connection: &Prepared<'_>, job: &mut dyn Job, beside: &Beside) -> Result<(), Failure> {
     step(connection, "SAVEPOINT one_call")?;
     let savepoint = beside.references.savepoint();
     let ran = job.run(connection);
@@ -422,11 +446,11 @@ fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, beside: &Beside)
     ran
 }
 
-fn begin(connection: &Connection) -> Result<(), StoreError> {
+fn begin(connection: &Prepared<'_>) -> Result<(), StoreError> {
     step(connection, "BEGIN IMMEDIATE").map_err(|error| store_error(&error))
 }
 
-fn commit(connection: &Connection, beside: &Beside) -> End {
+fn commit(connection: &Prepared<'_>, beside: &Beside) -> End {
     match step(connection, "COMMIT") {
         Ok(()) => {
             beside.committed();
@@ -442,7 +466,7 @@ fn commit(connection: &Connection, beside: &Beside) -> End {
     }
 }
 
-fn roll_back(connection: &Connection) {
+fn roll_back(connection: &Prepared<'_>) {
     // SQLite rolls back by itself on some errors (no space, I/O).
     if !connection.is_autocommit()
         && let Err(error) = step(connection, "ROLLBACK")
@@ -452,7 +476,7 @@ fn roll_back(connection: &Connection) {
 }
 
 /// Runs a statement that is used again and again and answers nothing.
-pub(crate) fn step(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+pub(crate) fn step(connection: &Prepared<'_>, sql: &'static str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
@@ -484,7 +508,7 @@ mod tests {
         Ok(connection)
     }
 
-    fn insert(connection: &Connection) -> Result<usize, Failure> {
+    fn insert(connection: &Prepared<'_>) -> Result<usize, Failure> {
         Ok(connection.execute("INSERT INTO kept VALUES (1)", [])?)
     }
 

@@ -1,4 +1,4 @@
-//! The store in memory, on its callers' turns, keeps the same rules as the one on the disk.
+//! The store in memory, on its callers' turns, keeps the same rules as the one on the disk. It is for one thread.
 #![allow(clippy::unwrap_used)]
 
 use std::future::Future;
@@ -23,4 +23,4 @@ impl Subject for InMemory {
     }
 }
 
-tollgate_store::conformance_tests!(InMemory::new());
+tollgate_store::conformance_tests!(InMemory::new(), of_one_thread);

@@ -3,10 +3,10 @@
 use super::reference;
 use crate::connection::{self, Role};
 use crate::failure::{Failure, store_error};
+use crate::prepared::Prepared;
 use crate::references::References;
 use crate::rows::params_text;
 use crate::{claim, migrate, outcome};
-use rusqlite::Connection;
 use std::path::Path;
 use tollgate_core::apply::{Outcome, apply};
 use tollgate_core::bin::Brand;
@@ -47,19 +47,21 @@ pub fn fill(path: &Path, merchant: MerchantId, number_first: u64, orders: u64) -
     migrate::migrate(&mut connection)?;
     connection.pragma_update(None, "synchronous", "OFF").map_err(sql)?;
     let references = References::new(usize::MAX);
+    let prepared = Prepared::keeping(&connection);
     let mut done = 0;
     while done < orders {
         let end = orders.min(done + ORDERS_PER_COMMIT);
-        super::step(&connection, "BEGIN IMMEDIATE")?;
+        super::step(&prepared, "BEGIN IMMEDIATE")?;
         for place in done..end {
-            add(&connection, &references, merchant, number_first.wrapping_add(place), place)?;
+            add(&prepared, &references, merchant, number_first.wrapping_add(place), place)?;
         }
-        references.file_all(&connection).map_err(Failure::into_store_error)?;
-        super::step(&connection, "COMMIT")?;
+        references.file_all(&prepared).map_err(Failure::into_store_error)?;
+        super::step(&prepared, "COMMIT")?;
         references.committed();
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(sql)?;
+        prepared.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(sql)?;
         done = end;
     }
+    drop(prepared);
     connection.close().map_err(|(_, error)| sql(error))?;
     std::fs::File::open(path)
         .and_then(|file| file.sync_all())
@@ -67,7 +69,7 @@ pub fn fill(path: &Path, merchant: MerchantId, number_first: u64, orders: u64) -
 }
 
 fn add(
-    connection: &Connection,
+    connection: &Prepared<'_>,
     references: &References,
     merchant: MerchantId,
     number: u64,

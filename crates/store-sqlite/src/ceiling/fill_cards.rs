@@ -2,6 +2,7 @@
 
 use crate::connection::{self, Role};
 use crate::failure::store_error;
+use crate::prepared::Prepared;
 use crate::{migrate, token};
 use rusqlite::Connection;
 use std::path::Path;
@@ -30,15 +31,16 @@ impl CardFill {
     /// # Errors
     /// When the database cannot be written, or one of the names is taken.
     pub fn add(&self, tokens: &[StoredToken]) -> Result<(), StoreError> {
-        super::step(&self.connection, "BEGIN IMMEDIATE")?;
+        let prepared = Prepared::keeping(&self.connection);
+        super::step(&prepared, "BEGIN IMMEDIATE")?;
         for new in tokens {
-            let saved = token::add(&self.connection, new).map_err(|failure| failure.into_store_error())?;
+            let saved = token::add(&prepared, new).map_err(|failure| failure.into_store_error())?;
             if saved != TokenSave::Saved {
                 let name = &new.token.name;
                 return Err(StoreError::Refused(format!("the token {name} cannot be kept: {saved:?}")));
             }
         }
-        super::step(&self.connection, "COMMIT")?;
+        super::step(&prepared, "COMMIT")?;
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|error| store_error(&error))

@@ -2,9 +2,10 @@
 
 use super::{LANES_LOOKED_AT_MAX, feedback_columns, lane, row};
 use crate::failure::Failure;
+use crate::prepared::Prepared;
 use crate::rows::{all, first, limit};
 use crate::turns::take_in_turns;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tollgate_core::feedback::FeedbackLane;
 use tollgate_core::time::Timestamp;
 use tollgate_store::{FeedbackLease, FeedbackLeased, FeedbackRow};
@@ -13,7 +14,7 @@ use tollgate_store::{FeedbackLease, FeedbackLeased, FeedbackRow};
 const DUE_AT_ONCE_MAX: usize = 8;
 
 /// Leases what is due, lane by lane in turns.
-pub(crate) fn lease(connection: &Connection, lease: &FeedbackLease) -> Result<FeedbackLeased, Failure> {
+pub(crate) fn lease(connection: &Prepared<'_>, lease: &FeedbackLease) -> Result<FeedbackLeased, Failure> {
     let mut chosen = take_in_turns(lanes_due(connection, lease)?, lease.rows_max);
     let mut statement = connection
         .prepare_cached("UPDATE feedbacks SET due_at = ?3, leased_by = ?4 WHERE operation_id = ?1 AND place = ?2")?;
@@ -30,7 +31,7 @@ pub(crate) fn lease(connection: &Connection, lease: &FeedbackLease) -> Result<Fe
 type Turn = std::vec::IntoIter<FeedbackRow>;
 
 /// The rows that are due of each lane that has places, lanes behind `after` first.
-fn lanes_due(connection: &Connection, lease: &FeedbackLease) -> Result<Vec<Turn>, Failure> {
+fn lanes_due(connection: &Prepared<'_>, lease: &FeedbackLease) -> Result<Vec<Turn>, Failure> {
     match few_due(connection, lease, DUE_AT_ONCE_MAX)? {
         Some(turns) => Ok(turns),
         None => many_due(connection, lease),
@@ -38,7 +39,7 @@ fn lanes_due(connection: &Connection, lease: &FeedbackLease) -> Result<Vec<Turn>
 }
 
 /// The same by two statements, as long as no more than `rows_max` rows are due in all.
-fn few_due(connection: &Connection, lease: &FeedbackLease, rows_max: usize) -> Result<Option<Vec<Turn>>, Failure> {
+fn few_due(connection: &Prepared<'_>, lease: &FeedbackLease, rows_max: usize) -> Result<Option<Vec<Turn>>, Failure> {
     // Counted in the index alone: with a receiver that is away there are always many.
     let mut count = connection.prepare_cached(
         "SELECT count(*) FROM (SELECT 1 FROM feedbacks INDEXED BY feedbacks_due WHERE state = 0 AND due_at <= ?1 LIMIT ?2)",
@@ -74,7 +75,7 @@ fn few_due(connection: &Connection, lease: &FeedbackLease, rows_max: usize) -> R
 }
 
 /// The same lane by lane, so that none with many rows keeps another one from its turn.
-fn many_due(connection: &Connection, lease: &FeedbackLease) -> Result<Vec<Turn>, Failure> {
+fn many_due(connection: &Prepared<'_>, lease: &FeedbackLease) -> Result<Vec<Turn>, Failure> {
     let mut next = connection.prepare_cached(
         "SELECT lane, due_at FROM feedbacks INDEXED BY feedbacks_waiting WHERE state = 0 AND lane > ?1 \
          ORDER BY lane, due_at LIMIT 1",
@@ -128,6 +129,7 @@ mod tests {
     use super::*;
     use crate::{connection, migrate};
     use proptest::prelude::*;
+    use rusqlite::Connection;
     use tollgate_store::LanePlaces;
 
     const NOW: i64 = 50;
@@ -170,7 +172,8 @@ mod tests {
             rows_max in 1..20_usize,
             lane_rows_max in 1..6_usize,
         ) {
-            let connection = outbox(&rows);
+            let outbox = outbox(&rows);
+            let connection = Prepared::passing(&outbox);
             let lease = FeedbackLease {
                 node: 1,
                 now: Timestamp(NOW),

@@ -72,12 +72,18 @@ pub trait Subject: Send + Sync {
 }
 
 /// Expands to one test per rule. The argument is an expression that makes a new
-/// [`Subject`](crate::conformance::Subject). The caller depends on `tokio` with its macros and the
-/// multi-thread runtime.
+/// [`Subject`](crate::conformance::Subject). The tests run on two threads, or with `of_one_thread` behind it
+/// on one. The caller depends on `tokio` with its macros and the multi-thread runtime.
 #[macro_export]
 macro_rules! conformance_tests {
     ($make:expr) => {
-        $crate::conformance_tests! { @each $make;
+        $crate::conformance_tests! { @rules [flavor = "multi_thread", worker_threads = 2] $make }
+    };
+    ($make:expr, of_one_thread) => {
+        $crate::conformance_tests! { @rules [flavor = "current_thread"] $make }
+    };
+    (@rules $runtime:tt $make:expr) => {
+        $crate::conformance_tests! { @each $runtime $make;
             the_first_channel_keys_are_made_once
             a_rotation_leaves_old_channel_keys_a_time_that_only_shrinks
             one_of_many_users_of_a_nonce_wins
@@ -288,13 +294,14 @@ macro_rules! conformance_tests {
             random_calls_answer_as_the_model_does
         }
     };
-    (@each $make:expr; $($rule:ident)*) => {
-        $(
-            #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $rule() {
-                let subject = $make;
-                $crate::conformance::$rule(&subject).await;
-            }
-        )*
+    (@each $runtime:tt $make:expr; $($rule:ident)*) => {
+        $( $crate::conformance_tests! { @one $runtime $make; $rule } )*
+    };
+    (@one [$($runtime:tt)*] $make:expr; $rule:ident) => {
+        #[::tokio::test($($runtime)*)]
+        async fn $rule() {
+            let subject = $make;
+            $crate::conformance::$rule(&subject).await;
+        }
     };
 }
