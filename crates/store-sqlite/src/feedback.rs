@@ -72,19 +72,25 @@ pub(crate) struct FeedbackSeed {
 
 /// Writes a feedback. It is due at once, unless an earlier one of the order and lane is not delivered.
 pub(crate) fn insert_seed(connection: &Prepared<'_>, seed: &FeedbackSeed) -> Result<(), Failure> {
+    // Two statements, as one that reads the table it writes to keeps what it reads in a table of its own meanwhile, which takes
+    // longer than both.
+    let is_behind = connection
+        .prepare_cached("SELECT 1 FROM feedbacks WHERE fort_id = ?1 AND lane = ?2 AND state <> 1")?
+        .exists(params![seed.fort_id.0, seed.lane.number()])?;
+    let state = if is_behind { FeedbackState::Behind } else { FeedbackState::Waiting };
     connection
         .prepare_cached(
             "INSERT INTO feedbacks (operation_id, place, fort_id, lane, sequence, state, due_at, attempts, tries, \
-             tried_since, created_at) SELECT ?1, ?6, ?2, ?3, ?4, CASE WHEN EXISTS (SELECT 1 FROM feedbacks WHERE fort_id = ?2 \
-             AND lane = ?3 AND state <> 1) THEN 3 ELSE 0 END, ?5, 0, 0, ?5, ?5",
+             tried_since, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?7, ?7)",
         )?
         .execute(params![
             seed.operation.0,
+            seed.place,
             seed.fort_id.0,
             seed.lane.number(),
             seed.sequence,
+            state.number(),
             seed.at.0,
-            seed.place,
         ])?;
     Ok(())
 }

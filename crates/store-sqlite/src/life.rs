@@ -67,9 +67,9 @@ pub(crate) fn end(
 pub(crate) fn living(connection: &Prepared<'_>) -> Result<Vec<LifeRow>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT life, node, began_at, alive_until, renewals FROM lives INDEXED BY lives_one_per_node \
-         WHERE ended_at IS NULL ORDER BY life",
+         WHERE ended_at IS NULL",
     )?;
-    all(statement.query([])?, |row| {
+    let mut living = all(statement.query([])?, |row| {
         let renewals: i64 = row.get(4)?;
         Ok(LifeRow {
             life: LifeId(row.get(0)?),
@@ -78,7 +78,9 @@ pub(crate) fn living(connection: &Prepared<'_>) -> Result<Vec<LifeRow>, Failure>
             alive_until: Timestamp(row.get(3)?),
             renewals: u64::try_from(renewals).map_err(|_| unreadable("lives.renewals"))?,
         })
-    })
+    })?;
+    living.sort_by_key(|row: &LifeRow| row.life.0);
+    Ok(living)
 }
 
 /// Whether a life is not over.

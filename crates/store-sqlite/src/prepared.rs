@@ -1,8 +1,7 @@
 //! A connection with the statements that were prepared on it.
 //!
-//! A payment runs some twenty statements of the writer's, most of which take a few microseconds. A cache that finds them by
-//! their text hashes and compares hundreds of characters with each use, two times. All texts of this crate are constants, so
-//! here they are found by where they stand in the program.
+//! Most statements take a few microseconds. A cache that finds them by their text hashes and compares hundreds of characters
+//! with each use, two times. All texts of this crate are constants, so here they are found by where they stand in the program.
 
 use rusqlite::{CachedStatement, Connection, PrepFlags, Statement};
 use std::cell::{OnceCell, RefCell, RefMut};
