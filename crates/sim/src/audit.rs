@@ -8,6 +8,7 @@
 pub mod agreements;
 pub mod mistakes;
 pub mod pages;
+pub mod schedules;
 pub mod tokens;
 
 use crate::inbox::{FedSums, Feed, Inbox};
@@ -18,6 +19,7 @@ use crate::wallet::{TokenKey, Wallet};
 use agreements::Agreed;
 use mistakes::Mistake;
 use pages::PageView;
+use schedules::DueView;
 use std::collections::BTreeMap;
 use tokens::Wish;
 use tollgate_core::feedback::FeedbackKind;
@@ -166,6 +168,8 @@ struct View {
     mistakes: Vec<Mistake>,
     /// What customers at the page have tried, if the order is one of the page.
     page: Option<PageView>,
+    /// Which due date it charges, if the gateway has made it by itself.
+    due: Option<DueView>,
 }
 
 /// A final answer to a call.
@@ -406,6 +410,7 @@ impl Auditor {
             BookingKind::Hold | BookingKind::Purchase => {
                 self.booked_by_try(order, rrn, amount);
                 self.check_charges(order);
+                self.check_due_once(order);
             }
             BookingKind::HoldUndone | BookingKind::PurchaseUndone => self.undone_by_try(order, rrn, amount),
             BookingKind::Capture | BookingKind::Void | BookingKind::Refund | BookingKind::RefundUndone => {}
@@ -502,6 +507,11 @@ impl Auditor {
         if let Some(rule) = broken {
             self.found(Some(order), rule, format!("{feed:?}, {book:?}"));
         }
+    }
+
+    /// A feedback arrives that tells of a schedule, and nothing of a payment.
+    pub fn fed_news(&mut self, order: OrderNumber, sequence: u32) {
+        self.orders.entry(order).or_default().inbox.heard_again(sequence);
     }
 
     /// The acknowledgement of a feedback reaches the gateway.

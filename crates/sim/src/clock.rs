@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::time::Instant;
 use tollgate_core::time::{Clock, Timestamp};
 
-/// 2026-11-20 12:00:00 UTC, when every run begins.
-pub const BEGINNING: Timestamp = Timestamp(1_795_176_000_000_000);
+/// 2026-11-20 11:59:35 UTC, when every run begins: in the middle of it strikes the hour at which due dates are charged.
+pub const BEGINNING: Timestamp = Timestamp(1_795_175_975_000_000);
 
 /// The clock of everything in a run; it goes with tokio's paused time. Clones are the same clock.
 ///

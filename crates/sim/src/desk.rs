@@ -2,15 +2,17 @@
 
 pub mod pages;
 
-use crate::audit::agreements::{Agreed, agreement_name};
+use crate::audit::agreements::{Agreed, ChargedBy, agreement_name};
 use crate::audit::tokens::{Chore, Wish, own_name};
 use crate::audit::{Ask, Status};
 use crate::chance::Chance;
+use crate::clock::BEGINNING;
+use crate::due::REFERENCE_MARK;
 use crate::life::Life;
 use crate::merchants::{Session, TokenChore};
 use crate::record::{Event, OrderNumber};
 use crate::shop::{access_code, merchant_id};
-use crate::store::{REFERENCE_MARK, WorldStore};
+use crate::store::WorldStore;
 use crate::tables::HashMap;
 use crate::wallet::TokenKey;
 use crate::watch::Watch;
@@ -20,8 +22,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tollgate_app::{Account, Gateway, Refused};
-use tollgate_core::agreement::{RecurringMode, RecurringWish};
+use tollgate_core::agreement::{Day, RecurringMode, RecurringWish};
 use tollgate_core::answer::Answer;
+use tollgate_core::billing::{BillingCycle, CycleUnit};
 use tollgate_core::card::SecurityCode;
 use tollgate_core::code::{self, ResponseCode};
 use tollgate_core::command::{
@@ -398,10 +401,12 @@ fn reference(session: &Session) -> String {
 fn recurring(session: &Session) -> RecurringWish {
     match session.meant.agreed {
         Agreed::Nothing => RecurringWish::default(),
-        Agreed::Opens { charges_max } => RecurringWish {
+        Agreed::Opens { charges_max, charged } => RecurringWish {
             agreement_id: Some(agreement_name(session.order)),
             mode: Some(RecurringMode::Variable),
             charges_max: Some(charges_max),
+            cycle: (charged == ChargedBy::Gateway).then(|| BillingCycle::every(1, CycleUnit::Daily)).flatten(),
+            first_day: (charged == ChargedBy::Gateway).then(|| Day::of(BEGINNING)),
             ..RecurringWish::default()
         },
         Agreed::Charges(opener) => {

@@ -65,6 +65,11 @@ impl Inbox {
         broken
     }
 
+    /// Something arrives, whatever it says.
+    pub fn heard_again(&mut self, sequence: u32) {
+        self.replayed.remove(&sequence);
+    }
+
     /// An acknowledgement has reached the gateway.
     pub fn acknowledged(&mut self, sequence: u32) {
         if let Some(arrived) = self.feeds.get_mut(&sequence) {

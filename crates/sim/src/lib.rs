@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod customers;
 mod desk;
+mod due;
 mod inbox;
 mod issuer;
 mod keys;

@@ -146,8 +146,10 @@ impl Sums {
         text.push_str(&format!(
             "\nat the page: {came} came, {tries} tries, {overtaken} overtaken, {given_up} given up, {went_back} sent back"
         ));
-        let AgreementSums { begun, charged, turned_away } = self.agreements;
-        text.push_str(&format!("\nagreements: {begun} begun, {charged} charges, {turned_away} turned away"));
+        let AgreementSums { begun, charged, turned_away, due_dates } = self.agreements;
+        text.push_str(&format!(
+            "\nagreements: {begun} begun, {charged} charges, {due_dates} of them by the gateway itself, {turned_away} turned away"
+        ));
         for (fault, count) in Fault::ALL.iter().zip(self.faults) {
             text.push_str(&format!("\n{count:>10} {}", fault.name()));
         }

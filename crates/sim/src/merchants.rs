@@ -1,7 +1,7 @@
 //! Merchants that behave as badly as real ones: they hang up, ask twice, retry, capture and void at once, and ask for
 //! more than there is.
 
-use crate::audit::agreements::Agreed;
+use crate::audit::agreements::{Agreed, ChargedBy};
 use crate::audit::tokens::{Chore, Wish};
 use crate::audit::{Ask, Meant};
 use crate::chance::Chance;
@@ -332,7 +332,13 @@ fn agreed_of(plan: &Plan, order: OrderNumber, merchant: u64) -> Agreed {
         return Agreed::Nothing;
     }
     if drawn <= OPENER_LAST {
-        return Agreed::Opens { charges_max: u32::try_from(chance.between(1, CHARGES_AGREED_MAX)).unwrap_or(1) };
+        let of_merchant = chance.between(1, CHARGES_AGREED_MAX);
+        let is_scheduled = plan.has_schedules() && chance.happens(SCHEDULED_PER_10_000);
+        let (charged, charges_max) = match is_scheduled {
+            true => (ChargedBy::Gateway, of_merchant + chance.between(1, DUE_DATES_AGREED_MAX)),
+            false => (ChargedBy::Merchant, of_merchant),
+        };
+        return Agreed::Opens { charges_max: u32::try_from(charges_max).unwrap_or(1), charged };
     }
     let back = u32::try_from(chance.between(1, SESSIONS_BACK_MAX)).unwrap_or(1);
     let openers = (0..=order.saturating_sub(back)).rev().take(SESSIONS_LOOKED_AT_MAX);
@@ -365,6 +371,10 @@ const OPENER_LAST: u64 = 9;
 const CHARGE_LAST: u64 = 44;
 /// The most charges that are agreed.
 const CHARGES_AGREED_MAX: u64 = 4;
+/// The most charges that are agreed beside them where the gateway charges by itself.
+const DUE_DATES_AGREED_MAX: u64 = 4;
+/// So many of 10,000 agreements have a schedule, under seeds with schedules.
+const SCHEDULED_PER_10_000: u64 = 7_000;
 /// The last number of those by which [`wish_of`] wants something.
 const TOKENS_LAST: u64 = 36;
 

@@ -103,6 +103,12 @@ mutants! {
     DropPaused = "drop-paused", 10;
     /// A charge is counted whatever version of its agreement was judged.
     UnjudgedCharge = "unjudged-charge", 10;
+    /// Nobody looks for due dates.
+    ForgetDue = "forget-due", 5;
+    /// A due date is charged a day too early.
+    DueTooEarly = "due-too-early", 5;
+    /// A schedule goes back to the due date before, which was charged already.
+    DueTwice = "due-twice", 5;
 }
 
 impl Mutant {

@@ -10,7 +10,7 @@ use crate::desk::{Desk, Open};
 use crate::network::Network;
 use crate::receivers::ask_of;
 use crate::record::{Event, OrderNumber};
-use crate::store::{number_of, order_number};
+use crate::store::number_of;
 use crate::tables::HashSet;
 use crate::watch::Watch;
 use std::future::Future;
@@ -164,7 +164,7 @@ impl Operators {
 
     /// Takes an operation up, sometimes, and has the clerk say what becomes of it.
     fn look_at(&self, unknown: &UnknownOperation, turn: u64) -> Look {
-        let Some(order) = order_number(&unknown.merchant_reference) else { return Look::Leave };
+        let Some(order) = self.watch.order_number(&unknown.merchant_reference) else { return Look::Leave };
         let ask = ask_of(unknown.kind);
         if Chance::of(self.seed, "operators-leave", &[order.into(), ask as u64]).happens(LEFT_ALONE_PER_10_000) {
             return Look::Leave;

@@ -78,6 +78,12 @@ impl Plan {
         self.faults.has(Fault::ReceiverAway) && Chance::of(self.seed, "long-silence", &[]).happens(2_500)
     }
 
+    /// Whether under this seed the gateway charges agreements by itself.
+    #[must_use]
+    pub fn has_schedules(&self) -> bool {
+        Chance::of(self.seed, "due-dates", &[]).happens(6_000)
+    }
+
     /// So many sessions of 10,000 come by the gateway's page under this seed; under a third of the seeds none does.
     #[must_use]
     pub fn pages_per_10_000(&self) -> u64 {

@@ -3,13 +3,13 @@
 
 use crate::audit::Ask;
 use crate::chance::Chance;
+use crate::due::REFERENCE_MARK;
 use crate::inbox::Feed;
 use crate::life::Life;
 use crate::mutants::Mutant;
 use crate::plan::{Fault, Plan, Rates};
 use crate::record::{Event, OrderNumber};
 use crate::shop::{MERCHANTS, feedback_url, merchant_of};
-use crate::store::{REFERENCE_MARK, order_number};
 use crate::tables::HashMap;
 use crate::watch::Watch;
 use std::future::pending;
@@ -171,6 +171,9 @@ impl Receivers {
         let Feed { kind, sequence, code, .. } = feed;
         self.watch.note(Some(order), Event::Fed { kind: kind.name(), sequence, code, status });
         let mut auditor = self.watch.auditor();
+        if letter.is_news {
+            return auditor.fed_news(order, sequence);
+        }
         auditor.fed(order, feed);
         if feed.ask == Ask::Pay {
             auditor.told_token(order, feed.code, letter.token.as_deref());
@@ -252,8 +255,8 @@ impl Bodies {
     }
 
     fn rendered(&self, content: &FeedbackContent) -> Result<Rendered, String> {
-        let FeedbackContent { row, order, operation, .. } = content;
-        let number = order_number(&order.merchant_reference).ok_or("an order of nobody's")?;
+        let FeedbackContent { row, order, operation, news, .. } = content;
+        let number = self.watch.order_number(&order.merchant_reference).ok_or("an order of nobody's")?;
         let merchant = merchant_of(order.merchant);
         let url = feedback_url(merchant, row.lane.kind);
         if url.is_none() {
@@ -265,6 +268,7 @@ impl Bodies {
             merchant,
             order: number,
             token: answer.token_name,
+            is_news: news.is_some(),
             feed: Feed {
                 kind: row.lane.kind,
                 sequence: row.sequence,
@@ -308,22 +312,25 @@ struct Letter {
     order: OrderNumber,
     /// The name that the payment used, or made.
     token: Option<String>,
+    /// Whether it tells of a schedule, and nothing of the payment that opened it.
+    is_news: bool,
     feed: Feed,
 }
 
 impl Letter {
     fn write(&self) -> String {
-        let Letter { merchant, order, token, feed: Feed { kind, sequence, ask, code, amount } } = self;
+        let Letter { merchant, order, token, is_news, feed: Feed { kind, sequence, ask, code, amount } } = self;
         let (kind, ask, token) = (kind.number(), word(*ask), token.as_deref().unwrap_or(NO_TOKEN));
-        format!("{merchant} {REFERENCE_MARK}{order} {token} {kind} {sequence} {ask} {code:05} {amount}")
+        format!("{merchant} {REFERENCE_MARK}{order} {token} {kind} {sequence} {ask} {code:05} {amount} {is_news}")
     }
 
     fn read(parcel: &Parcel) -> Option<Letter> {
         let mut parts = std::str::from_utf8(&parcel.body).ok()?.split(' ');
-        let letter = Letter {
+        let mut letter = Letter {
             merchant: parts.next()?.parse().ok()?,
-            order: order_number(parts.next()?)?,
+            order: parts.next()?.strip_prefix(REFERENCE_MARK)?.parse().ok()?,
             token: parts.next().filter(|name| *name != NO_TOKEN).map(str::to_owned),
+            is_news: false,
             feed: Feed {
                 kind: FeedbackKind::from_number(parts.next()?.parse().ok()?)?,
                 sequence: parts.next()?.parse().ok()?,
@@ -335,6 +342,7 @@ impl Letter {
                 amount: parts.next()?.parse().ok()?,
             },
         };
+        letter.is_news = parts.next()?.parse().ok()?;
         // What the header says is what the body says.
         (letter.feed.sequence == parcel.sequence).then_some(letter)
     }

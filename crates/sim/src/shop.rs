@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 use tollgate_app::{AccountError, Accounts, NewMerchant};
+use tollgate_core::billing::ChargeHour;
 use tollgate_core::bin::Brand;
 use tollgate_core::card::luhn;
 use tollgate_core::feedback::{FeedbackKind, FeedbackTerms};
@@ -125,7 +126,7 @@ fn terms(merchant: u64) -> Terms {
         cards: CardTerms::default(),
         verification: VerificationTerms::default(),
         three_ds: ThreeDsTerms::default(),
-        recurring: RecurringTerms::default(),
+        recurring: RecurringTerms { charge_hour: ChargeHour::new(12).unwrap_or_default(), ..RecurringTerms::default() },
         batch: tollgate_core::batch::BatchTerms::default(),
         links: tollgate_core::merchant::LinkTerms::default(),
         seller: tollgate_core::invoice::Seller::default(),

@@ -42,8 +42,6 @@ use tollgate_store::{
 };
 use tollgate_store_sqlite::SqliteStore;
 
-/// What stands before the order's number in `merchant_reference`.
-pub const REFERENCE_MARK: &str = "order-";
 /// The store of one life.
 pub struct WorldStore {
     inner: Arc<SqliteStore>,
@@ -108,6 +106,10 @@ impl WorldStore {
         self.faults.mutant == Some(mutant)
     }
 
+    fn order_number(&self, reference: &str) -> Option<OrderNumber> {
+        self.faults.watch.order_number(reference)
+    }
+
     fn sender(&self, life: LifeId) -> Sender {
         Sender { life, process: self.life.clone(), intended_ms: self.faults.watch.clock.ms() }
     }
@@ -130,7 +132,8 @@ impl Orders for WorldStore {
                 return Ok(OrderClaim::Claimed);
             }
             let (id, life, wire) = (new.operation.id, new.owner, new.operation.wire);
-            let order = order_number(&new.order.merchant_reference);
+            let due = self.due_of(&new);
+            let order = self.order_number(&new.order.merchant_reference);
             let work = async {
                 self.twist_agreement(&mut new).await?;
                 let token = tokens::claimed(&new);
@@ -138,6 +141,9 @@ impl Orders for WorldStore {
                 let claim = self.inner.claim_order(new).await?;
                 if claim == OrderClaim::Claimed {
                     self.faults.own(id, order);
+                    if let Some((order, due)) = order.zip(due) {
+                        self.faults.watch.auditor().due_claimed(order, due);
+                    }
                     self.intended(id, life, wire, order);
                     self.token_claimed(order, token, kept).await?;
                 }
@@ -185,7 +191,7 @@ impl Orders for WorldStore {
 
     fn record_outcome(&self, mut record: OutcomeRecord) -> StoreFuture<'_, Recorded> {
         Box::pin(async move {
-            let order = order_number(&record.order.merchant_reference);
+            let order = self.order_number(&record.order.merchant_reference);
             if self.has(Mutant::AnswerUnwritten) && record.operation.0.rem_euclid(16) == 0 {
                 return Ok(Recorded::Written);
             }
@@ -225,7 +231,7 @@ impl Orders for WorldStore {
 
     fn order<'a>(&'a self, merchant: MerchantId, target: &'a OrderTarget) -> StoreFuture<'a, Option<StoredOrder>> {
         let order = match target {
-            OrderTarget::Reference(reference) | OrderTarget::Both(reference, _) => order_number(reference),
+            OrderTarget::Reference(reference) | OrderTarget::Both(reference, _) => self.order_number(reference),
             OrderTarget::FortId(fort_id) => self.faults.owner(OperationId(fort_id.0)),
         };
         Box::pin(async move {
@@ -467,7 +473,7 @@ impl Corrections for WorldStore {
         if self.has(Mutant::CorrectionUnfed) {
             record.outcome.feedback = None;
         }
-        let order = order_number(&record.outcome.order.merchant_reference);
+        let order = self.order_number(&record.outcome.order.merchant_reference);
         let state = record.outcome.state.name();
         let ended = tokens::ended(&record.outcome);
         let tried = checkouts::corrected_try_of(&record);
@@ -594,12 +600,6 @@ impl Audits for WorldStore {
 /// The code that an operation has by an operator's mistake, if it is one.
 fn mistake_of(record: &CorrectionRecord) -> Option<u32> {
     (record.correction.reason == MISTAKEN_REASON).then(|| record.outcome.code.number())
-}
-
-/// The order's number in a reference of the simulated merchants.
-#[must_use]
-pub fn order_number(reference: &str) -> Option<OrderNumber> {
-    reference.strip_prefix(REFERENCE_MARK)?.parse().ok()
 }
 
 /// Field 37 of an operation's messages.

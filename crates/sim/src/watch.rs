@@ -2,6 +2,7 @@
 
 use crate::audit::Auditor;
 use crate::clock::VirtualClock;
+use crate::due::{DueCharges, REFERENCE_MARK};
 use crate::issuer::Name;
 use crate::plan::Fault;
 use crate::record::{Event, Keep, OrderNumber, Record};
@@ -15,6 +16,7 @@ pub struct Watch {
     record: Mutex<Record>,
     auditor: Mutex<Auditor>,
     owners: Mutex<HashMap<Name, OrderNumber>>,
+    charges: Mutex<DueCharges>,
 }
 
 impl Watch {
@@ -26,12 +28,27 @@ impl Watch {
             record: Mutex::new(Record::new(keep)),
             auditor: Mutex::new(Auditor::default()),
             owners: Mutex::default(),
+            charges: Mutex::default(),
         }
     }
 
     /// Whose the messages are, by their names: known from the intent on, as some never leave and are reversed all the same.
     pub fn owners(&self) -> MutexGuard<'_, HashMap<Name, OrderNumber>> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The orders that the gateway makes by itself.
+    pub fn due_charges(&self) -> MutexGuard<'_, DueCharges> {
+        self.charges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the order with this reference.
+    #[must_use]
+    pub fn order_number(&self, reference: &str) -> Option<OrderNumber> {
+        match reference.strip_prefix(REFERENCE_MARK) {
+            Some(number) => number.parse().ok(),
+            None => self.due_charges().number(reference),
+        }
     }
 
     /// Notes an event.

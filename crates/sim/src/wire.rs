@@ -70,7 +70,8 @@ impl Wire {
         let referred = original.and_then(|original| owners.get(&original).copied());
         let request = Request {
             mti: *mti.digits(),
-            order: marked.or(referred).ok_or("it belongs to no order")?,
+            // A charge of a due date carries no mark: it is known by its own name.
+            order: marked.or(referred).or(owners.get(&name).copied()).ok_or("it belongs to no order")?,
             card: *card,
             purpose: if message.text(3) == Some("200000") { Purpose::Refund } else { Purpose::Goods },
             amount: number(4)?,

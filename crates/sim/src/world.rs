@@ -2,12 +2,14 @@
 
 use crate::acquirer::WorldLink;
 use crate::audit::agreements::{AgreementSums, FinalAgreement, opener_of};
+use crate::audit::schedules::FinalSchedule;
 use crate::audit::tokens::FinalToken;
 use crate::audit::{Final, Violation};
 use crate::chance::Chance;
-use crate::clock::VirtualClock;
+use crate::clock::{BEGINNING, VirtualClock};
 use crate::customers::{Customer, LATE_CUSTOMERS_MS};
 use crate::desk::{Desk, Open};
+use crate::due::{NamedOrder, REFERENCE_MARK};
 use crate::keys::SimulatedKeys;
 use crate::life::Life;
 use crate::line::Dial;
@@ -19,7 +21,7 @@ use crate::plan::{Fault, Plan};
 use crate::receivers::{Bell, Bodies, LifeSender, Receivers};
 use crate::record::{AtPage, Entry, Event, Keep, OrderNumber};
 use crate::shop::{self, MERCHANTS, feedback_url};
-use crate::store::{REFERENCE_MARK, StoreFaults, WorldStore};
+use crate::store::{StoreFaults, WorldStore};
 use crate::wallet::TokenKey;
 use crate::watch::Watch;
 use anyhow::Context;
@@ -29,18 +31,21 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollgate_acquirer::{IsoLink, LinkSettings};
-use tollgate_app::{Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, begin_audit};
-use tollgate_core::agreement::AgreementState;
+use tollgate_app::{
+    Accounts, BeginError, Gateway, GatewayParts, GatewaySettings, Jobs, ScheduleJobs, ScheduleSettings, begin_audit,
+};
+use tollgate_core::agreement::{AgreementState, Day};
 use tollgate_core::audit::AuditWho;
 use tollgate_core::checkout::CHECKOUT_MS_MAX;
 use tollgate_core::command::OrderTarget;
 use tollgate_core::feedback::FeedbackKind;
-use tollgate_core::ident::MerchantId;
+use tollgate_core::schedule::ScheduleState;
 use tollgate_core::time::{Clock, DAY_US, Timestamp};
 use tollgate_core::token::TokenStatus;
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
 use tollgate_store::{
-    AgreementFilter, Agreements, Checkouts, Feedbacks, Orders, Recoveries, Store, Tenancy, TokenFilter, Tokens, Whose,
+    AgreementFilter, Agreements, Checkouts, Feedbacks, Orders, Recoveries, ScheduleFilter, Schedules, Store, Tenancy,
+    TokenFilter, Tokens, Whose,
 };
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
@@ -61,6 +66,8 @@ const GONE_PER_10_000: u64 = 2_500;
 /// thirty days in the end.
 const SILENT_STEPS: u32 = 9;
 const SILENT_STEP_DAYS: i64 = 4;
+/// How many days go by in the end where the gateway charges agreements by itself.
+const DUE_DAYS: u32 = 4;
 /// In how much time after the storm everything has to come to its end, in milliseconds.
 const DRAIN_MS_MAX: u64 = 3_600_000;
 
@@ -169,6 +176,7 @@ impl World {
         }
         if !world.watch.is_broken() {
             world.let_customers_go(numbers.clone()).await?;
+            world.let_days_pass().await?;
             world.outlast_silence().await?;
             world.drain(Drained::All).await?;
             world.compare(numbers).await?;
@@ -262,7 +270,8 @@ impl World {
         let gateway = gateway.await.map_err(|error| self.not_begun(error))?;
         let jobs = Jobs::start(&gateway, late_replies).await.map_err(|_| StartError::Store)?;
         let deliveries = self.start_deliveries(node, &gateway, store, clock, life).await?;
-        Ok(Running { gateway, store: own_store, link, _jobs: jobs, _deliveries: deliveries })
+        let schedules = self.plan.has_schedules().then(|| ScheduleJobs::start(&gateway, ScheduleSettings::default()));
+        Ok(Running { gateway, store: own_store, link, _jobs: jobs, _deliveries: deliveries, _schedules: schedules })
     }
 
     async fn start_deliveries(
@@ -387,6 +396,19 @@ impl World {
         Ok(())
     }
 
+    /// Where the gateway charges agreements by itself: lets some days go by, each with its due dates.
+    async fn let_days_pass(&self) -> anyhow::Result<()> {
+        if !self.plan.has_schedules() {
+            return Ok(());
+        }
+        for _ in 0..DUE_DAYS {
+            self.drain(Drained::Money).await?;
+            self.watch.note(None, Event::Jump);
+            self.watch.clock.advance(DAY_US);
+        }
+        Ok(())
+    }
+
     fn any_open(&self, chance: &mut Chance) -> Option<(u8, Open)> {
         let open = self.desk.open();
         let place = chance.between(0, (open.len() as u64).saturating_sub(1));
@@ -433,13 +455,17 @@ impl World {
                 Drained::Money => 0,
                 Drained::All => self.store.checkouts_due(Timestamp(i64::MAX), 1).await?.len(),
             };
+            // A charge comes due at its hour, and waits then for nothing but its turn.
+            let now = self.watch.clock.now();
+            let due = u64::from(self.store.schedules_next_at().await?.is_some_and(|next| next <= now));
             let is_calm = now_ms >= self.plan.calm_from_ms() && self.desk.is_open();
-            if self.watch.is_broken() || (is_calm && waiting == 0 && unfinished == 0 && unfed == 0 && at_page == 0) {
+            let left = waiting + unfinished as u64 + unfed + at_page as u64 + due;
+            if self.watch.is_broken() || (is_calm && left == 0) {
                 return Ok(());
             }
             if now_ms >= until_ms {
                 let found = format!(
-                    "{waiting} wait for recovery, {unfinished} or more have no outcome, {unfed} were not fed back, {at_page} or more customers are at the page"
+                    "{waiting} wait for recovery, {unfinished} or more have no outcome, {unfed} were not fed back, {at_page} or more customers are at the page, {due} or more due dates have come"
                 );
                 let order = self.first_unsettled().await?;
                 self.watch.auditor().found(order, "everything comes to its end", found);
@@ -464,6 +490,7 @@ impl World {
         }
         let finals = self.finals(numbers).await?;
         let tokens = self.final_tokens().await?;
+        let schedules = self.final_schedules().await?;
         let agreements = self.final_agreements().await?;
         self.see_mistakes().await?;
         let mut auditor = self.watch.auditor();
@@ -471,6 +498,7 @@ impl World {
         auditor.close_cards(&finals);
         auditor.close_tokens(&tokens);
         auditor.close_agreements(&finals, &agreements);
+        auditor.close_schedules(Day::of(BEGINNING), &schedules);
         auditor.close_mistakes();
         Ok(())
     }
@@ -479,9 +507,9 @@ impl World {
     async fn see_mistakes(&self) -> anyhow::Result<()> {
         let mistakes = self.watch.auditor().mistakes();
         for (order, mistake) in mistakes {
-            let session = Session::of(&self.plan, order);
-            let target = OrderTarget::Reference(format!("{REFERENCE_MARK}{order}"));
-            let stored = self.store.order(shop::merchant_id(session.merchant), &target).await?;
+            let NamedOrder { merchant, reference, .. } = self.named(order);
+            let target = OrderTarget::Reference(reference);
+            let stored = self.store.order(shop::merchant_id(merchant), &target).await?;
             let story = match stored {
                 Some(stored) => self.store.story(stored.order.fort_id).await?,
                 None => None,
@@ -536,18 +564,49 @@ impl World {
         numbers: std::ops::Range<OrderNumber>,
     ) -> anyhow::Result<BTreeMap<OrderNumber, Option<Final>>> {
         let mut finals = BTreeMap::new();
-        for number in numbers {
-            let session = Session::of(&self.plan, number);
-            let merchant = MerchantId(i64::try_from(session.merchant)? + 1);
-            let target = OrderTarget::Reference(format!("{REFERENCE_MARK}{number}"));
-            let stored = self.store.order(merchant, &target).await?;
-            let last = stored.map(|stored| Final {
-                phase: stored.order.phase,
-                totals: stored.order.totals,
-                unsettled: stored.order.open_operation.is_some(),
-                fed_back: feedback_url(session.merchant, FeedbackKind::Direct).is_some(),
-            });
-            finals.insert(number, last);
+        let due: Vec<OrderNumber> = self.watch.due_charges().all().map(|order| order.number).collect();
+        for number in numbers.chain(due) {
+            let NamedOrder { merchant, reference, .. } = self.named(number);
+            finals.insert(number, self.last_of(merchant, reference).await?);
+        }
+        Ok(finals)
+    }
+
+    /// How the gateway knows an order.
+    fn named(&self, number: OrderNumber) -> NamedOrder {
+        let due = self.watch.due_charges().get(number).cloned();
+        due.unwrap_or_else(|| NamedOrder {
+            number,
+            merchant: Session::of(&self.plan, number).merchant,
+            reference: format!("{REFERENCE_MARK}{number}"),
+        })
+    }
+
+    async fn last_of(&self, merchant: u64, reference: String) -> anyhow::Result<Option<Final>> {
+        let stored = self.store.order(shop::merchant_id(merchant), &OrderTarget::Reference(reference)).await?;
+        Ok(stored.map(|stored| Final {
+            phase: stored.order.phase,
+            totals: stored.order.totals,
+            unsettled: stored.order.open_operation.is_some(),
+            fed_back: feedback_url(merchant, FeedbackKind::Direct).is_some(),
+        }))
+    }
+
+    async fn final_schedules(&self) -> anyhow::Result<BTreeMap<OrderNumber, FinalSchedule>> {
+        let now = self.watch.clock.now();
+        let mut finals = BTreeMap::new();
+        for merchant in 0..MERCHANTS {
+            let merchant = shop::merchant_id(merchant);
+            let filter = ScheduleFilter { merchant, state: None, after: None, limit: AGREEMENTS_MAX };
+            for schedule in self.store.schedules(&filter).await? {
+                let last = FinalSchedule {
+                    active: schedule.state == ScheduleState::Active,
+                    opening: schedule.state == ScheduleState::Opening,
+                    day: schedule.due.day,
+                    overdue: schedule.due.at <= now && schedule.next_at().is_none_or(|next| next <= now),
+                };
+                finals.extend(opener_of(&schedule.agreement_id).map(|opener| (opener, last)));
+            }
         }
         Ok(finals)
     }
@@ -596,6 +655,7 @@ struct Running {
     link: Arc<WorldLink>,
     _jobs: Jobs,
     _deliveries: Deliveries,
+    _schedules: Option<ScheduleJobs>,
 }
 
 /// Why a start failed.

@@ -15,9 +15,20 @@ pub enum Agreed {
     Opens {
         /// Of at most so many charges.
         charges_max: u32,
+        /// Who begins them.
+        charged: ChargedBy,
     },
     /// It is a charge of the agreement that this order has opened.
     Charges(OrderNumber),
+}
+
+/// Who begins the charges of an agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChargedBy {
+    /// Its merchant.
+    Merchant,
+    /// The gateway, each day; its merchant may as well.
+    Gateway,
 }
 
 /// An agreement as the gateway keeps it when all is over.
@@ -40,6 +51,8 @@ pub struct AgreementSums {
     pub charged: u64,
     /// Charges that were refused by what was agreed, or because another one was faster.
     pub turned_away: u64,
+    /// Of the charges those that the gateway made by itself.
+    pub due_dates: u64,
 }
 
 impl AgreementSums {
@@ -50,6 +63,7 @@ impl AgreementSums {
             begun: self.begun + other.begun,
             charged: self.charged + other.charged,
             turned_away: self.turned_away + other.turned_away,
+            due_dates: self.due_dates + other.due_dates,
         }
     }
 }
@@ -69,11 +83,11 @@ pub fn opener_of(name: &str) -> Option<OrderNumber> {
 const AGREEMENT_MARK: &str = "agreement-";
 
 impl View {
-    fn agreed(&self) -> Agreed {
+    pub(super) fn agreed(&self) -> Agreed {
         self.meant.map_or(Agreed::Nothing, |meant| meant.agreed)
     }
 
-    fn is_booked(&self) -> bool {
+    pub(super) fn is_booked(&self) -> bool {
         self.book.held + self.book.taken_at_once > 0
     }
 }
@@ -92,7 +106,7 @@ impl Auditor {
     /// The issuer has booked a payment: a charge is one of those that were agreed.
     pub(super) fn check_charges(&mut self, order: OrderNumber) {
         let Some(Agreed::Charges(opener)) = self.orders.get(&order).map(View::agreed) else { return };
-        let Some(Agreed::Opens { charges_max }) = self.orders.get(&opener).map(View::agreed) else { return };
+        let Some(Agreed::Opens { charges_max, .. }) = self.orders.get(&opener).map(View::agreed) else { return };
         let charged = self.charged(opener).filter(|view| view.is_booked()).count();
         // What an operator was wrong about was given back, and is charged once more.
         if charged > charges_max as usize && self.charged(opener).all(|view| view.mistakes.is_empty()) {
@@ -104,7 +118,8 @@ impl Auditor {
     /// What happened to agreements.
     #[must_use]
     pub fn agreement_sums(&self) -> AgreementSums {
-        let mut sums = AgreementSums { turned_away: self.turned_away, ..AgreementSums::default() };
+        let due_dates = self.due_dates_charged();
+        let mut sums = AgreementSums { turned_away: self.turned_away, due_dates, ..AgreementSums::default() };
         for view in self.orders.values().filter(|view| view.is_booked()) {
             match view.agreed() {
                 Agreed::Nothing => {}

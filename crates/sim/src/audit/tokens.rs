@@ -138,6 +138,7 @@ impl Auditor {
 
     /// The outcome of a payment is durable: it has succeeded, or has come to nothing.
     pub fn payment_ended(&mut self, order: OrderNumber, succeeded: bool) {
+        self.due_ended(order);
         if !succeeded {
             return self.wallet.forgo(order);
         }

@@ -1,6 +1,6 @@
 //! Checkouts in the store of one life: the port with its faults, what the auditor hears of it, and the mutants of pages.
 
-use super::{Access, WorldStore, number_of, order_number, tokens};
+use super::{Access, WorldStore, number_of, tokens};
 use crate::audit::pages::Written;
 use crate::mutants::Mutant;
 use crate::record::OrderNumber;
@@ -19,7 +19,7 @@ use tollgate_store::{
 impl Checkouts for WorldStore {
     fn open_checkout(&self, new: NewCheckout) -> StoreFuture<'_, CheckoutOpened> {
         Box::pin(async move {
-            let order = order_of(&new.checkout);
+            let order = self.order_of(&new.checkout);
             let id = new.order.as_ref().map(|order| OperationId(order.fort_id.0));
             let work = async {
                 let opened = self.inner.open_checkout(new).await?;
@@ -45,7 +45,7 @@ impl Checkouts for WorldStore {
     }
 
     fn change_checkout(&self, change: CheckoutChange) -> StoreFuture<'_, CheckoutChanged> {
-        let order = order_of(&change.checkout);
+        let order = self.order_of(&change.checkout);
         let work = self.inner.change_checkout(change);
         Box::pin(self.call("change_checkout", order, Access::Writes, work, |changed| match changed {
             CheckoutChanged::Written => "changed",
@@ -65,7 +65,7 @@ impl Checkouts for WorldStore {
             }
             let intent = &new.intent;
             let (id, life, wire) = (intent.operation.id, intent.owner, intent.operation.wire);
-            let order = order_number(&intent.order.merchant_reference);
+            let order = self.order_number(&intent.order.merchant_reference);
             self.faults.claimed_by(id, life);
             let card = intent.order.card.as_ref().and_then(|card| card_of_mask(&self.faults.cards, &card.mask));
             let work = async {
@@ -93,7 +93,7 @@ impl Checkouts for WorldStore {
             if self.has(Mutant::CloseUnfed) {
                 close.outcome.feedback = None;
             }
-            let order = order_number(&close.outcome.order.merchant_reference);
+            let order = self.order_number(&close.outcome.order.merchant_reference);
             let written = written_of(&close.outcome);
             let id = close.outcome.operation;
             let work = async {
@@ -167,10 +167,12 @@ fn written_of(record: &OutcomeRecord) -> Written {
     }
 }
 
-fn order_of(checkout: &Checkout) -> Option<OrderNumber> {
-    match &checkout.purpose {
-        Purpose::Pay(pay) => order_number(&pay.merchant_reference),
-        Purpose::Tokenize(_) => None,
+impl WorldStore {
+    fn order_of(&self, checkout: &Checkout) -> Option<OrderNumber> {
+        match &checkout.purpose {
+            Purpose::Pay(pay) => self.order_number(&pay.merchant_reference),
+            Purpose::Tokenize(_) => None,
+        }
     }
 }
 
