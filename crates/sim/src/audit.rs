@@ -510,8 +510,10 @@ impl Auditor {
     }
 
     /// A feedback arrives that tells of a schedule, and nothing of a payment.
-    pub fn fed_news(&mut self, order: OrderNumber, sequence: u32) {
-        self.orders.entry(order).or_default().inbox.heard_again(sequence);
+    pub fn fed_news(&mut self, order: OrderNumber, feed: Feed, news: u16) {
+        if let Some(rule) = self.orders.entry(order).or_default().inbox.news_arrived(feed, news) {
+            self.found(Some(order), rule, format!("{feed:?}, news {news}"));
+        }
     }
 
     /// The acknowledgement of a feedback reaches the gateway.

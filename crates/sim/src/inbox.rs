@@ -35,6 +35,8 @@ pub struct FedSums {
 pub struct Inbox {
     /// By sequence.
     feeds: BTreeMap<u32, Arrived>,
+    /// What came that tells of its schedule, by number.
+    news: BTreeMap<u16, Feed>,
     /// What an operator has sent again, and has not arrived since.
     replayed: BTreeSet<u32>,
 }
@@ -54,7 +56,7 @@ impl Inbox {
             return (known.feed != feed).then_some("a sequence names one feedback, and a repeat says the same");
         }
         let beside = || self.feeds.values().filter(|other| other.feed.kind == feed.kind);
-        let broken = if beside().any(|other| other.feed.sequence > feed.sequence) {
+        let broken = if self.beside(feed.kind).any(|other| other.sequence > feed.sequence) {
             Some("feedback of one order to one URL comes in the order of its sequence")
         } else if beside().any(|other| !other.acknowledged) {
             Some("a newer feedback waits until the older one is acknowledged")
@@ -65,9 +67,22 @@ impl Inbox {
         broken
     }
 
-    /// Something arrives, whatever it says.
-    pub fn heard_again(&mut self, sequence: u32) {
-        self.replayed.remove(&sequence);
+    /// Something arrives that tells of the order's schedule, as the `news`th of what does. Answers the rule that it breaks, if
+    /// it breaks one.
+    pub fn news_arrived(&mut self, feed: Feed, news: u16) -> Option<&'static str> {
+        if let Some(known) = self.news.insert(news, feed) {
+            return (known != feed).then_some("a repeat of what is told of a schedule says the same");
+        }
+        let newest = self.news.keys().next_back() == Some(&news);
+        let is_overtaken = self.beside(feed.kind).any(|other| other.sequence > feed.sequence);
+        (!newest || is_overtaken)
+            .then_some("what is told of a schedule comes in its order, and in that of the order's changes")
+    }
+
+    /// Everything that came to the URL of this kind, of the order and of its schedule.
+    fn beside(&self, kind: FeedbackKind) -> impl Iterator<Item = Feed> {
+        let feeds = self.feeds.values().map(|arrived| arrived.feed);
+        feeds.chain(self.news.values().copied()).filter(move |feed| feed.kind == kind)
     }
 
     /// An acknowledgement has reached the gateway.

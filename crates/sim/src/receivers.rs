@@ -171,8 +171,8 @@ impl Receivers {
         let Feed { kind, sequence, code, .. } = feed;
         self.watch.note(Some(order), Event::Fed { kind: kind.name(), sequence, code, status });
         let mut auditor = self.watch.auditor();
-        if letter.is_news {
-            return auditor.fed_news(order, sequence);
+        if let Some(news) = letter.news {
+            return auditor.fed_news(order, feed, news);
         }
         auditor.fed(order, feed);
         if feed.ask == Ask::Pay {
@@ -233,7 +233,7 @@ impl Sender for LifeSender {
             let reply = self.receivers.send(parcel).await;
             self.life.go_on().await;
             if reply.acknowledges()
-                && let Some(letter) = Letter::read(parcel)
+                && let Some(letter) = Letter::read(parcel).filter(|letter| letter.news.is_none())
             {
                 self.receivers.watch.auditor().fed_acknowledged(letter.order, letter.feed.sequence);
             }
@@ -268,7 +268,7 @@ impl Bodies {
             merchant,
             order: number,
             token: answer.token_name,
-            is_news: news.is_some(),
+            news: news.is_some().then_some(row.id.place),
             feed: Feed {
                 kind: row.lane.kind,
                 sequence: row.sequence,
@@ -312,16 +312,17 @@ struct Letter {
     order: OrderNumber,
     /// The name that the payment used, or made.
     token: Option<String>,
-    /// Whether it tells of a schedule, and nothing of the payment that opened it.
-    is_news: bool,
+    /// Where it tells of a schedule, and nothing of the payment that opened it: its number among what is told so.
+    news: Option<u16>,
     feed: Feed,
 }
 
 impl Letter {
     fn write(&self) -> String {
-        let Letter { merchant, order, token, is_news, feed: Feed { kind, sequence, ask, code, amount } } = self;
+        let Letter { merchant, order, token, news, feed: Feed { kind, sequence, ask, code, amount } } = self;
         let (kind, ask, token) = (kind.number(), word(*ask), token.as_deref().unwrap_or(NO_TOKEN));
-        format!("{merchant} {REFERENCE_MARK}{order} {token} {kind} {sequence} {ask} {code:05} {amount} {is_news}")
+        let news = news.unwrap_or(NO_NEWS);
+        format!("{merchant} {REFERENCE_MARK}{order} {token} {kind} {sequence} {ask} {code:05} {amount} {news}")
     }
 
     fn read(parcel: &Parcel) -> Option<Letter> {
@@ -330,7 +331,7 @@ impl Letter {
             merchant: parts.next()?.parse().ok()?,
             order: parts.next()?.strip_prefix(REFERENCE_MARK)?.parse().ok()?,
             token: parts.next().filter(|name| *name != NO_TOKEN).map(str::to_owned),
-            is_news: false,
+            news: None,
             feed: Feed {
                 kind: FeedbackKind::from_number(parts.next()?.parse().ok()?)?,
                 sequence: parts.next()?.parse().ok()?,
@@ -342,7 +343,7 @@ impl Letter {
                 amount: parts.next()?.parse().ok()?,
             },
         };
-        letter.is_news = parts.next()?.parse().ok()?;
+        letter.news = Some(parts.next()?.parse().ok()?).filter(|news| *news != NO_NEWS);
         // What the header says is what the body says.
         (letter.feed.sequence == parcel.sequence).then_some(letter)
     }
@@ -350,6 +351,8 @@ impl Letter {
 
 /// Stands for no name; no token may be called so.
 const NO_TOKEN: &str = "/";
+/// Stands for no news.
+const NO_NEWS: u16 = 0;
 
 const ASKS: [Ask; 4] = [Ask::Pay, Ask::Capture, Ask::Void, Ask::Refund];
 

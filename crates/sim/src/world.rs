@@ -44,8 +44,8 @@ use tollgate_core::time::{Clock, DAY_US, Timestamp};
 use tollgate_core::token::TokenStatus;
 use tollgate_feedback::{Deliveries, FeedbackParts, FeedbackSettings, Listeners};
 use tollgate_store::{
-    AgreementFilter, Agreements, Checkouts, Feedbacks, Orders, Recoveries, ScheduleFilter, Schedules, Store, Tenancy,
-    TokenFilter, Tokens, Whose,
+    AgreementFilter, Agreements, Checkouts, FeedbackFilter, FeedbackState, Feedbacks, Orders, Recoveries,
+    ScheduleFilter, Schedules, Store, Tenancy, TokenFilter, Tokens, Whose,
 };
 use tollgate_store_sqlite::SqliteStore;
 use tollgate_vault::Vault;
@@ -476,7 +476,17 @@ impl World {
 
     async fn first_unsettled(&self) -> anyhow::Result<Option<OrderNumber>> {
         let finals = self.finals(self.plan.sessions.first..self.plan.sessions.first + self.plan.sessions.count).await?;
-        Ok(finals.into_iter().find(|(_, last)| last.is_some_and(|last| last.unsettled)).map(|(order, _)| order))
+        let unsettled = finals.into_iter().find(|(_, last)| last.is_some_and(|last| last.unsettled));
+        if let Some((order, _)) = unsettled {
+            return Ok(Some(order));
+        }
+        for state in [FeedbackState::Waiting, FeedbackState::Paused, FeedbackState::Behind] {
+            let filter = FeedbackFilter { state: Some(state), rows_max: 1, ..FeedbackFilter::default() };
+            if let Some(row) = self.store.feedbacks(&filter).await?.first() {
+                return Ok(self.faults.owner(row.id.operation));
+            }
+        }
+        Ok(None)
     }
 
     /// Compares everything with the issuer's books.

@@ -189,7 +189,8 @@ fn free_next(connection: &Prepared<'_>, id: FeedbackId, now: Timestamp) -> Resul
              SELECT later.operation_id, later.place FROM feedbacks AS done JOIN feedbacks AS later \
              INDEXED BY feedbacks_of_order \
              ON later.fort_id = done.fort_id AND later.lane = done.lane \
-             WHERE done.operation_id = ?1 AND done.place = ?2 AND later.state <> 1 ORDER BY later.sequence LIMIT 1)",
+             WHERE done.operation_id = ?1 AND done.place = ?2 AND later.state <> 1 \
+             ORDER BY later.sequence, later.created_at, later.operation_id, later.place LIMIT 1)",
         )?
         .execute(params![id.operation.0, id.place, now.0])?;
     Ok(())
@@ -274,7 +275,7 @@ fn unpause(connection: &Prepared<'_>, ids: &[FeedbackId], now: Timestamp) -> Res
     let mut roused = 0;
     for id in ids {
         roused += statement.execute(params![id.operation.0, id.place, now.0])? as u64;
-        settle_order(connection, *id)?;
+        settle_order(connection, *id, now)?;
     }
     Ok(roused)
 }
@@ -287,25 +288,47 @@ fn replay(connection: &Prepared<'_>, id: FeedbackId, now: Timestamp) -> Result<u
              WHERE operation_id = ?1 AND place = ?2 AND leased_by IS NULL",
         )?
         .execute(params![id.operation.0, id.place, now.0])?;
-    settle_order(connection, id)?;
+    settle_order(connection, id, now)?;
     Ok(replayed as u64)
 }
 
-/// Of the rows of one order and lane that are to go out, only the first waits; the others stand behind
-/// it.
-fn settle_order(connection: &Prepared<'_>, id: FeedbackId) -> Result<(), Failure> {
-    connection
-        .prepare_cached(
-            "UPDATE feedbacks INDEXED BY feedbacks_of_order SET state = 3 \
-             WHERE fort_id = (SELECT fort_id FROM feedbacks WHERE operation_id = ?1 AND place = ?2) \
-             AND lane = (SELECT lane FROM feedbacks WHERE operation_id = ?1 AND place = ?2) AND state = 0 AND leased_by IS NULL \
-             AND sequence > (SELECT min(earlier.sequence) FROM feedbacks AS roused \
-             JOIN feedbacks AS earlier INDEXED BY feedbacks_of_order \
-             ON earlier.fort_id = roused.fort_id AND earlier.lane = roused.lane \
-             WHERE roused.operation_id = ?1 AND roused.place = ?2 AND earlier.state <> 1)",
-        )?
-        .execute(params![id.operation.0, id.place])?;
-    Ok(())
+/// Of the rows of one order and lane that are to go out, only the first waits; the others stand behind it. What is under way is
+/// left alone: when it is delivered, the first of the rest follows.
+fn settle_order(connection: &Prepared<'_>, id: FeedbackId, now: Timestamp) -> Result<(), Failure> {
+    let mut undelivered = connection.prepare_cached(
+        "SELECT row.operation_id, row.place, row.state, row.leased_by IS NOT NULL \
+         FROM feedbacks AS roused JOIN feedbacks AS row INDEXED BY feedbacks_of_order \
+         ON row.fort_id = roused.fort_id AND row.lane = roused.lane \
+         WHERE roused.operation_id = ?1 AND roused.place = ?2 AND row.state <> 1 \
+         ORDER BY row.sequence, row.created_at, row.operation_id, row.place",
+    )?;
+    let rows = all(undelivered.query(params![id.operation.0, id.place])?, |row| {
+        let place =
+            Undelivered { id: feedback_id(row)?, state: codes::feedback_state(row.get(2)?)?, leased: row.get(3)? };
+        Ok(place)
+    })?;
+    let mut behind =
+        connection.prepare_cached("UPDATE feedbacks SET state = 3 WHERE operation_id = ?1 AND place = ?2")?;
+    for row in rows.iter().skip(1).filter(|row| row.state == FeedbackState::Waiting && !row.leased) {
+        behind.execute(params![row.id.operation.0, row.id.place])?;
+    }
+    // A row that came later may be the first all the same: it must not stand behind those that were just put behind it.
+    match rows.first() {
+        Some(first) if first.state == FeedbackState::Behind && !rows.iter().any(|row| row.leased) => {
+            connection
+                .prepare_cached("UPDATE feedbacks SET state = 0, due_at = ?3 WHERE operation_id = ?1 AND place = ?2")?
+                .execute(params![first.id.operation.0, first.id.place, now.0])?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A row of one order and lane that is not delivered.
+struct Undelivered {
+    id: FeedbackId,
+    state: FeedbackState,
+    leased: bool,
 }
 
 /// Everything that the body of a feedback is made of.
@@ -466,4 +489,169 @@ fn lane(number: i64) -> Result<FeedbackLane, Failure> {
 fn pause_reason(number: i64) -> Result<PauseReason, Failure> {
     let reason = u8::try_from(number).ok().and_then(PauseReason::from_number);
     reason.ok_or_else(|| Failure::Store(unreadable("feedbacks.pause_reason")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{connection, migrate};
+    use proptest::prelude::*;
+    use tollgate_store::FeedbackLease;
+
+    const NODE: u8 = 1;
+    /// Longer than any wait below.
+    const AGES_US: i64 = 1_000_000;
+
+    /// What happens to the outbox of one order.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Something is told, as this number of the order's changes; what is told of its schedule may have had any number.
+        Tell(u32, bool),
+        /// What is due is taken up.
+        Lease,
+        /// What was taken up first ends so.
+        Finish(Way),
+        /// The row of this place among all is sent again.
+        Replay(usize),
+        /// The receiver has answered, and everything of it is roused.
+        CaughtUp(bool),
+        /// The oldest paused row is tried.
+        Probe,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Way {
+        Delivered,
+        Retry,
+        Pause,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let way = prop::sample::select(vec![Way::Delivered, Way::Retry, Way::Pause]);
+        prop::collection::vec(
+            prop_oneof![
+                3 => (1..6_u32, any::<bool>()).prop_map(|(sequence, direct)| Step::Tell(sequence, direct)),
+                4 => Just(Step::Lease),
+                4 => way.prop_map(Step::Finish),
+                2 => (0..8_usize).prop_map(Step::Replay),
+                1 => any::<bool>().prop_map(Step::CaughtUp),
+                1 => Just(Step::Probe),
+            ],
+            0..60,
+        )
+    }
+
+    fn lane_of(direct: bool) -> FeedbackLane {
+        lane(if direct { 64 } else { 65 }).unwrap()
+    }
+
+    struct Outbox<'c> {
+        connection: Prepared<'c>,
+        told: i64,
+        now: i64,
+        leased: Vec<FeedbackRow>,
+    }
+
+    impl Outbox<'_> {
+        fn carry_out(&mut self, step: &Step) {
+            self.now += 1;
+            let (now, until) = (Timestamp(self.now), Timestamp(self.now + 10));
+            match step {
+                Step::Tell(sequence, direct) => {
+                    self.told += 1;
+                    let seed = FeedbackSeed {
+                        operation: OperationId(self.told),
+                        place: 0,
+                        fort_id: FortId(1),
+                        lane: lane_of(*direct),
+                        sequence: *sequence,
+                        at: now,
+                    };
+                    insert_seed(&self.connection, &seed).unwrap();
+                }
+                Step::Lease => {
+                    let lease = FeedbackLease {
+                        node: NODE,
+                        now,
+                        until,
+                        rows_max: 8,
+                        lane_rows_max: 8,
+                        places: vec![],
+                        after: None,
+                    };
+                    self.leased.extend(lease::lease(&self.connection, &lease).unwrap().rows);
+                }
+                Step::Finish(way) if !self.leased.is_empty() => {
+                    let row = self.leased.remove(0);
+                    let then = match way {
+                        Way::Delivered => FeedbackThen::Delivered,
+                        Way::Retry => FeedbackThen::Retry { due_at: until },
+                        Way::Pause => FeedbackThen::Pause(PauseReason::Exhausted),
+                    };
+                    let finish = FeedbackFinish {
+                        id: row.id,
+                        node: NODE,
+                        leased_until: row.due_at,
+                        at: now,
+                        attempt: None,
+                        then,
+                    };
+                    super::finish(&self.connection, &finish).unwrap();
+                }
+                Step::Finish(_) => {}
+                Step::Replay(place) => {
+                    let id = FeedbackId { operation: OperationId(*place as i64 + 1), place: 0 };
+                    rouse(&self.connection, &FeedbackRouse::Replay { ids: vec![id], now }).unwrap();
+                }
+                Step::CaughtUp(direct) => {
+                    rouse(&self.connection, &FeedbackRouse::CaughtUp { lane: lane_of(*direct), now }).unwrap();
+                }
+                Step::Probe => {
+                    let probe_ = FeedbackProbe { node: NODE, until, idle_since: now, rows_max: 8 };
+                    self.leased.extend(probe(&self.connection, &probe_).unwrap());
+                }
+            }
+        }
+
+        /// How many rows of a lane are not delivered, and how many of these stand behind another one.
+        fn counts(&self, direct: bool) -> (i64, i64) {
+            let sql =
+                "SELECT count(*), count(*) FILTER (WHERE state = 3) FROM feedbacks WHERE lane = ?1 AND state <> 1";
+            let lane = lane_of(direct).number();
+            self.connection.query_row(sql, [lane], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Of whatever is to be told of an order at a URL something goes out, so that in the end everything does.
+        #[test]
+        fn nothing_stands_behind_what_stands_behind_it(steps in steps()) {
+            let mut database = connection::open_in_memory().unwrap();
+            migrate::copy_migrated(&mut database).unwrap();
+            // Only the outbox is there: its order is not.
+            database.pragma_update(None, "foreign_keys", "OFF").unwrap();
+            let mut outbox = Outbox { connection: Prepared::passing(&database), told: 0, now: 0, leased: Vec::new() };
+            for step in &steps {
+                outbox.carry_out(step);
+                for direct in [false, true] {
+                    let (undelivered, behind) = outbox.counts(direct);
+                    prop_assert!(undelivered == 0 || behind < undelivered, "after {step:?}: {behind} of {undelivered}");
+                }
+            }
+            for _ in 0..=2 * outbox.told {
+                outbox.now += AGES_US;
+                outbox.leased.clear();
+                for step in [Step::CaughtUp(false), Step::CaughtUp(true), Step::Lease] {
+                    outbox.carry_out(&step);
+                }
+                while !outbox.leased.is_empty() {
+                    outbox.carry_out(&Step::Finish(Way::Delivered));
+                }
+            }
+            prop_assert_eq!([outbox.counts(false), outbox.counts(true)], [(0, 0), (0, 0)]);
+        }
+    }
 }

@@ -340,6 +340,10 @@ fn tell(connection: &Prepared<'_>, schedule: &Schedule, news: &ScheduleNews) -> 
     connection
         .prepare_cached("INSERT INTO schedule_news (agreement, place, body) VALUES (?1, ?2, ?3)")?
         .execute(params![number.0, place, text])?;
+    // It is no change of the order: it comes after the last one, and before the next.
+    let mut statement = connection.prepare_cached("SELECT version FROM orders WHERE fort_id = ?1")?;
+    let version = first(statement.query([agreement.opened_by.0])?, |row| Ok(row.get::<_, u32>(0)?))?;
+    let sequence = version.ok_or_else(|| unreadable("the order that opened an agreement"))?;
     let lane =
         FeedbackLane { merchant: schedule.merchant, channel: Channel::Trusted, kind: FeedbackKind::Notification };
     let seed = FeedbackSeed {
@@ -347,7 +351,7 @@ fn tell(connection: &Prepared<'_>, schedule: &Schedule, news: &ScheduleNews) -> 
         place: i64::from(place),
         fort_id: agreement.opened_by,
         lane,
-        sequence: u32::from(place),
+        sequence,
         at: news.at,
     };
     feedback::insert_seed(connection, &seed)

@@ -179,7 +179,8 @@ impl StoreFaults {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).attempts.remove(&operation);
     }
 
-    pub(super) fn owner(&self, operation: OperationId) -> Option<OrderNumber> {
+    /// Whose an operation is.
+    pub fn owner(&self, operation: OperationId) -> Option<OrderNumber> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).owners.get(&operation).copied()
     }
 

@@ -98,10 +98,15 @@ impl Feedbacks for WorldStore {
     }
 }
 
+/// From this place on a feedback of an operation tells of a schedule.
+const NEWS_FROM: u16 = 1_000;
+
 impl WorldStore {
     /// Of these feedbacks `roused` are sent again, by an operator who names one at a time.
     fn replayed(&self, ids: &[FeedbackId], roused: u64) {
+        // What is told of a schedule is counted beside the order's changes.
         if let ([id], 1) = (ids, roused)
+            && id.place < NEWS_FROM
             && let Some(order) = self.faults.owner(id.operation)
             && let Some(sequence) = self.faults.sequence(*id)
         {
