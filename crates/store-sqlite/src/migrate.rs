@@ -18,7 +18,7 @@ impl std::fmt::Display for SchemaVersion {
 }
 
 /// The schema that this version of the gateway writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(26);
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion(27);
 
 struct Migration {
     version: u32,
@@ -67,6 +67,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0025_routes_without_orders.sql"),
     },
     Migration { version: 26, name: "order references", sql: include_str!("../migrations/0026_order_references.sql") },
+    Migration {
+        version: 27,
+        name: "nothing behind nothing",
+        sql: include_str!("../migrations/0027_nothing_behind_nothing.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -281,6 +286,39 @@ mod tests {
         assert_eq!(found, [("a".to_owned(), 1, 8), ("b".to_owned(), 1, 7), ("b".to_owned(), 2, 9)]);
         let filed_to = "SELECT value FROM counters WHERE name = 'references_filed_to'";
         assert_eq!(connection.query_row(filed_to, [], |row| row.get::<_, i64>(0)).unwrap(), 11);
+    }
+
+    #[test]
+    fn of_feedback_that_stands_behind_nothing_the_first_goes_out() {
+        let mut connection = before("nothing behind nothing");
+        connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
+        // By order, lane, sequence and state; and the state that it has then.
+        let rows = [
+            (1, 65, 1_000, 3, 3),
+            (1, 65, 4, 3, 0),
+            (1, 64, 2, 1, 1),
+            (2, 65, 2, 0, 0),
+            (2, 65, 4, 3, 3),
+            (3, 65, 2, 2, 2),
+            (3, 65, 4, 3, 3),
+            (4, 65, 2, 1, 1),
+            (4, 65, 4, 3, 0),
+            (4, 65, 6, 3, 3),
+        ];
+        for (id, (order, lane, sequence, state, _)) in (1..).zip(rows) {
+            connection
+                .execute(
+                    "INSERT INTO feedbacks (operation_id, place, fort_id, lane, sequence, state, due_at, attempts, tries, \
+                     tried_since, created_at, delivered_at, pause_reason) \
+                     VALUES (?1, 0, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, 0, CASE WHEN ?5 = 2 THEN 0 END)",
+                    rusqlite::params![id, order, lane, sequence, state],
+                )
+                .unwrap();
+        }
+        apply_all(&mut connection).unwrap();
+        let mut statement = connection.prepare("SELECT state FROM feedbacks ORDER BY operation_id").unwrap();
+        let states: Vec<i32> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(states, rows.map(|(.., then)| then));
     }
 
     #[test]

@@ -270,6 +270,7 @@ pub async fn what_happens_to_a_schedule_is_told_in_the_same_commit(subject: &dyn
     let mut told = Vec::new();
     for row in rows {
         let content = store.feedback_content(row.id).await.unwrap().unwrap();
+        assert_eq!(row.sequence, content.order.version, "it is no change of the order, and comes after the last one");
         let news = content.news.unwrap();
         assert_eq!((&*news.agreement_id, news.due_day, news.money), ("a", day("2026-12-20"), aed(10_000)));
         told.push((news.kind, news.state.name()));
