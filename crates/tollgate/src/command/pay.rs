@@ -5,7 +5,7 @@ use super::{DataArg, Format, small_runtime};
 use crate::client::Target;
 use crate::story;
 use crate::wiring::{self, Keep};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use std::process::ExitCode;
 use tollgate_core::ident::FortId;
@@ -144,6 +144,9 @@ impl Pay {
         }
         for param in &self.more {
             let (name, value) = param.split_once('=').with_context(|| format!("{param:?} is not name=value"))?;
+            if params.iter().any(|(known, _)| known == name) {
+                bail!("{name} is there already{}", option_for(name));
+            }
             params.push((name.to_owned(), value.to_owned()));
         }
         Ok(params)
@@ -194,6 +197,27 @@ struct Keys {
     keys: Vec<Jwk>,
 }
 
+/// How to say instead what an option says.
+fn option_for(name: &str) -> String {
+    const OPTIONS: [(&str, &str); 11] = [
+        ("command", "--authorize"),
+        ("merchant_reference", "--reference"),
+        ("amount", "--amount"),
+        ("currency", "--currency"),
+        ("language", "--language"),
+        ("customer_email", "--email"),
+        ("card_number", "--card"),
+        ("expiry_date", "--expiry"),
+        ("card_security_code", "--cvv"),
+        ("card_holder_name", "--holder"),
+        ("check_3ds", "--three-ds"),
+    ];
+    match OPTIONS.iter().find(|(parameter, _)| *parameter == name) {
+        Some((_, option)) => format!(": use {option}, or `tollgate call`, which adds none of these by itself"),
+        None => String::new(),
+    }
+}
+
 fn verdict(status: &str) -> &'static str {
     match status {
         "14" => "paid",
@@ -209,4 +233,34 @@ fn new_reference() -> anyhow::Result<String> {
     let mut bytes = [0u8; 6];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
     Ok(format!("TG-{}", hex::encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        pay: Pay,
+    }
+
+    fn params(more: &[&str]) -> anyhow::Result<Vec<(String, String)>> {
+        let line = ["pay", "--amount", "1.00", "--card", "4005550000000001", "--expiry", "2905", "--cvv", "123"];
+        let line = line.iter().chain(&["--holder", "A B"]).chain(more);
+        Line::try_parse_from(line).unwrap().pay.params()
+    }
+
+    #[test]
+    fn what_an_option_says_is_not_said_twice() {
+        for (name, _) in params(&[]).unwrap() {
+            let error = params(&[&format!("{name}=x")]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name} is there already: use --")), "{error}");
+        }
+        let error = params(&["order_description=a", "order_description=b"]).unwrap_err().to_string();
+        assert_eq!(error, "order_description is there already");
+        assert_eq!(params(&["order_description=a"]).unwrap().last().unwrap().1, "a");
+    }
 }
