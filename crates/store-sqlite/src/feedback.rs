@@ -303,9 +303,7 @@ fn settle_order(connection: &Prepared<'_>, id: FeedbackId, now: Timestamp) -> Re
          ORDER BY row.sequence, row.created_at, row.operation_id, row.place",
     )?;
     let rows = all(undelivered.query(params![id.operation.0, id.place])?, |row| {
-        let place =
-            Undelivered { id: feedback_id(row)?, state: codes::feedback_state(row.get(2)?)?, leased: row.get(3)? };
-        Ok(place)
+        Ok(Undelivered { id: feedback_id(row)?, state: codes::feedback_state(row.get(2)?)?, leased: row.get(3)? })
     })?;
     let mut behind =
         connection.prepare_cached("UPDATE feedbacks SET state = 3 WHERE operation_id = ?1 AND place = ?2")?;

@@ -124,13 +124,6 @@ impl Auditor {
             let Some(last) = schedules.get(order) else {
                 return has_begun.then(|| (*order, "what has a schedule keeps it", "it is gone".to_owned()));
             };
-            let tried = |day: i64| {
-                Day::from_number(day).is_some_and(|day| {
-                    let attempt = DueAttempt { opener: *order, day, attempt: 1 };
-                    self.attempts(attempt).next().is_some()
-                })
-            };
-            let forgotten = (first.number()..last.day.number()).find(|day| !tried(*day));
             if last.opening {
                 return view
                     .is_booked()
@@ -139,6 +132,13 @@ impl Auditor {
             if last.active && last.overdue {
                 return Some((*order, "in the end no due date is forgotten", format!("{last:?}")));
             }
+            let tried = |day: i64| {
+                Day::from_number(day).is_some_and(|day| {
+                    let attempt = DueAttempt { opener: *order, day, attempt: 1 };
+                    self.attempts(attempt).next().is_some()
+                })
+            };
+            let forgotten = (first.number()..last.day.number()).find(|day| !tried(*day));
             forgotten.map(|day| (*order, "no due date is passed over", format!("day {day} of {last:?}")))
         });
         if let Some((order, rule, found)) = broken {

@@ -1,17 +1,18 @@
 //! Rules of transaction feedback.
 
-use super::Subject;
 use super::fixtures::*;
+use super::{Subject, schedules};
 use crate::{
     FEEDBACK_ATTEMPTS_FIRST_KEPT_MAX, FEEDBACK_ATTEMPTS_LAST_KEPT_MAX, FeedbackFilter, FeedbackFinish,
     FeedbackFinished, FeedbackLease, FeedbackProbe, FeedbackRouse, FeedbackRow, FeedbackState, FeedbackThen,
-    LanePlaces, NewFeedback, NewFeedbackAttempt, PauseReason, Recorded, Store,
+    LanePlaces, NewFeedback, NewFeedbackAttempt, PauseReason, Recorded, ScheduleChanged, Store,
 };
 use futures_util::future::join_all;
 use std::sync::Arc;
 use tollgate_core::feedback::{Channel, FeedbackId, FeedbackKind, FeedbackLane};
-use tollgate_core::ident::{MerchantId, OperationId};
+use tollgate_core::ident::{FortId, MerchantId, OperationId};
 use tollgate_core::order::{Operation, OperationEvent, OperationKind, Order, PayKind};
+use tollgate_core::schedule::ScheduleTerms;
 use tollgate_core::time::Timestamp;
 
 const NODE: u8 = 7;
@@ -311,6 +312,38 @@ pub async fn replayed_feedback_goes_out_again_in_order(subject: &dyn Subject) {
     }
     let second = leased(&*store, at(1_301)).await;
     assert_eq!((numbers(&second), second[0].attempts), (vec![102], 1));
+}
+
+/// What is told of a schedule, and what becomes of the order that opened it later, goes out one after the other, also when it
+/// is sent again: neither stands behind what stands behind it.
+pub async fn what_is_told_of_a_schedule_and_later_of_its_order_goes_out_in_turn(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let schedule = schedules::active(&store, 1, "a").await;
+    let terms = ScheduleTerms { notice_days: 3, ..schedule.terms.clone() };
+    assert_eq!(schedules::put(&*store, schedule.with_notice(terms)).await, ScheduleChanged::Written);
+    let order = stored(&*store, FortId(FIRST + 1), MERCHANT).await;
+    let refund = begun(&*store, &order, new_operation(101, &order, OperationKind::Refund, 100)).await;
+    record_told(&*store, &refund.order, &refund.operation, FeedbackKind::Notification).await;
+    let mut now = 200 * 86_400;
+    let notice = leased(&*store, at(now)).await;
+    assert_eq!(numbers(&notice), [1], "the refund waits for it");
+    finished(&*store, &notice[0], FeedbackThen::Pause(PauseReason::Exhausted), at(now)).await;
+    let rouses = [
+        FeedbackRouse::Paused { merchant: None, reason: PauseReason::Exhausted, now: at(now) },
+        FeedbackRouse::Replay { ids: vec![notice[0].id], now: at(now) },
+    ];
+    for rouse in rouses {
+        assert_eq!(store.rouse_feedback(rouse).await.unwrap(), 1);
+    }
+    let mut sequences = Vec::new();
+    for number in [1, 101] {
+        now += 60;
+        let rows = leased(&*store, at(now)).await;
+        assert_eq!(numbers(&rows), [number]);
+        sequences.push(rows[0].sequence);
+        finished(&*store, &rows[0], FeedbackThen::Delivered, at(now)).await;
+    }
+    assert!(sequences.is_sorted() && sequences[0] == order.version, "{sequences:?}: that of the order's last change");
 }
 
 /// The first and the last attempts are kept, the count of all of them besides.

@@ -143,6 +143,7 @@ macro_rules! conformance_tests {
             the_oldest_paused_feedback_of_a_lane_is_leased_as_a_probe_when_it_was_left_alone
             a_feedback_lane_that_answers_again_catches_up
             replayed_feedback_goes_out_again_in_order
+            what_is_told_of_a_schedule_and_later_of_its_order_goes_out_in_turn
             feedback_attempts_are_bounded_and_the_first_and_last_stay
             feedback_is_listed_by_every_part_of_a_filter
             the_feedback_backlog_counts_what_is_not_delivered

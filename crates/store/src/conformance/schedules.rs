@@ -345,7 +345,7 @@ fn scheduled(number: i64, id: &str) -> NewOrder {
 }
 
 /// A schedule that has begun.
-async fn active(store: &Arc<dyn Store>, number: i64, id: &str) -> Schedule {
+pub(super) async fn active(store: &Arc<dyn Store>, number: i64, id: &str) -> Schedule {
     settled(&**store, scheduled(number, id), OperationEvent::Approved).await;
     of(&**store, number).await.unwrap()
 }
@@ -358,7 +358,7 @@ async fn attempts(store: &dyn Store, number: i64) -> Vec<ScheduleAttempt> {
     store.schedule_attempts(AgreementNumber(FIRST + number), None, 100).await.unwrap()
 }
 
-async fn put(store: &dyn Store, schedule: Schedule) -> ScheduleChanged {
+pub(super) async fn put(store: &dyn Store, schedule: Schedule) -> ScheduleChanged {
     store.change_schedule(ScheduleChange { schedule, card: None, at: at(80) }).await.unwrap()
 }
 
