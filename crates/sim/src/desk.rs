@@ -169,7 +169,7 @@ impl Desk {
     /// AUTHORIZATION or PURCHASE.
     pub async fn pay(&self, session: &Session, patience: Duration) -> Heard {
         let means = self.means(session);
-        let command = PayCommand {
+        let command = Box::new(PayCommand {
             kind: session.kind,
             merchant_reference: reference(session),
             money: money(session, session.meant.amount),
@@ -185,9 +185,9 @@ impl Desk {
             settlement_reference: Some(format!("{ORDER_MARK}{}", session.order)),
             recurring: recurring(session),
             params: SafeParams::default(),
-        };
+        });
         let amount = session.meant.amount;
-        let work = |gateway: Gateway, account: Arc<Account>| async move { gateway.pay(account, command).await };
+        let work = |gateway: Gateway, account| async move { gateway.pay(account, *command).await };
         self.ask(session, (Ask::Pay, amount), session.kind.command(), patience, work).await
     }
 
@@ -264,19 +264,19 @@ impl Desk {
             Ask::Void => MaintainKind::Void,
             Ask::Refund => MaintainKind::Refund,
         };
-        let command = MaintainCommand {
+        let command = Box::new(MaintainCommand {
             kind,
             target: OrderTarget::Reference(reference(session)),
             money: (ask != Ask::Void).then(|| money(session, amount)),
             maintenance_reference: None,
             params: SafeParams::default(),
-        };
+        });
         let name = match kind {
             MaintainKind::Capture => "CAPTURE",
             MaintainKind::Void => "VOID",
             MaintainKind::Refund => "REFUND",
         };
-        let work = |gateway: Gateway, account: Arc<Account>| async move { gateway.maintain(account, command).await };
+        let work = |gateway: Gateway, account| async move { gateway.maintain(account, *command).await };
         self.ask(session, (ask, amount), name, patience, work).await
     }
 
@@ -344,7 +344,8 @@ impl Desk {
         self.watch.note(order, Event::Asked { call, what, amount });
         let asking = async {
             match gateway.directory().by_access_code(&access_code(session.merchant)).await {
-                Ok(Some(account)) => match work(gateway.clone(), account).await {
+                // A place of its own in memory: what a session does is moved several times, and has room for many calls.
+                Ok(Some(account)) => match Box::pin(work(gateway.clone(), account)).await {
                     Ok(answer) => Told { code: answer.code.number(), token: answer.token_name },
                     Err(refused) => Told::refused(refused.refusal.code),
                 },

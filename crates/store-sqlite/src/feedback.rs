@@ -183,6 +183,17 @@ pub(crate) fn finish(connection: &Prepared<'_>, finish: &FeedbackFinish) -> Resu
 
 /// The next one of the same order and lane need not wait any more.
 fn free_next(connection: &Prepared<'_>, id: FeedbackId, now: Timestamp) -> Result<(), Failure> {
+    // Mostly nothing stands behind it, and finding that out takes a quarter of what the change takes that finds nothing to change.
+    let is_followed = connection
+        .prepare_cached(
+            "SELECT 1 FROM feedbacks AS done JOIN feedbacks AS later INDEXED BY feedbacks_of_order \
+             ON later.fort_id = done.fort_id AND later.lane = done.lane \
+             WHERE done.operation_id = ?1 AND done.place = ?2 AND later.state = 3",
+        )?
+        .exists(params![id.operation.0, id.place])?;
+    if !is_followed {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "UPDATE feedbacks SET state = 0, due_at = ?3 WHERE state = 3 AND (operation_id, place) = (\

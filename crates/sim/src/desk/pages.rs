@@ -81,7 +81,7 @@ impl Desk {
                 Ok(Some(account)) => account,
                 _ => return Err(refused::TECHNICAL_PROBLEM),
             };
-            let link = open.gateway.open_payment_page(&account, &access_code, &command).await;
+            let link = Box::pin(open.gateway.open_payment_page(&account, &access_code, &command)).await;
             link.map_err(|refused| refused.refusal.code)
         };
         match alive(&open, opening).await {
@@ -138,7 +138,7 @@ impl Desk {
         let Some(open) = self.next(session.order) else { return };
         let Some(Some(seen)) = self.see(&open, session).await else { return };
         let Some(open) = self.next(session.order) else { return };
-        let code = match alive(&open, open.gateway.cancel_checkout(&seen)).await {
+        let code = match alive(&open, Box::pin(open.gateway.cancel_checkout(&seen))).await {
             Some(Ok(())) => 0,
             Some(Err(refused)) => refused.refusal.code.number(),
             None => return,
@@ -151,7 +151,7 @@ impl Desk {
         let order = session.order;
         let link = self.link_of(order)?;
         let before = self.watch.auditor().page_before(order);
-        let Ok(seen) = alive(open, open.gateway.checkout(&link)).await? else { return None };
+        let Ok(seen) = alive(open, Box::pin(open.gateway.checkout(&link))).await? else { return None };
         let seen = seen.map(Arc::new);
         if let Some(seen) = seen.as_ref().filter(|seen| seen.stage() == Stage::Return) {
             let answer = seen.answer();
@@ -190,7 +190,7 @@ impl Desk {
             }),
             remember_me: (session.meant.wish == Wish::Remember).then_some(RememberMe::Yes),
         };
-        let sending = tokio::time::timeout(patience, open.gateway.submit_card(seen, typed, None));
+        let sending = tokio::time::timeout(patience, Box::pin(open.gateway.submit_card(seen, typed, None)));
         match alive(open, sending).await {
             Some(Ok(Ok(()))) => {
                 self.watch.note(Some(order), Event::Answered { call, code: 0 });
