@@ -107,16 +107,17 @@ impl Directory {
         if now_us < self.fresh_until_us.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // Apart: whoever asks for an account would carry the memory of this within its own future, and it is rare.
-        Box::pin(self.look(now_us)).await
-    }
-
-    async fn look(&self, now_us: u64) -> Result<(), StoreError> {
         let generation = self.store.merchants_generation().await?;
         if self.snapshot.load().generation == Some(generation) {
             self.fresh_until_us.store(now_us.saturating_add(self.fresh_us), Ordering::Relaxed);
             return Ok(());
         }
+        // Apart: whoever asks for an account would carry the memory of this within its own future, and it is rare.
+        Box::pin(self.load()).await
+    }
+
+    /// Reads all accounts, unless somebody else has done it meanwhile.
+    async fn load(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.reload.lock().await;
         // The generation is read before the accounts: a change in between is seen at the next call.
         let generation = self.store.merchants_generation().await?;
