@@ -14,6 +14,16 @@ fn bench(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// A goal of the report, by its name.
+fn goal<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let goals = report["goals"].as_array().unwrap();
+    goals.iter().find(|goal| goal["name"] == name).unwrap_or_else(|| panic!("no goal {name}: {goals:#?}"))
+}
+
+fn rate(measured: &Value) -> f64 {
+    measured["per_second"].as_f64().unwrap()
+}
+
 fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or_else(|| panic!("no whole number: {value}"))
 }
@@ -43,6 +53,52 @@ fn purchases_are_counted_and_the_three_books_are_equal() {
     assert_eq!(sums["gateway"], sums["answers"]);
     assert!(sums["gateway"].as_object().unwrap().values().all(|sum| number(&sum["captured"]) > 0));
     assert!(report["gateway"]["start_ms"].as_f64().unwrap() > 0.0);
+}
+
+/// Each ceiling is measured, and each goal is the ratio that its name says, of the figures in the same report.
+#[test]
+fn ceilings_are_measured_and_the_loads_are_held_against_them() {
+    let report = bench(&["--ceilings"]);
+    assert_eq!(report["right"], true, "{report:#}");
+    let loads = report["loads"].as_array().unwrap();
+    let load = |mix: &str, in_flight: i64| {
+        let of = |load: &&Value| load["mix"] == mix && number(&load["in_flight"]) == in_flight;
+        loads.iter().find(of).unwrap_or_else(|| panic!("no {mix} with {in_flight} in flight: {loads:#?}"))
+    };
+    let ceilings = &report["ceilings"];
+    let pairs = [
+        ("purchases_32_ratio", load("purchase", 32), &ceilings["bare_32"]),
+        ("purchases_256_ratio", load("purchase", 256), &ceilings["bare_batches_256"]),
+        ("status_ratio", load("status", 32), &ceilings["echo"]),
+    ];
+    for (name, load, ceiling) in pairs {
+        assert!(rate(load) > 0.0 && rate(ceiling) > 0.0, "{name}: {load:#} {ceiling:#}");
+        let ratio = goal(&report, name)["measured"].as_f64().unwrap();
+        assert!((ratio - rate(load) / rate(ceiling)).abs() < 0.001, "{name} is {ratio}: {load:#} {ceiling:#}");
+    }
+    assert!(rate(&ceilings["bare_256"]) > 0.0);
+    let parts = &report["latency_parts"];
+    assert_eq!(goal(&report, "added_p50_ms")["measured"], parts["added"]["p50_us"].as_f64().unwrap() / 1_000.0);
+    assert_eq!(parts["added"]["count"], parts["network"]["count"]);
+    assert!(number(&parts["added"]["count"]) > 0 && load("purchase", 8)["requests"] != 0);
+    for name in ["cpu_us_per_purchase", "start_ms", "resident_idle_mib", "binary_mib"] {
+        assert!(goal(&report, name)["measured"].as_f64().unwrap() > 0.0, "{name}");
+    }
+    for goal in report["goals"].as_array().unwrap() {
+        let is_better = |than: &str| match (goal["measured"].as_f64(), goal[than].as_f64(), goal["better"].as_str()) {
+            (Some(measured), Some(than), Some("higher")) => measured >= than,
+            (Some(measured), Some(than), Some("lower")) => measured <= than,
+            _ => false,
+        };
+        let verdict = match goal["measured"].is_null() {
+            true => "not_measured",
+            false if is_better("aim") => "aim",
+            false if is_better("goal") => "goal",
+            false => "missed",
+        };
+        assert_eq!(goal["verdict"], verdict, "{goal:#}");
+    }
+    assert_eq!(report["gateway"]["starts_ms"].as_array().unwrap().len(), 3, "the start is measured three times");
 }
 
 #[test]
