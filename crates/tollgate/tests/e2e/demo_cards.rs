@@ -34,16 +34,18 @@ fn every_card_by_every_route_comes_to_what_the_tables_say() {
             let expected = expected(case, &codes);
             let what = format!("{name} in {language} with {} {:?}: {}", case.number, case.amount, case.note);
             let paid = pay(&browser, name, language, case);
-            assert_eq!(paid.code, expected.code, "{what}");
+            let known = known_later(case.behaviour);
+            // Who comes back by a page is told how the payment stands then: what nobody knew may be found out by that time.
+            let found_out = expected.code == "15777" && *name == "redirection" && paid.code == known;
+            assert!(found_out || paid.code == expected.code, "{what}: {} instead of {}", paid.code, expected.code);
             assert_eq!(paid.challenged, expected.challenged, "{what}: whether the issuer asks");
             if expected.code == "15777" {
-                unknown.push((paid.reference, case.behaviour, what));
+                unknown.push((paid.reference, known, what));
             }
         }
     }
     // What nobody knew is found out.
-    for (reference, behaviour, what) in unknown {
-        let known = if behaviour == Behaviour::Late { "14000" } else { "13666" };
+    for (reference, known, what) in unknown {
         let is_known = |answer: &serde_json::Map<_, _>| field(answer, "transaction_code") != "15777";
         let answer = browser.gateway.wait_for_status(&browser.merchant, &reference, is_known);
         assert_eq!(field(&answer, "transaction_code"), known, "{what}");
@@ -204,6 +206,11 @@ fn expected(case: &Case, declines: &BTreeMap<String, String>) -> Expected {
         | Behaviour::DropAfter => "15777".to_owned(),
     };
     Expected { code, challenged }
+}
+
+/// What a payment whose outcome nobody knew turns out to be.
+fn known_later(behaviour: Behaviour) -> &'static str {
+    if behaviour == Behaviour::Late { "14000" } else { "13666" }
 }
 
 /// What a purchase comes to that is declined with a code of the network, as the page of the sandbox says it.
