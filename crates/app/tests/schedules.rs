@@ -20,7 +20,7 @@ use tollgate_core::money::{Amount, Currency, Money};
 use tollgate_core::order::{OperationState, Order, PayKind};
 use tollgate_core::schedule::{AttemptOutcome, EndWhy, NoChange, PauseWhy, ScheduleState};
 use tollgate_core::token::TokenStatus;
-use tollgate_store::{Agreements, Orders, ScheduleAttempt, Schedules};
+use tollgate_store::{Agreements, DueTake, LifeId, Orders, ScheduleAttempt, Schedules};
 
 const PURCHASE: NetworkKind = NetworkKind::Purchase;
 const REVERSAL: NetworkKind = NetworkKind::ReversalAdvice;
@@ -52,6 +52,33 @@ async fn two_gateways_charge_a_due_date_once() {
     assert_eq!(sent, 2, "the first payment and the charge");
     let order = order_of(&house, &attempts(&house, "SUB").await[0]).await;
     assert_eq!((order.eci, order.agreement_id_in(OperationState::Approved)), (Eci::Recurring, Some("SUB")));
+}
+
+/// Rule: what another gateway has taken up is left to it, and looked for again after a while, not over and over.
+#[tokio::test(start_paused = true)]
+async fn what_another_gateway_has_taken_is_not_asked_for_over_and_over() {
+    let house = House::build().await;
+    let (other, node) = (house.node(1).await, house.node(2).await);
+    let _jobs = [other.start_jobs().await, node.start_jobs().await];
+    subscribe(&node, "SUB", "MONTHLY", RecurringMode::Fixed).await;
+    node.clock.move_days(MONTH_D);
+    let [life, _] = house.living().await[..] else { panic!("two gateways") };
+    let (merchant, now) = (house.merchant().await, node.gateway.now());
+    let take = DueTake { life: LifeId(life.0), merchant, now, limit: 10 };
+    assert_eq!(house.store.take_due_schedules(take).await.unwrap().len(), 1);
+    pass(1).await;
+    let _schedules = ScheduleJobs::start(&node.gateway, ScheduleSettings::default());
+    node.clock.looks();
+    // The time is moved by hand: of its own it stands still as long as anybody goes round and round.
+    for _ in 0..200 {
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    let looks = node.clock.looks();
+    assert!(looks < 30, "{looks} looks in two seconds");
+    assert!(!node.wire.waits_for(PURCHASE));
+    let agreements = vec![shown(&node, "SUB").await.schedule.agreement];
+    house.store.give_back_schedules(LifeId(life.0), agreements).await.unwrap();
+    until(10, "it is charged here", async || node.wire.waits_for(PURCHASE)).await;
 }
 
 /// Rule: what a gateway had under way when it died is settled by another one, and charged anew only when the network has

@@ -161,13 +161,13 @@ macro_rules! faults {
 
 faults! {
     /// A message or an answer takes seconds or minutes.
-    Delay = "delay", 500;
+    Delay = "delay", 700;
     /// A message or an answer is overtaken by later ones.
-    Reorder = "reorder", 400;
+    Reorder = "reorder", 500;
     /// A message or an answer is lost.
-    Drop = "drop", 400;
+    Drop = "drop", 450;
     /// A message or an answer comes twice.
-    Double = "double", 400;
+    Double = "double", 450;
     /// An answer arrives damaged; a damaged request is not read.
     Corrupt = "corrupt", 200;
     /// The link breaks while a message is written.

@@ -66,6 +66,10 @@ impl WorldStore {
         name_end: impl FnOnce(&T) -> &'static str,
     ) -> Result<T, StoreError> {
         self.life.go_on().await;
+        if self.faults.goes_in_circles(call) {
+            // Found: the run ends when the time goes on.
+            return pending().await;
+        }
         let fate = self.faults.fate(call, order, access);
         if let Some(fault) = fate.fault {
             self.faults.watch.met(order, fault, call);

@@ -26,8 +26,8 @@ const MERCHANTS_PER_LOOK_MAX: usize = 256;
 const MERCHANTS_AT_ONCE_MAX: usize = 8;
 /// The longest sleep while schedules wait for a place, in milliseconds.
 const TICK_MS: u64 = 20;
-/// How long nothing of a merchant is begun after the link was found down, the account switched off, or the store failed, in
-/// milliseconds.
+/// How long nothing of a merchant is begun after the link was found down, the account switched off, the store failed, or all
+/// that is due was another gateway's, in milliseconds.
 const HELD_MS: u64 = 500;
 
 /// The running job.
@@ -135,6 +135,7 @@ impl Desk {
             window: JoinSet::new(),
             under_way: HashSet::new(),
             pace: Pace::new(self.settings.charges_per_second_max, Instant::now()),
+            has_begun: false,
             hold: Hold::No,
             held: Vec::new(),
         };
@@ -183,6 +184,8 @@ struct Run<'a> {
     window: JoinSet<StepOf>,
     under_way: HashSet<AgreementNumber>,
     pace: Pace,
+    /// Whether anything was begun.
+    has_begun: bool,
     hold: Hold,
     /// Taken and not charged.
     held: Vec<AgreementNumber>,
@@ -197,13 +200,19 @@ impl Run<'_> {
             if *stopped.borrow() || self.hold == Hold::Yes || gateway.inner.life.id() != self.life {
                 return Ok(());
             }
-            let Some(account) = gateway.directory().by_id(self.merchant).await? else { return Ok(()) };
-            if !account.merchant.active || gateway.link() != LinkState::Up {
+            let account = gateway.directory().by_id(self.merchant).await?;
+            let is_ready = |account: &Arc<Account>| account.merchant.active && gateway.link() == LinkState::Up;
+            let Some(account) = account.filter(is_ready) else {
                 self.hold = Hold::Yes;
                 return Ok(());
-            }
+            };
             let begun = self.begin(&account).await?;
             if begun == Begun::Nothing && self.window.is_empty() {
+                // Something is due, or nobody would work here, and it is another gateway's: asked again at once, the store
+                // would say the same.
+                if !self.has_begun {
+                    self.hold = Hold::Yes;
+                }
                 return Ok(());
             }
             let tick = Duration::from_millis(if begun == Begun::All { TICK_MS } else { LOOK_EVERY_MS });
@@ -242,6 +251,7 @@ impl Run<'_> {
         };
         for schedule in new {
             self.pace.take();
+            self.has_begun = true;
             self.under_way.insert(schedule.agreement);
             let (gateway, account) = (gateway.clone(), Arc::clone(account));
             self.window.spawn(async move {

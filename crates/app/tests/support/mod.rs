@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -304,11 +304,17 @@ impl Acquirer for Wire {
 pub struct HouseClock {
     began: Instant,
     off_us: AtomicI64,
+    looks: AtomicU64,
 }
 
 impl HouseClock {
     fn since(began: Instant) -> Arc<HouseClock> {
-        Arc::new(HouseClock { began, off_us: AtomicI64::new(0) })
+        Arc::new(HouseClock { began, off_us: AtomicI64::new(0), looks: AtomicU64::new(0) })
+    }
+
+    /// How often its gateway has asked for the time since this was asked last.
+    pub fn looks(&self) -> u64 {
+        self.looks.swap(0, Ordering::Relaxed)
     }
 
     pub fn move_days(&self, days: i64) {
@@ -322,6 +328,7 @@ impl HouseClock {
 
 impl Clock for HouseClock {
     fn now(&self) -> Timestamp {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         let since = i64::try_from(self.began.elapsed().as_micros()).unwrap();
         Timestamp(BEGINNING.0 + since + self.off_us.load(Ordering::Relaxed))
     }
