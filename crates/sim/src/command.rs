@@ -7,6 +7,7 @@ use crate::record::Keep;
 use crate::shrink::shrink;
 use crate::world;
 use anyhow::{Context, bail};
+use std::io::Write;
 use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -48,46 +49,46 @@ pub struct Arguments {
     no_shrink: bool,
 }
 
-/// Carries the command out. `false` when something was found that must not be.
+/// Carries the command out, and tells `out` what came of it. `false` when something was found that must not be.
 ///
 /// # Errors
-/// When the arguments make no sense, or a world cannot be built.
-pub fn carry_out(arguments: &Arguments) -> anyhow::Result<bool> {
-    let plans: Vec<Plan> = seeds(arguments)?.into_iter().map(|seed| arguments.plan(seed)).collect();
+/// When the arguments make no sense, a world cannot be built, or `out` takes no more.
+pub fn carry_out(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let plans: Vec<Plan> = seeds(arguments, out)?.into_iter().map(|seed| arguments.plan(seed)).collect();
     let sums = run_all(&plans, arguments.jobs)?;
-    println!("{}", sums.as_text());
+    writeln!(out, "{}", sums.as_text())?;
     let Some(failed) = sums.failed.first() else {
         if let [only] = plans.as_slice() {
-            println!("digest {:016x}", world::run(only, Keep::Digest)?.digest);
+            writeln!(out, "digest {:016x}", world::run(only, Keep::Digest)?.digest)?;
         }
-        println!("nothing was found that must not be");
+        writeln!(out, "nothing was found that must not be")?;
         return Ok(true);
     };
-    report("failed", failed)?;
+    report("failed", failed, out)?;
     if !arguments.no_shrink {
-        report("the smallest that still fails", &shrink(failed)?)?;
+        report("the smallest that still fails", &shrink(failed)?, out)?;
     }
     Ok(false)
 }
 
 /// Prints what a plan comes to, with the story.
-fn report(title: &str, plan: &Plan) -> anyhow::Result<()> {
+fn report(title: &str, plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {
     let outcome = world::run(plan, Keep::Events)?;
-    println!("\n{title}: {}", replay_command(plan));
+    writeln!(out, "\n{title}: {}", replay_command(plan))?;
     let Some(violation) = outcome.violation else {
         bail!("a run that failed did not fail again: it is not deterministic")
     };
     let left_out = outcome.story.len().saturating_sub(STORY_BEGIN_MAX + STORY_END_MAX);
     for (place, entry) in outcome.story.iter().enumerate() {
         if place < STORY_BEGIN_MAX || place >= STORY_BEGIN_MAX + left_out {
-            println!("{entry}");
+            writeln!(out, "{entry}")?;
         } else if place == STORY_BEGIN_MAX {
-            println!("              ... {left_out} more ...");
+            writeln!(out, "              ... {left_out} more ...")?;
         }
     }
     let order = violation.order.map_or_else(|| "all orders".to_owned(), |order| format!("order {order}"));
-    println!("seed {}, {order}, at {}.{:03} s:", plan.seed, violation.at_ms / 1000, violation.at_ms % 1000);
-    println!("    expected: {}\n    found: {}", violation.rule, violation.found);
+    writeln!(out, "seed {}, {order}, at {}.{:03} s:", plan.seed, violation.at_ms / 1000, violation.at_ms % 1000)?;
+    writeln!(out, "    expected: {}\n    found: {}", violation.rule, violation.found)?;
     Ok(())
 }
 
@@ -114,7 +115,7 @@ impl Arguments {
     }
 }
 
-fn seeds(arguments: &Arguments) -> anyhow::Result<Vec<u64>> {
+fn seeds(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Vec<u64>> {
     if let Some(seed) = arguments.seed {
         return Ok(vec![seed]);
     }
@@ -125,7 +126,7 @@ fn seeds(arguments: &Arguments) -> anyhow::Result<Vec<u64>> {
     if let Some(fresh) = arguments.fresh {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
         let first = now.as_secs();
-        println!("fresh seeds: {first}..{}", first + fresh.saturating_sub(1));
+        writeln!(out, "fresh seeds: {first}..{}", first + fresh.saturating_sub(1))?;
         seeds.extend(first..first + fresh);
     }
     if seeds.is_empty() {
@@ -158,6 +159,33 @@ mod tests {
         let command = replay_command(&plan);
         let arguments = Arguments::parse_from(command.split(' ').skip(5));
         assert_eq!(arguments.plan(arguments.seed.unwrap()), plan);
+    }
+
+    /// Takes so many bytes, as a pipe whose reader has seen enough.
+    struct Pipe(usize);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken > 0 { Ok(taken) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_reads_no_further_is_an_error_and_no_panic() {
+        let arguments = Arguments::parse_from(["sim", "--seed", "1", "--sessions", "2"]);
+        let mut told = Vec::new();
+        assert!(carry_out(&arguments, &mut told).unwrap());
+        for length in [0, 1, told.len() / 2] {
+            let error = carry_out(&arguments, &mut Pipe(length)).unwrap_err();
+            let kind = error.downcast_ref().map(std::io::Error::kind);
+            assert_eq!(kind, Some(std::io::ErrorKind::BrokenPipe), "{length} bytes: {error:#}");
+        }
     }
 
     #[test]

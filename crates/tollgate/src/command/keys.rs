@@ -3,6 +3,7 @@
 use super::ceremony::{self, Ceremony};
 use super::unlock::{self, Unlock};
 use super::{OperatorArgs, small_runtime};
+use crate::clock::SystemClock;
 use crate::data_folder::DataFolder;
 use crate::duration;
 use crate::operator::OperatorClient;
@@ -280,7 +281,7 @@ pub(crate) async fn inventory(provider: &dyn KekCustody, store: &dyn Store, now:
     let inventory = Inventory {
         now,
         provider: provider.name(),
-        keks: keks(provider, &rows, now)?,
+        keks: keks(provider, &rows)?,
         names: names(store).await?,
         sealed: sealed_counts(store).await?,
         rows,
@@ -409,8 +410,10 @@ async fn sealed_counts(store: &dyn Store) -> anyhow::Result<HashMap<DataKeyId, B
     Ok(counts)
 }
 
-fn keks(provider: &dyn KekCustody, rows: &[WrappedDataKey], now: Timestamp) -> anyhow::Result<Vec<Value>> {
+fn keks(provider: &dyn KekCustody, rows: &[WrappedDataKey]) -> anyhow::Result<Vec<Value>> {
     let keks = provider.keks()?;
+    // A key file has its date from the system, whatever the clock of a sandbox says.
+    let now = SystemClock.now();
     let newest = keks.iter().filter(|kek| kek.state == KekState::Live).map(|kek| kek.version).max();
     let shown = keks.iter().map(|kek| {
         let state = match kek.state {

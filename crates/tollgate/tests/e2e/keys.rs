@@ -80,6 +80,21 @@ fn keys_of_both_kinds_rotate_under_load_and_no_payment_fails() {
     assert!(everything_opens >= 80, "{everything_opens} cards");
 }
 
+/// Rule: each key's age is told by the clock that dated it: a key file's by the system, whatever the sandbox's clock says.
+#[test]
+fn a_key_made_a_moment_ago_is_no_day_old_after_the_clock_was_moved() {
+    let gateway = Gateway::start();
+    gateway.run_well(&["clock", "advance", "30d"]);
+    rotated(&gateway, &["--kek"]);
+    let listed: Value = serde_json::from_str(&gateway.run_well(&["keys", "list", "--format", "json"])).unwrap();
+    let ages = |kind: &str| -> Vec<u64> {
+        listed[kind].as_array().unwrap().iter().map(|key| key["age_days"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(ages("key_encryption_keys"), [0, 0]);
+    let of_data = ages("data_keys");
+    assert!(!of_data.is_empty() && of_data.iter().all(|days| *days == 30), "made before the jump: {of_data:?}");
+}
+
 fn rotate_everything_twice(gateway: &Gateway) {
     for round in 0..2 {
         let data: Value = rotated(gateway, &["--data-keys"]);
