@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tollgate_core::code::refused;
 use tollgate_core::money::Money;
 
 /// How many tries are kept, of all visitors together; the oldest go first.
@@ -67,6 +68,11 @@ impl Outcome {
     /// The two digits of `status`.
     pub fn status(&self) -> &str {
         self.code.get(..2).unwrap_or_default()
+    }
+
+    /// Whether the customer came back without having paid.
+    fn is_given_up(&self) -> bool {
+        self.code == refused::CANCELLED.to_string()
     }
 
     /// Whether something else follows by itself.
@@ -144,7 +150,11 @@ impl One {
         let is_unasked = matches!(passed.way, Way::Feedback { .. } | Way::ReturnedByPost | Way::ReturnedByGet);
         let is_known = self.stage == Stage::Done && self.outcome.as_ref().is_some_and(|known| !known.is_pending());
         let is_used_up = status == "18" && self.stage != Stage::ToPost;
-        if is_unasked && (is_known || is_used_up) {
+        // What is told of a card that the customer had tried before giving up.
+        let is_of_before = matches!(passed.way, Way::Feedback { .. })
+            && self.outcome.as_ref().is_some_and(Outcome::is_given_up)
+            && !matches!(status.as_str(), "02" | "14" | "15");
+        if is_unasked && (is_known || is_used_up || is_of_before) {
             return;
         }
         match status.as_str() {
@@ -284,5 +294,65 @@ impl History {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<One>> {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::passed::{Field, Part};
+    use super::super::plan::{CodeSent, Place, Remember, ThreeDs};
+    use super::*;
+    use tollgate_core::money::{Amount, Currency};
+    use tollgate_core::time::Timestamp;
+    use tollgate_fort::text::Language;
+
+    fn one() -> One {
+        let plan = Plan {
+            route: Route::Redirection,
+            charge: Charge::Purchase,
+            language: Language::English,
+            shop_language: Language::English,
+            money: Money { amount: Amount::from_minor(100).unwrap(), currency: Currency::from_alpha("AED").unwrap() },
+            place: Place::Window,
+            three_ds: ThreeDs::AsSet,
+            remember: Remember::Unsaid,
+            card: 0,
+            token: None,
+            code: CodeSent::Yes,
+        };
+        One::new("DEMO-1".to_owned(), Visitor::make().unwrap(), plan)
+    }
+
+    fn told(way: Way, code: &str) -> Passed {
+        let field =
+            |name: &str, value: &str| Field { name: name.to_owned(), value: value.to_owned(), part: Part::Signed };
+        Passed {
+            way,
+            to: String::new(),
+            at: Timestamp(0),
+            fields: vec![field("response_code", code), field("response_message", "")],
+            hashed: String::new(),
+            signature: String::new(),
+            sha: "SHA-256",
+            verdict: Verdict::Fits,
+        }
+    }
+
+    const FEEDBACK: Way = Way::Feedback { attempt: 1 };
+
+    /// Rule: feedback may come late; what the customer ended with stays, in whichever order the two arrive.
+    #[test]
+    fn feedback_of_a_declined_try_does_not_put_back_that_the_customer_gave_up() {
+        for order in [[FEEDBACK, Way::ReturnedByPost], [Way::ReturnedByPost, FEEDBACK]] {
+            let mut one = one();
+            for way in order {
+                one.take(told(way, if way == FEEDBACK { "13666" } else { "00072" }));
+            }
+            assert_eq!(one.outcome.as_ref().unwrap().code, "00072", "{order:?}");
+            assert_eq!(one.feedback_count(), 1, "it is shown all the same");
+            one.take(told(FEEDBACK, "14000"));
+            assert_eq!(one.outcome.as_ref().unwrap().code, "14000", "an order may be paid later");
+        }
     }
 }

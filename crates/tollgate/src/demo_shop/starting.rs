@@ -14,8 +14,9 @@ use tollgate_core::money::Amount;
 use tollgate_fort::message::Message;
 use tollgate_http::Response;
 
-/// The random part of a reference, in bytes: its 12 hex digits are too few for a card number.
-const REFERENCE_BYTES: usize = 6;
+/// The random part of a reference, in bytes: its 10 hex digits are too few for a card number, which has at least 12. One that
+/// looked like a card number would be masked wherever it is shown.
+const REFERENCE_BYTES: usize = 5;
 /// How long the page that follows an outcome waits for its feedback, in milliseconds.
 const FEEDBACK_WAIT_MS_MAX: u64 = 700;
 
@@ -171,5 +172,18 @@ impl DemoShop {
     /// Waits a little for the feedback of an outcome that the browser brought.
     pub(super) async fn wait_for_feedback_of(&self, one: &One) {
         self.history.wait_for_feedback(&one.reference, one.feedback_count(), FEEDBACK_WAIT_MS_MAX).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::REFERENCE_BYTES;
+    use tollgate_fort::command::mask_card_numbers;
+
+    #[test]
+    fn no_reference_of_the_shop_can_be_taken_for_a_card_number() {
+        // Zeros have a right check digit, whatever their number.
+        let reference = format!("DEMO-{}", "0".repeat(2 * REFERENCE_BYTES));
+        assert_eq!(mask_card_numbers(&reference), reference);
     }
 }
