@@ -208,8 +208,8 @@ impl Run<'_> {
             };
             let begun = self.begin(&account).await?;
             if begun == Begun::Nothing && self.window.is_empty() {
-                // Something is due, or nobody would work here, and it is another gateway's: asked again at once, the store
-                // would say the same.
+                // The merchant was found as something of it is due. What cannot be taken is another gateway's, and stays so for
+                // a while.
                 if !self.has_begun {
                     self.hold = Hold::Yes;
                 }
