@@ -161,7 +161,8 @@ fn a_gateway_killed_while_it_charges_charges_each_due_date_once() {
     let data = folder.path().join("data");
     let mut environment = QUICK.to_vec();
     environment.push(("TOLLGATE_ACQUIRER_ADDRESS", &network.iso));
-    environment.push(("TOLLGATE_SCHEDULES_CHARGES_PER_SECOND_MAX", "40"));
+    // Slow enough that there is something to charge in several lives, also where this test waits for its turn on a core.
+    environment.push(("TOLLGATE_SCHEDULES_CHARGES_PER_SECOND_MAX", "10"));
     let serve = || Gateway::serve(&data, &["--dev", "--no-issuer"], &environment);
     let mut gateway = serve();
     let demo = gateway.demo();
